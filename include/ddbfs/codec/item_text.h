@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Items as file text (PRODUCT section 3).  Pure.  The text is a pure function of the item's value, and
+ * reading it back gives an equal item.
+ */
+#include "ddbfs/base/buf.h"
+#include "ddbfs/base/error.h"
+#include "ddbfs/store/schema.h"
+
+enum item_format { ITEM_FORMAT_PLAIN, ITEM_FORMAT_DYNAMODB };
+
+struct item_text_options {
+        enum item_format format;
+        bool compact;       /* one line */
+        bool strict_keys;   /* a differing key attribute in the text is refused */
+};
+
+/* Two-space indent, one final newline; key attributes first (hash, range), the rest in byte order. */
+_must_check_ int item_text_render(const struct item *item, const struct key_schema *key,
+                                  const struct item_text_options *o, struct buf *out);
+/*
+ * Text to item.  path_key (NULL: the text's own keys must be complete) decides the key attributes:
+ * missing ones are filled in, differing ones replaced, or refused with strict_keys.
+ * -EINVAL with line and column: bad JSON, duplicate keys, depth over 32, bad number, empty set, duplicate
+ * members of a set, unknown "$" tag, key attribute of the wrong type, non-UTF-8, not an object.
+ * -EFBIG: over 400 KB (item_size).  The item lives in the arena; strings may point into text.
+ */
+_must_check_ int item_text_parse(struct str text, const struct key_schema *key, const struct key *path_key,
+                                 const struct item_text_options *o, struct arena *arena, struct item *ret,
+                                 struct error *reterr);
+/* One value in the plain format, compact: for .export and attribute files of L, M and sets. */
+_must_check_ int value_text_render(const struct value *v, bool compact, struct buf *out);
+_must_check_ int value_text_parse(struct str text, struct arena *arena, struct value *ret, struct error *reterr);
+#define ITEM_TEXT_MAX (16 * MIB) /* of a text to parse */
+#define ITEM_DEPTH_MAX 32

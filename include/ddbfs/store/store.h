@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A store of tables: the interface between the file system and whatever holds the items (ddb/, later a
+ * wrapper that keeps large attributes in S3).  Calls block; any number of threads may call at once;
+ * none may hold a lock.  All return 0 or -errno with *reterr filled (base/error.h).
+ * Requests are retried, interrupted and bounded in time inside; ctx counts requests and capacity.
+ */
+#include "ddbfs/base/op_ctx.h"
+#include "ddbfs/store/schema.h"
+
+struct store {
+        const struct store_ops *ops;
+};
+
+/* What a read returns.  Items live in the arena. */
+struct items {
+        struct arena arena;
+        uint32_t n;
+        struct item *v;         /* n items */
+        struct item *next;      /* LastEvaluatedKey: give it as `start` of the next page; NULL: the end */
+        uint64_t scanned;       /* items evaluated before filtering */
+};
+#define ITEMS_ARENA_MAX (256 * MIB)
+void items_init(struct items *p);
+void items_deinit(struct items *p);
+
+struct names {          /* a list of names, owned */
+        struct arena arena;
+        uint32_t n;
+        struct str *v;
+        struct str next; /* start of the next page; n == 0: the end */
+};
+void names_init(struct names *p);
+void names_deinit(struct names *p);
+
+/* ---- reads ---- */
+
+struct get_request {
+        const struct table_schema *table;
+        struct key key;
+        bool consistent;
+        const struct str *projection; /* top-level attribute names; NULL: all */
+        uint32_t n_projection;
+};
+
+enum range_op { RANGE_ANY, RANGE_EQ, RANGE_BEGINS_WITH, RANGE_BETWEEN, RANGE_GE, RANGE_LE, RANGE_GT, RANGE_LT };
+
+struct filter { /* attribute = value */
+        struct str attr;
+        struct value value;
+};
+
+struct query_request {
+        const struct table_schema *table;
+        const struct index_schema *index; /* NULL: the table */
+        struct key hash;                  /* all hash attributes, in the order of the key schema */
+        struct key range;                 /* the leading n range attributes; the last one takes range_op, the others = */
+        enum range_op range_op;
+        struct key_part range_end;        /* RANGE_BETWEEN */
+        bool reverse;                     /* descending */
+        bool consistent;
+        bool count;                       /* Select=COUNT */
+        uint32_t limit;                   /* items to evaluate; 0: a page of 1 MB */
+        const struct str *projection;
+        uint32_t n_projection;
+        const struct filter *filters;     /* all must hold */
+        uint32_t n_filters;
+        const struct item *start;         /* exclusive; NULL: from the beginning */
+};
+
+struct scan_request {
+        const struct table_schema *table;
+        const struct index_schema *index;
+        uint32_t segment, total_segments; /* 0, 0: not segmented */
+        bool consistent;
+        bool count;
+        uint32_t limit;
+        const struct str *projection;
+        uint32_t n_projection;
+        const struct filter *filters;
+        uint32_t n_filters;
+        const struct item *start;
+};
+
+/* ---- writes ---- */
+
+enum condition_op { COND_EXISTS, COND_NOT_EXISTS, COND_EQ, COND_SIZE_EQ };
+
+struct condition { /* all conditions of a write must hold */
+        enum condition_op op;
+        struct str attr;
+        const struct value *value; /* COND_EQ */
+};
+
+enum write_op { WRITE_PUT, WRITE_UPDATE, WRITE_DELETE, WRITE_CHECK };
+
+struct write {
+        enum write_op op;
+        const struct table_schema *table;
+        struct key key;                 /* UPDATE, DELETE, CHECK */
+        const struct item *item;        /* PUT: the whole item, key attributes included */
+        const struct attribute *set;    /* UPDATE: SET each */
+        uint32_t n_set;
+        const struct str *remove;       /* UPDATE: REMOVE each */
+        uint32_t n_remove;
+        const struct condition *conditions;
+        uint32_t n_conditions;
+};
+
+/* Limits of one write's expressions (aws-facts: 4,096 bytes each, 300 operators): true when it fits. */
+bool write_fits(const struct write *w);
+
+/* The ops of a store.  Optional members may be NULL. */
+struct store_ops {
+        int (*list_tables)(struct store *, struct op_ctx *, struct str start, struct names *ret, struct error *);
+        int (*describe)(struct store *, struct op_ctx *, struct str table, struct table_schema **ret, struct error *);
+        /* ret->n is 0 (no such item, on the service's word) or 1 */
+        int (*get)(struct store *, struct op_ctx *, const struct get_request *, struct items *ret, struct error *);
+        /* Any number of keys; batches of 100 and resends what was unprocessed; ret in no order, absent ones missing */
+        int (*batch_get)(struct store *, struct op_ctx *, const struct get_request *, uint32_t n, struct items *ret,
+                         struct error *);
+        int (*query)(struct store *, struct op_ctx *, const struct query_request *, struct items *ret, struct error *);
+        int (*scan)(struct store *, struct op_ctx *, const struct scan_request *, struct items *ret, struct error *);
+        /* One write.  ret_new (may be NULL): the item as it is afterwards for UPDATE (ALL_NEW), n = 0 for the
+         * others.  ERR_CONDITION when a condition did not hold.  A write whose answer was lost is sent again;
+         * where the repeat meets its own first attempt (condition fails, but the item is what we wrote) it
+         * counts as done. */
+        int (*write)(struct store *, struct op_ctx *, const struct write *, struct items *ret_new, struct error *);
+        /* Any number of PUT and DELETE without conditions: BatchWriteItem of 25, several in flight at once, the
+         * unprocessed resent.  results[i] is 0 or -errno of write i; returns the first error or 0. */
+        int (*batch_write)(struct store *, struct op_ctx *, const struct write *, uint32_t n, int *results,
+                           struct error *);
+        /* All or nothing, at most 100.  ERR_CANCELLED: error->action is the first guilty write; error->code
+         * its reason ("ConditionalCheckFailed" ...).  Conflicts with other transactions are retried. */
+        int (*transact_write)(struct store *, struct op_ctx *, const struct write *, uint32_t n, struct error *);
+        int (*transact_get)(struct store *, struct op_ctx *, const struct get_request *, uint32_t n, struct items *ret,
+                            struct error *);
+        /* The request as text: operation, a space, the JSON body.  For user.ddbfs.request. */
+        int (*explain_get)(struct store *, const struct get_request *, struct buf *out);
+        int (*explain_query)(struct store *, const struct query_request *, struct buf *out);
+        int (*explain_scan)(struct store *, const struct scan_request *, struct buf *out);
+        void (*free)(struct store *);
+};
+
+#define TRANSACT_MAX 100
+#define BATCH_WRITE_MAX 25
+#define BATCH_GET_MAX 100
+
+struct store *store_free(struct store *s); /* NULL is fine; returns NULL */
+DEFINE_CLEANUP(struct store, store_free)
