@@ -14,7 +14,7 @@ struct aws_client_options {
         const char *service;               /* "dynamodb" */
         const char *target_prefix;         /* "DynamoDB_20120810."; NULL for REST services */
         struct http_transport *transport;  /* borrowed */
-        struct cred_provider *credentials; /* borrowed */
+        struct cred_provider *credentials; /* borrowed; fetches through another transport, never this one */
         const struct aws_settings *settings; /* borrowed */
         unsigned max_parallel;             /* calls in flight of one aws_client_run */
 };
@@ -26,11 +26,11 @@ DEFINE_CLEANUP(struct aws_client, aws_client_free)
 struct aws_call {
         const char *operation;       /* "GetItem"; static text */
         struct str body;             /* borrowed until done */
-        struct http_response response; /* init by the caller; body of the final 200 */
+        struct http_response response; /* init by the caller; the last answer: of the 200, or the refusal's body */
         int result;                  /* 0 or -errno when done */
         struct error error;          /* filled when result != 0 */
         unsigned attempts;           /* sent; > 1 means an earlier attempt may have been applied */
-        bool uncertain;              /* an earlier attempt broke after it was sent: it may have been applied */
+        bool uncertain;              /* an attempt broke after it was sent (or was answered 5xx): it may have been applied */
         void *user;                  /* the caller's */
 };
 
@@ -39,8 +39,9 @@ _must_check_ int aws_client_call(struct aws_client *c, struct op_ctx *ctx, struc
 /*
  * Run many from this thread, at most max_parallel at once.  next() gives the next call to run or NULL when
  * there is none for now; done() is told of each that ended (call->result) and returns 0 to go on or -errno
- * to stop everything (calls under way are dropped).  After each done(), next() is asked again.  Ends when
- * nothing is under way and next() gives NULL.
+ * to stop everything (calls under way are dropped, done() is not called for them).  After each done(),
+ * next() is asked again.  Ends when nothing is under way and next() gives NULL.  Returns 0 (also when calls
+ * failed), what done() returned, or -EINTR/-ETIMEDOUT by ctx (the calls dropped have that as result too).
  */
 struct aws_run_ops {
         struct aws_call *(*next)(void *arg);

@@ -40,5 +40,12 @@ struct aws_code_info {
         enum error_kind kind;
         enum retry_class retry;
 };
+/* NULL: not in the table. */
+const struct aws_code_info *aws_code_lookup(struct str code);
 /* By code, else by status. */
 void aws_error_classify(int http_status, struct str code, enum error_kind *ret_kind, enum retry_class *ret_retry);
+/* Read the body of an error answer of a JSON service (anything at all; header_code: x-amzn-errortype, for
+ * when the body has no code).  *ret is filled but for the request id.  A cancelled transaction is told by
+ * its first guilty action: index in ->action, that action's code and message. */
+void aws_error_read(int http_status, struct str body, struct str header_code, struct error *ret,
+                    enum retry_class *ret_retry);

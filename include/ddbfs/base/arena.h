@@ -18,7 +18,8 @@ struct arena {
 
 void arena_deinit(struct arena *a);
 void arena_reset(struct arena *a); /* forget all objects, keep one chunk */
-_must_check_ void *arena_alloc(struct arena *a, size_t n);                  /* 16-byte aligned, not cleared; NULL: ENOMEM or over max */
+/* 16-byte aligned, not cleared; NULL: ENOMEM or over max */
+_must_check_ void *arena_alloc(struct arena *a, size_t n);
 _must_check_ void *arena_array(struct arena *a, size_t n, size_t size);     /* overflow-checked, not cleared */
 _must_check_ char *arena_bytes(struct arena *a, size_t n);                  /* unaligned bytes */
 /* Copies s (plus a NUL behind it).  0 or -ENOMEM. */

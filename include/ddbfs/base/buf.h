@@ -22,7 +22,7 @@ struct buf {
 void buf_init(struct buf *b, size_t max);
 void buf_deinit(struct buf *b);          /* frees; the buffer may be used again */
 void buf_reset(struct buf *b);           /* empties, clears the error, keeps the memory */
-void buf_append(struct buf *b, const void *p, size_t n);
+void buf_append(struct buf *b, const void *p, size_t n); /* p must not point into the buffer */
 void buf_str(struct buf *b, struct str s);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);
@@ -41,5 +41,5 @@ static inline struct str buf_view(const struct buf *b) {
         return str_make(b->p ? b->p : "", b->n);
 }
 /* The bytes, NUL-terminated, now the caller's (mem_free); NULL when the buffer failed or on ENOMEM.
- * The buffer is empty afterwards.  ret_n may be NULL. */
+ * The buffer is empty afterwards, and a failed one still says why.  ret_n may be NULL. */
 _must_check_ char *buf_steal(struct buf *b, size_t *ret_n);

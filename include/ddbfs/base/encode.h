@@ -13,6 +13,8 @@ _must_check_ int base64url_decode(struct buf *out, struct str in);      /* stric
 void percent_encode(struct buf *out, struct str in, bool keep_slash);
 
 #define SHA256_LEN 32
-void sha256(struct str in, uint8_t out[SHA256_LEN]);
-void hmac_sha256(struct str key, struct str in, uint8_t out[SHA256_LEN]);
+/* 0, or -ENOMEM with out all zero.  A signature may ignore that (the service refuses it); whoever names
+ * or compares things by a digest must not. */
+int sha256(struct str in, uint8_t out[SHA256_LEN]);
+int hmac_sha256(struct str key, struct str in, uint8_t out[SHA256_LEN]);
 uint32_t crc32_ieee(uint32_t crc, struct str in);                       /* start with 0; zlib's crc32 */

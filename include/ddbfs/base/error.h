@@ -7,6 +7,7 @@
  * A function with a `struct error *reterr` (may be NULL) returns -errno and fills it; kind -> errno is
  * one table in base/error.c, PRODUCT section 7.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include "ddbfs/base/macros.h"
 

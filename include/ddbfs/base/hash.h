@@ -4,5 +4,7 @@
  * tables fed from outside.  hash_stable uses a fixed key: for values that must survive a remount. */
 #include "ddbfs/base/str.h"
 
+/* The function itself, under a key of 128 bits (its two halves, little-endian). */
+uint64_t hash_siphash(uint64_t k0, uint64_t k1, struct str s);
 uint64_t hash_seeded(uint64_t seed, struct str s);
 uint64_t hash_stable(uint64_t seed, struct str s);

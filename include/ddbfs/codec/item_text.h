@@ -16,12 +16,15 @@ struct item_text_options {
         bool strict_keys;   /* a differing key attribute in the text is refused */
 };
 
-/* Two-space indent, one final newline; key attributes first (hash, range), the rest in byte order. */
+/* Two-space indent, one final newline; key attributes first (hash, range), the rest in byte order.  A tag
+ * ({"$ss": ...}, {"S": ...}) adds no line and no indent, so both formats have the same layout.
+ * key NULL: no attribute comes first. */
 _must_check_ int item_text_render(const struct item *item, const struct key_schema *key,
                                   const struct item_text_options *o, struct buf *out);
 /*
  * Text to item.  path_key (NULL: the text's own keys must be complete) decides the key attributes:
- * missing ones are filled in, differing ones replaced, or refused with strict_keys.
+ * missing ones are filled in, differing ones replaced, or refused with strict_keys.  key NULL: an item
+ * without keys is fine.  The top-level object is the item itself, never a tag.
  * -EINVAL with line and column: bad JSON, duplicate keys, depth over 32, bad number, empty set, duplicate
  * members of a set, unknown "$" tag, key attribute of the wrong type, non-UTF-8, not an object.
  * -EFBIG: over 400 KB (item_size).  The item lives in the arena; strings may point into text.
@@ -29,8 +32,9 @@ _must_check_ int item_text_render(const struct item *item, const struct key_sche
 _must_check_ int item_text_parse(struct str text, const struct key_schema *key, const struct key *path_key,
                                  const struct item_text_options *o, struct arena *arena, struct item *ret,
                                  struct error *reterr);
-/* One value in the plain format, compact: for .export and attribute files of L, M and sets. */
+/* One value in the plain format, without a final newline: for .export and attribute files of L, M and sets. */
 _must_check_ int value_text_render(const struct value *v, bool compact, struct buf *out);
 _must_check_ int value_text_parse(struct str text, struct arena *arena, struct value *ret, struct error *reterr);
 #define ITEM_TEXT_MAX (16 * MIB) /* of a text to parse */
-#define ITEM_DEPTH_MAX 32
+#define ITEM_DEPTH_MAX 32        /* levels; a top-level attribute is level 1, as the service counts */
+#define ATTRIBUTE_NAME_MAX 65535 /* bytes */

@@ -4,7 +4,7 @@
  * Names <-> keys (PRODUCT section 2, Names): a bijection.  Pure.
  *
  * An encoded name longer than NAME_PIECE_MAX bytes is a path of several components, all but the last
- * ending in "%+" (keyname_split / keyname_join).
+ * ending in "%+" (keyname_piece, keyname_chain_ok).
  */
 #include "ddbfs/base/buf.h"
 #include "ddbfs/store/value.h"
@@ -35,5 +35,6 @@ static inline bool keyname_is_chain(struct str component) {
         return str_ends(component, STR("%+"));
 }
 /* A chain component is canonical only if the whole name, once complete, splits into exactly these
- * components: check with the joined name when the last one is known. */
+ * components: check with the joined name when the last one is known.  The components are as in the path,
+ * "%+" included, but the last one without ".json"; joined is without any "%+". */
 bool keyname_chain_ok(struct str joined, const struct str *components, size_t n);

@@ -24,6 +24,7 @@ struct fs_options {
         const char *tables;       /* comma separated names, globs, ARNs; NULL or "*": all.  Borrowed */
         const char *state_dir;    /* this mount's folder for spool, rejected, journal; NULL: none.  Borrowed */
         const char *config_json;  /* what .ddbfs/config.json shows; borrowed, no secrets */
+        void (*render_requests)(struct buf *out); /* what .ddbfs/requests.jsonl shows; may be NULL */
         bool read_only;
         bool consistent;          /* every base-table read is strong */
         bool xattrs;              /* false: ENOTSUP for all */

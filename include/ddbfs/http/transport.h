@@ -6,6 +6,7 @@
  * something, cancellation by curl_multi_wakeup().  Connections stay open in their slot (LIFO).
  * libcurl appears in src/http only.  TLS is always verified.
  */
+#include "ddbfs/base/arena.h"
 #include "ddbfs/base/op_ctx.h"
 #include "ddbfs/base/buf.h"
 
@@ -34,10 +35,15 @@ struct http_response {
         unsigned n_headers;
         struct buf body;
         int64_t received_wall_s; /* when the headers came: for clock skew */
+        /* How often the request was put on a connection, also when the exchange failed.  0: the service cannot
+         * have seen it.  > 1: a kept connection turned out to be closed and libcurl sent it again; the service
+         * may have acted on it twice. */
+        unsigned sends;
+        size_t bytes_sent;      /* of the request, headers included; as far as known */
 };
 
 struct http_options {
-        unsigned max_connections;     /* slots times parallel exchanges; more callers wait */
+        unsigned max_connections;     /* exchanges under way at once; more callers wait their turn */
         uint64_t connect_timeout_ns;
         uint64_t timeout_ns;          /* one exchange, first byte to last */
         uint64_t idle_ns;             /* close connections idle for longer */
@@ -57,15 +63,24 @@ void http_response_deinit(struct http_response *r);
 void http_response_reset(struct http_response *r); /* for the next attempt; keeps memory */
 struct str http_response_header(const struct http_response *r, const char *lower_case_name); /* n == 0: none */
 
-/* One exchange.  0 when a complete response of any status came; else -errno, kinds ERR_CONNECT (nothing
- * was sent), ERR_TIMEOUT, ERR_SERVICE (connection broke), ERR_INTERRUPTED, ERR_PROTOCOL (over max_body). */
+/*
+ * One exchange.  0 when a complete response of any status came; else -errno, kinds ERR_CONNECT (nothing
+ * was sent), ERR_TIMEOUT, ERR_SERVICE (connection broke), ERR_INTERRUPTED, ERR_PROTOCOL (not HTTP; over
+ * max_body: resp->body.err is -EFBIG), ERR_INPUT (the request cannot be sent as it is), ERR_MEMORY.
+ *
+ * A caller that holds a place (a batch) must not wait for another one of the same transport, or all places
+ * may end up waiting for each other: what fetches credentials has a transport of its own.
+ */
 _must_check_ int http_perform(struct http_transport *t, struct op_ctx *ctx, const struct http_request *req,
                               struct http_response *resp, struct error *reterr);
 
 /*
  * Several at once from one thread.  A batch has n places; start an exchange in a free place, wait for any
  * to end.  Requests and responses are borrowed until their place has been returned by http_batch_wait.
+ * A batch holds one connection of the transport's max_connections for its life and takes more while they
+ * are free; exchanges beyond that are queued in it, first come, first served.
  */
+#define HTTP_BATCH_MAX 64
 struct http_batch;
 _must_check_ int http_batch_new(struct http_transport *t, struct op_ctx *ctx, unsigned n, struct http_batch **ret,
                                 struct error *reterr);

@@ -34,7 +34,8 @@ struct index_schema {
 struct table_schema {
         atomic_uint refs;
         struct arena arena;       /* owns everything below */
-        struct str name;          /* as asked for: name or ARN's table name */
+        struct str name;          /* the bare name */
+        struct str address;       /* what requests call it: the name, or the ARN it was asked for by; empty: name */
         struct str arn;
         struct str status;        /* "ACTIVE", "CREATING", ... */
         struct str stream_arn;    /* latest; empty when there is none */
@@ -46,6 +47,9 @@ struct table_schema {
         uint64_t item_count, size_bytes; /* refreshed by the service about every 6 h */
 };
 
+/* An empty one with one reference and an empty arena; name, key and so on are filled in before it is
+ * shown to others. */
+_must_check_ int table_schema_new(struct table_schema **ret);
 struct table_schema *table_schema_ref(struct table_schema *s);
 struct table_schema *table_schema_unref(struct table_schema *s); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct table_schema, table_schema_unref)
@@ -53,8 +57,14 @@ DEFINE_CLEANUP(struct table_schema, table_schema_unref)
 static inline bool table_has_range(const struct table_schema *s) {
         return s->key.n_range > 0;
 }
+static inline struct str table_address(const struct table_schema *s) {
+        return s->address.n > 0 ? s->address : s->name;
+}
 bool key_schema_has(const struct key_schema *k, struct str attr);
 const struct index_schema *table_index(const struct table_schema *s, struct str name); /* NULL: none */
+/* The key has all attributes of the schema, each of its type. */
+bool key_matches(const struct key_schema *k, const struct key *key);
+bool key_equal(const struct key *a, const struct key *b);
 /* The key of an item by a key schema.  Parts borrow from the item.  -ENOENT: an attribute is missing
  * (sparse), -EINVAL: of another type. */
 _must_check_ int key_of_item(const struct key_schema *k, const struct item *item, struct key *ret);

@@ -6,6 +6,7 @@
  * none may hold a lock.  All return 0 or -errno with *reterr filled (base/error.h).
  * Requests are retried, interrupted and bounded in time inside; ctx counts requests and capacity.
  */
+#include "ddbfs/base/buf.h"
 #include "ddbfs/base/op_ctx.h"
 #include "ddbfs/store/schema.h"
 
@@ -13,17 +14,28 @@ struct store {
         const struct store_ops *ops;
 };
 
-/* What a read returns.  Items live in the arena. */
+struct items_body; /* private: a response body strings point into */
+
+/* What a read returns.  Items live in the arena; their strings may point into the bodies. */
 struct items {
         struct arena arena;
+        struct items_body *bodies; /* owned */
+        size_t body_bytes;         /* of all bodies */
         uint32_t n;
-        struct item *v;         /* n items */
-        struct item *next;      /* LastEvaluatedKey: give it as `start` of the next page; NULL: the end */
-        uint64_t scanned;       /* items evaluated before filtering */
+        uint32_t cap;              /* private: room in v */
+        struct item *v;            /* n items */
+        struct item *next;         /* LastEvaluatedKey: give it as `start` of the next page; NULL: the end */
+        uint64_t count;            /* items of this page that passed the filters; == n but for a count request */
+        uint64_t scanned;          /* items evaluated before filtering */
 };
-#define ITEMS_ARENA_MAX (256 * MIB)
+#define ITEMS_ARENA_MAX (256 * MIB) /* of the arena, and of the bodies */
 void items_init(struct items *p);
-void items_deinit(struct items *p);
+void items_deinit(struct items *p); /* empty and usable afterwards */
+/* Take over the bytes of body (empty afterwards, on failure too) for strings to point into.
+ * 0, -ENOMEM, -EFBIG (over ITEMS_ARENA_MAX) or the body's own error. */
+_must_check_ int items_adopt(struct items *p, struct buf *body, struct str *ret);
+/* One more item, without attributes, at the end of v (which may move); NULL: no memory. */
+_must_check_ struct item *items_add(struct items *p);
 
 struct names {          /* a list of names, owned */
         struct arena arena;
@@ -32,7 +44,7 @@ struct names {          /* a list of names, owned */
         struct str next; /* start of the next page; n == 0: the end */
 };
 void names_init(struct names *p);
-void names_deinit(struct names *p);
+void names_deinit(struct names *p); /* empty and usable afterwards */
 
 /* ---- reads ---- */
 
@@ -55,7 +67,8 @@ struct query_request {
         const struct table_schema *table;
         const struct index_schema *index; /* NULL: the table */
         struct key hash;                  /* all hash attributes, in the order of the key schema */
-        struct key range;                 /* the leading n range attributes; the last one takes range_op, the others = */
+        struct key range;                 /* the leading n range attributes; the last one takes range_op (ANY: =), the
+                                           * others = */
         enum range_op range_op;
         struct key_part range_end;        /* RANGE_BETWEEN */
         bool reverse;                     /* descending */
@@ -85,7 +98,7 @@ struct scan_request {
 
 /* ---- writes ---- */
 
-enum condition_op { COND_EXISTS, COND_NOT_EXISTS, COND_EQ, COND_SIZE_EQ };
+enum condition_op { COND_EXISTS, COND_NOT_EXISTS, COND_EQ };
 
 struct condition { /* all conditions of a write must hold */
         enum condition_op op;
@@ -108,16 +121,31 @@ struct write {
         uint32_t n_conditions;
 };
 
-/* Limits of one write's expressions (aws-facts: 4,096 bytes each, 300 operators): true when it fits. */
+/* How large the expressions of a write are as the service counts them, by the text ddb/ sends. */
+struct write_measure {
+        size_t update_len, condition_len;       /* bytes */
+        uint32_t update_ops, condition_ops;     /* operators and functions */
+        size_t placeholder_bytes;               /* names and values behind all placeholders */
+};
+#define EXPRESSION_MAX 4096           /* bytes of one expression */
+#define EXPRESSION_OPERATORS_MAX 300
+#define EXPRESSION_VALUES_MAX (2 * MIB)
+struct write_measure write_measure(const struct write *w);
+/* Within the limits of one write's expressions (developer guide, Service quotas); if not, PUT the whole item instead. */
 bool write_fits(const struct write *w);
 
-/* The ops of a store.  Optional members may be NULL. */
+/*
+ * The ops of a store.  Optional members may be NULL.  An items or names to be returned is initialised by
+ * the caller; what it held is replaced on success only, so `start` may point into it.  Keys in requests
+ * have all attributes of the table's key schema, of its types.
+ */
 struct store_ops {
         int (*list_tables)(struct store *, struct op_ctx *, struct str start, struct names *ret, struct error *);
         int (*describe)(struct store *, struct op_ctx *, struct str table, struct table_schema **ret, struct error *);
         /* ret->n is 0 (no such item, on the service's word) or 1 */
         int (*get)(struct store *, struct op_ctx *, const struct get_request *, struct items *ret, struct error *);
-        /* Any number of keys; batches of 100 and resends what was unprocessed; ret in no order, absent ones missing */
+        /* Any number of keys of one table, with one projection and consistency (the first request's): batches of
+         * 100, several in flight, the unprocessed resent; ret in no order, each item once, absent ones missing */
         int (*batch_get)(struct store *, struct op_ctx *, const struct get_request *, uint32_t n, struct items *ret,
                          struct error *);
         int (*query)(struct store *, struct op_ctx *, const struct query_request *, struct items *ret, struct error *);
@@ -128,12 +156,14 @@ struct store_ops {
          * counts as done. */
         int (*write)(struct store *, struct op_ctx *, const struct write *, struct items *ret_new, struct error *);
         /* Any number of PUT and DELETE without conditions: BatchWriteItem of 25, several in flight at once, the
-         * unprocessed resent.  results[i] is 0 or -errno of write i; returns the first error or 0. */
+         * unprocessed resent, writes of one key in their order.  results[i] is 0 or -errno of write i; returns the
+         * first error or 0. */
         int (*batch_write)(struct store *, struct op_ctx *, const struct write *, uint32_t n, int *results,
                            struct error *);
         /* All or nothing, at most 100.  ERR_CANCELLED: error->action is the first guilty write; error->code
          * its reason ("ConditionalCheckFailed" ...).  Conflicts with other transactions are retried. */
         int (*transact_write)(struct store *, struct op_ctx *, const struct write *, uint32_t n, struct error *);
+        /* One snapshot of at most 100; ret->v[i] belongs to request i, absent: ret->v[i].attributes == NULL */
         int (*transact_get)(struct store *, struct op_ctx *, const struct get_request *, uint32_t n, struct items *ret,
                             struct error *);
         /* The request as text: operation, a space, the JSON body.  For user.ddbfs.request. */

@@ -4,7 +4,8 @@
  * DynamoDB's data model: attribute values, items, keys.
  *
  * Values live in an arena, are built once and never changed after.  Numbers stay text (38 digits).
- * Bytes of S are valid UTF-8; B holds raw bytes, never base64.
+ * Bytes of S are valid UTF-8; B holds raw bytes, never base64.  Whatever reads a value leaves it in
+ * normal form: numbers canonical, maps and sets sorted, no duplicates.
  */
 #include "ddbfs/base/arena.h"
 
@@ -21,7 +22,7 @@ struct value {
         union {
                 bool boolean;                 /* BOOL */
                 struct str text;              /* N (canonical decimal text), S, B */
-                struct value *elements;       /* L, SS, NS, BS (elements of type S, N, B) */
+                struct value *elements;       /* L; SS, NS, BS: elements of type S, N, B, see set_sort() */
                 struct attribute *attributes; /* M: in byte order of their names, names distinct */
         };
 };
@@ -42,9 +43,14 @@ const char *value_type_name(enum value_type type);
 bool value_type_from_name(struct str name, enum value_type *ret);
 
 const struct value *item_get(const struct item *item, struct str name); /* NULL: none; binary search */
-/* Sort by name; sets too are order-free.  -EEXIST: two attributes of one name (*ret_dup, may be NULL). */
+/* Sort by name.  -EEXIST: two attributes of one name (*ret_dup, may be NULL). */
 _must_check_ int attributes_sort(struct attribute *a, uint32_t n, struct str *ret_dup);
-/* As DynamoDB's "=": same type, numbers by value, sets regardless of order, maps and lists deep. */
+/* Sort the members of a set: byte order, numbers by value.  -EEXIST: two are equal (*ret_dup, may be NULL). */
+_must_check_ int set_sort(struct value *set, struct str *ret_dup);
+/* The type of a set's members: S for SS ...; false: not a set. */
+bool value_set_member(enum value_type set, enum value_type *ret);
+/* As DynamoDB's "=": same type, numbers by value, sets regardless of order, maps and lists deep.
+ * Expects normal form; sets may be unsorted, at quadratic cost. */
 bool value_equal(const struct value *a, const struct value *b);
 bool item_equal(const struct item *a, const struct item *b);
 /* Deep copy into an arena: 0 or -ENOMEM. */

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every option of ddbfs.  The command line, -o, the environment, --help, --print-config and the check of
+ * the man page all read this table; an option is added here, in struct config and in man/ddbfs.1.scd.
+ */
+#include "config_internal.h"
+
+#define OFFSET(member) offsetof(struct config, member)
+
+static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL }; /* enum log_level */
+static const char *const formats[] = { "plain", "dynamodb", NULL };                 /* enum item_format */
+static const char *const writes[] = { "optimistic", "overwrite", NULL };            /* enum fs_write_mode */
+static const char *const shows[] = { "listed", "all", NULL };                       /* CONFIG_SHOW_* */
+
+#define MS_IN_NS NS_PER_MS
+#define S_IN_NS NS_PER_S
+#define H_IN_NS (3600 * NS_PER_S)
+
+const char *const config_groups[_GROUP_N] = {
+        [GROUP_RUN] = "Running",
+        [GROUP_ACCESS] = "Access",
+        [GROUP_ACCOUNT] = "Account and service",
+        [GROUP_LIMITS] = "Limits",
+        [GROUP_DATA] = "Reading and writing",
+};
+
+const struct config_option config_options[] = {
+        /* running */
+        { .name = "help", .short_name = 'h', .type = OPTION_BOOL, .group = GROUP_RUN, .flags = OPTION_ACTION,
+          .offset = OFFSET(help), .by_default = "false", .help = "show this text" },
+        { .name = "version", .short_name = 'V', .type = OPTION_BOOL, .group = GROUP_RUN, .flags = OPTION_ACTION,
+          .offset = OFFSET(version), .by_default = "false", .help = "show the version" },
+        { .name = "print_config", .type = OPTION_BOOL, .group = GROUP_RUN, .flags = OPTION_ACTION,
+          .offset = OFFSET(print_config), .by_default = "false", .help = "show the effective options as JSON" },
+        { .name = "foreground", .short_name = 'f', .type = OPTION_BOOL, .group = GROUP_RUN,
+          .offset = OFFSET(foreground), .by_default = "false", .help = "stay in the foreground, log to stderr" },
+        { .name = "debug", .short_name = 'd', .type = OPTION_BOOL, .group = GROUP_RUN,
+          .offset = OFFSET(debug), .by_default = "false",
+          .help = "foreground, log level debug, trace of FUSE requests" },
+        { .name = "log_level", .type = OPTION_ENUM, .group = GROUP_RUN, .names = log_levels,
+          .offset = OFFSET(log_level), .by_default = "info", .argument = "LEVEL", .help = "what to log" },
+        { .name = "syslog", .type = OPTION_BOOL, .group = GROUP_RUN, .offset = OFFSET(syslog),
+          .by_default = "false", .help = "log to syslog in the foreground too" },
+        { .name = "state_dir", .type = OPTION_STRING, .group = GROUP_RUN, .flags = OPTION_PATH,
+          .offset = OFFSET(state_dir), .unset = "$XDG_STATE_HOME/ddbfs", .argument = "FOLDER",
+          .help = "where scratch files and rejected saves are kept" },
+        { .name = "auto_unmount", .type = OPTION_BOOL, .group = GROUP_RUN, .offset = OFFSET(auto_unmount),
+          .by_default = "true", .help = "unmount even when ddbfs is killed" },
+        /* access */
+        { .name = "ro", .type = OPTION_BOOL, .group = GROUP_ACCESS, .offset = OFFSET(read_only),
+          .by_default = "false", .help = "read-only" },
+        { .name = "allow_other", .type = OPTION_BOOL, .group = GROUP_ACCESS, .offset = OFFSET(allow_other),
+          .by_default = "false", .help = "let other users in" },
+        { .name = "allow_root", .type = OPTION_BOOL, .group = GROUP_ACCESS, .offset = OFFSET(allow_root),
+          .by_default = "false", .help = "let root in" },
+        { .name = "uid", .type = OPTION_INT, .group = GROUP_ACCESS, .offset = OFFSET(uid), .unset = "the caller's",
+          .max = UINT32_MAX - 1, .argument = "UID", .help = "owner of all files" },
+        { .name = "gid", .type = OPTION_INT, .group = GROUP_ACCESS, .offset = OFFSET(gid), .unset = "the caller's",
+          .max = UINT32_MAX - 1, .argument = "GID", .help = "group of all files" },
+        { .name = "umask", .type = OPTION_OCTAL, .group = GROUP_ACCESS, .offset = OFFSET(umask),
+          .unset = "the caller's", .max = 0777, .argument = "MASK", .help = "permission bits to take away" },
+        /* account */
+        { .name = "profile", .type = OPTION_STRING, .group = GROUP_ACCOUNT, .offset = OFFSET(profile),
+          .unset = "AWS_PROFILE", .argument = "NAME", .help = "profile of ~/.aws/config and ~/.aws/credentials" },
+        { .name = "region", .type = OPTION_STRING, .group = GROUP_ACCOUNT, .offset = OFFSET(region),
+          .unset = "AWS_REGION, the profile", .argument = "REGION", .help = "region of the tables" },
+        { .name = "endpoint_url", .type = OPTION_STRING, .group = GROUP_ACCOUNT, .offset = OFFSET(endpoint_url),
+          .unset = "AWS's", .argument = "URL", .help = "another DynamoDB-compatible service" },
+        { .name = "fips", .type = OPTION_BOOL, .group = GROUP_ACCOUNT, .offset = OFFSET(fips),
+          .by_default = "false", .help = "use FIPS endpoints" },
+        { .name = "dualstack", .type = OPTION_BOOL, .group = GROUP_ACCOUNT, .offset = OFFSET(dualstack),
+          .by_default = "false", .help = "use IPv4 and IPv6 endpoints" },
+        { .name = "ca_bundle", .type = OPTION_STRING, .group = GROUP_ACCOUNT, .flags = OPTION_PATH,
+          .offset = OFFSET(ca_bundle), .unset = "the system's", .argument = "FILE",
+          .help = "certificate authorities to trust" },
+        { .name = "local", .type = OPTION_STRING, .group = GROUP_ACCOUNT, .flags = OPTION_PATH,
+          .offset = OFFSET(local), .argument = "FILE", .help = "serve FILE by a local engine; needs no account" },
+        /* limits */
+        { .name = "op_timeout", .type = OPTION_TIME, .group = GROUP_LIMITS, .offset = OFFSET(op_timeout),
+          .by_default = "1m", .min = 100 * MS_IN_NS, .max = H_IN_NS, .argument = "TIME",
+          .help = "longest time of one file operation, retries included" },
+        { .name = "request_timeout", .type = OPTION_TIME, .group = GROUP_LIMITS, .offset = OFFSET(request_timeout),
+          .by_default = "30s", .min = 100 * MS_IN_NS, .max = H_IN_NS, .argument = "TIME",
+          .help = "longest time of one request" },
+        { .name = "connect_timeout", .type = OPTION_TIME, .group = GROUP_LIMITS, .offset = OFFSET(connect_timeout),
+          .by_default = "5s", .min = 10 * MS_IN_NS, .max = H_IN_NS, .argument = "TIME",
+          .help = "longest time to connect" },
+        { .name = "max_attempts", .type = OPTION_INT, .group = GROUP_LIMITS, .offset = OFFSET(max_attempts),
+          .unset = "AWS_MAX_ATTEMPTS, the profile, 4", .min = 1, .max = 100, .argument = "N",
+          .help = "attempts of one request, the first included" },
+        { .name = "max_connections", .type = OPTION_INT, .group = GROUP_LIMITS, .offset = OFFSET(max_connections),
+          .by_default = "64", .min = 1, .max = 1024, .argument = "N", .help = "connections to the service" },
+        { .name = "max_threads", .type = OPTION_INT, .group = GROUP_LIMITS, .offset = OFFSET(max_threads),
+          .by_default = "64", .min = 1, .max = 1024, .argument = "N", .help = "file operations at once" },
+        { .name = "cache_size", .type = OPTION_SIZE, .group = GROUP_LIMITS, .offset = OFFSET(cache_size),
+          .by_default = "64M", .min = 1 * MIB, .max = 1024 * GIB, .argument = "SIZE", .help = "memory for caches" },
+        /* data */
+        { .name = "cache_ttl", .type = OPTION_TIME, .group = GROUP_DATA, .flags = OPTION_FOREVER,
+          .offset = OFFSET(cache_ttl), .by_default = "1s", .max = 24 * 366 * H_IN_NS, .argument = "TIME",
+          .help = "how old a cached answer may be; 0 always asks" },
+        { .name = "schema_ttl", .type = OPTION_TIME, .group = GROUP_DATA, .flags = OPTION_FOREVER,
+          .offset = OFFSET(schema_ttl), .by_default = "1m", .max = 24 * 366 * H_IN_NS, .argument = "TIME",
+          .help = "the same for the definitions of tables" },
+        { .name = "consistent", .type = OPTION_BOOL, .group = GROUP_DATA, .offset = OFFSET(consistent),
+          .by_default = "false", .help = "strongly consistent reads only" },
+        { .name = "format", .type = OPTION_ENUM, .group = GROUP_DATA, .names = formats, .offset = OFFSET(format),
+          .by_default = "plain", .argument = "FORMAT", .help = "JSON of the items" },
+        { .name = "compact", .type = OPTION_BOOL, .group = GROUP_DATA, .offset = OFFSET(compact),
+          .by_default = "false", .help = "items on one line" },
+        { .name = "strict_keys", .type = OPTION_BOOL, .group = GROUP_DATA, .offset = OFFSET(strict_keys),
+          .by_default = "false", .help = "refuse a text whose keys differ from its path" },
+        { .name = "write", .type = OPTION_ENUM, .group = GROUP_DATA, .names = writes, .offset = OFFSET(write),
+          .by_default = "optimistic", .argument = "MODE", .help = "what to do when an item changed underneath" },
+        { .name = "xattr", .type = OPTION_BOOL, .group = GROUP_DATA, .offset = OFFSET(xattr),
+          .by_default = "true", .help = "extended attributes user.ddbfs.*" },
+        { .name = "show", .type = OPTION_ENUM, .group = GROUP_DATA, .names = shows, .offset = OFFSET(show),
+          .by_default = "listed", .argument = "WHAT", .help = "list the hidden names too" },
+};
+
+const size_t n_config_options = ARRAY_LEN(config_options);

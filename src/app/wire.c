@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One mount from beginning to end.  Each step of the table builds one storey on those before it; a step
+ * that fails leaves its line in the error and everything built so far is torn down, top first.  Nothing
+ * is mounted before the service has answered.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "ddbfs/app/daemonize.h"
+#include "ddbfs/app/local_engine.h"
+#include "ddbfs/app/paths.h"
+#include "ddbfs/app/signals.h"
+#include "ddbfs/app/wire.h"
+#include "ddbfs/aws/client.h"
+#include "ddbfs/base/log.h"
+#include "ddbfs/ddb/ddb.h"
+
+#define IDLE_NS (45 * NS_PER_S) /* the service closes connections idle for about a minute */
+#define PARALLEL_MAX 8          /* requests in flight for one operation */
+
+struct stack {
+        const struct config *c;
+        char *mountpoint; /* resolved */
+        struct signals *signals;
+        struct local_engine *engine;
+        struct aws_settings *settings;
+        struct cred_provider *credentials;
+        struct http_transport *transport;
+        struct aws_client *client;
+        struct store *store;
+        char *state_dir;
+        struct buf json, mount_options;
+        struct fs *fs;
+        struct session *session;
+};
+
+static int start_signals(struct stack *s, struct error *reterr) {
+        return signals_new(&s->signals, reterr);
+}
+
+/* Would the mount hide this path?  Then every access of ours to it would wait for ourselves. */
+static bool is_hidden(const struct stack *s, const char *path) {
+        char copy[4096], full[4096], *slash;
+
+        snprintf(copy, sizeof(copy), "%s", path);
+        while (!realpath(copy, full)) {
+                slash = strrchr(copy, '/');
+                if (!slash || slash == copy)
+                        return false;
+                *slash = '\0';
+        }
+        return path_below(full, s->mountpoint);
+}
+
+static int start_engine(struct stack *s, struct error *reterr) {
+        struct local_engine_options o = { .file = s->c->local, .mountpoint = s->mountpoint };
+
+        if (!s->c->local)
+                return 0;
+        if (is_hidden(s, s->c->local))
+                return error_set(reterr, ERR_INPUT, "%s: the mount would hide it", s->c->local);
+        return local_engine_start(&o, &s->engine, reterr);
+}
+
+/* From here on there are secrets in memory: no core dump, and files of ours are for the owner only. */
+static int protect_secrets(struct stack *s, struct error *reterr) {
+        const struct rlimit none = { 0, 0 };
+
+        umask(077);
+        if (!s->c->debug && setrlimit(RLIMIT_CORE, &none) < 0)
+                return error_set_errno(reterr, -errno, "cannot switch core dumps off");
+        return 0;
+}
+
+static int load_settings(struct stack *s, struct error *reterr) {
+        const struct config *c = s->c;
+        struct aws_options o = {
+                .profile = c->profile,
+                .region = c->region,
+                .endpoint_url = c->endpoint_url,
+                .ca_bundle = c->ca_bundle,
+                .max_attempts = c->max_attempts == CONFIG_UNSET ? 0 : (unsigned)c->max_attempts,
+                .use_fips = c->fips,
+                .use_dualstack = c->dualstack,
+        };
+
+        if (s->engine) {
+                o.endpoint_url = local_engine_url(s->engine);
+                o.region = LOCAL_ENGINE_REGION;
+                o.access_key_id = o.secret_access_key = LOCAL_ENGINE_KEY;
+        }
+        return aws_settings_load(&o, &s->settings, reterr);
+}
+
+static int find_credentials(struct stack *s, struct error *reterr) {
+        return cred_default_new(s->settings, &s->credentials, reterr);
+}
+
+static int open_transport(struct stack *s, struct error *reterr) {
+        _cleanup_(buf_deinit) struct buf ca = BUF_INIT(CONFIG_VALUE_MAX);
+        struct http_options o = {
+                .max_connections = (unsigned)s->c->max_connections,
+                .connect_timeout_ns = s->c->connect_timeout,
+                .timeout_ns = s->c->request_timeout,
+                .idle_ns = IDLE_NS,
+                .user_agent = "ddbfs/" DDBFS_VERSION,
+        };
+
+        buf_str(&ca, s->settings->ca_bundle);
+        if (buf_status(&ca))
+                return error_set_errno(reterr, buf_status(&ca), "ca_bundle");
+        if (ca.n)
+                o.ca_bundle = ca.p;
+        return http_transport_new(&o, &s->transport, reterr);
+}
+
+static int make_client(struct stack *s, struct error *reterr) {
+        struct aws_client_options o = {
+                .service = "dynamodb",
+                .target_prefix = "DynamoDB_20120810.",
+                .transport = s->transport,
+                .credentials = s->credentials,
+                .settings = s->settings,
+                .max_parallel = (unsigned)MIN(s->c->max_connections, PARALLEL_MAX),
+        };
+
+        return aws_client_new(&o, &s->client, reterr);
+}
+
+static int make_store(struct stack *s, struct error *reterr) {
+        int r = ddb_store_new(s->client, &s->store);
+
+        return r ? error_set_errno(reterr, r, "store") : 0;
+}
+
+static int make_state_dir(struct stack *s, struct error *reterr) {
+        _cleanup_(mem_freep) char *base = NULL;
+        struct aws_endpoint e;
+        int r;
+
+        r = aws_endpoint_resolve(s->settings, "dynamodb", NULL, &e, reterr);
+        if (r)
+                return r;
+        if (s->c->state_dir)
+                base = mem_strdup(s->c->state_dir);
+        else
+                r = state_dir_default(&base, reterr);
+        if (!r && !base)
+                r = error_set_errno(reterr, -ENOMEM, "state folder");
+        if (!r && is_hidden(s, base))
+                return error_set(reterr, ERR_INPUT, "the mount would hide the state folder %s; use --state-dir", base);
+        if (!r)
+                r = state_dir_make(base, s->c->local ? s->c->local : e.url, str_of(e.signing_region),
+                                   s->settings->profile, &s->state_dir, reterr);
+        if (r && s->c->read_only && !s->c->state_dir) {
+                log_warn("no state folder: %s", reterr->message); /* nothing will have to be kept */
+                return 0;
+        }
+        return r;
+}
+
+static int make_fs(struct stack *s, struct error *reterr) {
+        const struct config *c = s->c;
+        struct fs_options o = {
+                .tables = c->tables,
+                .state_dir = s->state_dir,
+                .read_only = c->read_only,
+                .consistent = c->consistent,
+                .xattrs = c->xattr,
+                .show_all = c->show == CONFIG_SHOW_ALL,
+                .cache_ttl_ns = c->cache_ttl,
+                .schema_ttl_ns = c->schema_ttl,
+                .cache_size = (size_t)c->cache_size,
+                .text = { .format = (enum item_format)c->format,
+                          .compact = c->compact,
+                          .strict_keys = c->strict_keys },
+                .write_mode = (enum fs_write_mode)c->write,
+                .uid = (uid_t)c->uid,
+                .gid = (gid_t)c->gid,
+                .umask = (mode_t)c->umask,
+        };
+        int r;
+
+        s->json = BUF_INIT(MIB);
+        r = config_render_json(c, &s->json);
+        o.config_json = s->json.p;
+        if (!r)
+                r = fs_new(&o, s->store, &s->fs);
+        return r ? error_set_errno(reterr, r, "file system") : 0;
+}
+
+static int probe(struct stack *s, struct error *reterr) {
+        struct op_ctx ctx;
+        int r;
+
+        op_ctx_init(&ctx, "mount", s->c->op_timeout);
+        signals_set_ctx(s->signals, &ctx);
+        r = fs_probe(s->fs, &ctx, reterr);
+        signals_set_ctx(s->signals, NULL);
+        op_ctx_deinit(&ctx);
+        return r;
+}
+
+static int mount_session(struct stack *s, struct error *reterr) {
+        const struct config *c = s->c;
+        struct session_options o = {
+                .mountpoint = s->mountpoint,
+                .source = c->tables ? c->tables : "ddbfs",
+                .op_timeout_ns = c->op_timeout,
+                .max_threads = (unsigned)c->max_threads,
+                .debug = c->debug,
+        };
+        int r;
+
+        if (signals_stopped(s->signals))
+                return error_set(reterr, ERR_INTERRUPTED, "interrupted");
+        s->mount_options = BUF_INIT(8 * KIB);
+        r = config_render_mount_options(c, &s->mount_options);
+        if (r)
+                return error_set_errno(reterr, r, "mount options");
+        o.mount_options = s->mount_options.p;
+        r = session_new(&o, s->fs, &s->session, reterr);
+        if (r)
+                return r;
+        /* not earlier: who cannot be dumped cannot be looked at by fusermount3 either */
+        if (!c->debug)
+                prctl(PR_SET_DUMPABLE, 0);
+        return 0;
+}
+
+static int (*const steps[])(struct stack *, struct error *) = {
+        start_signals, start_engine,  protect_secrets, load_settings, find_credentials, open_transport,
+        make_client,   make_store,    make_state_dir,  make_fs,       probe,            mount_session,
+};
+
+static int build(struct stack *s, struct error *reterr) {
+        for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+                int r = steps[i](s, reterr);
+
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
+static void tear_down(struct stack *s) {
+        s->session = session_free(s->session);
+        s->fs = fs_free(s->fs);
+        s->store = store_free(s->store);
+        s->client = aws_client_free(s->client);
+        s->transport = http_transport_free(s->transport);
+        s->credentials = cred_provider_free(s->credentials);
+        s->settings = aws_settings_free(s->settings);
+        s->engine = local_engine_free(s->engine);
+        s->signals = signals_free(s->signals);
+        s->state_dir = mem_free(s->state_dir);
+        buf_deinit(&s->json);
+        buf_deinit(&s->mount_options);
+        s->mountpoint = mem_free(s->mountpoint);
+}
+
+/* The one line: what, and what to quote to AWS. */
+static void tell_failure(struct daemon *d, const struct error *e) {
+        char line[ERROR_MESSAGE_LEN + ERROR_CODE_LEN + ERROR_REQUEST_ID_LEN + 32];
+        const char *code = e->code[0] && !strstr(e->message, e->code) ? e->code : "";
+
+        snprintf(line, sizeof(line), "%s%s%s%s%s%s", e->message[0] ? e->message : "failed", *code ? " (" : "", code,
+                 *code ? ")" : "", e->request_id[0] ? ", request " : "", e->request_id);
+        daemon_fail(d, EXIT_FAILURE, line);
+}
+
+static int serve(struct stack *s, struct daemon *d) {
+        int r;
+
+        signals_set_session(s->signals, s->session);
+        r = daemon_ready(d);
+        if (!r) {
+                log_info("mounted on %s", s->mountpoint);
+                r = session_run(s->session);
+        }
+        signals_set_session(s->signals, NULL);
+        if (r)
+                log_error("serving %s ended: %s", s->mountpoint, strerror(-r));
+        return r;
+}
+
+static int run(struct stack *s, struct daemon *d) {
+        struct error e = { .kind = ERR_NONE };
+        int r = build(s, &e);
+
+        if (r)
+                tell_failure(d, &e);
+        else {
+                r = serve(s, d);
+                if (r)
+                        daemon_fail(d, EXIT_FAILURE, strerror(-r));
+                else
+                        log_info("unmounted %s", s->mountpoint);
+        }
+        tear_down(s);
+        return r ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int app_run(const struct config *c) {
+        struct stack s = { .c = c };
+        struct error e = { .kind = ERR_NONE };
+        struct daemon d;
+        int status = EXIT_FAILURE, r;
+
+        log_set_level((enum log_level)c->log_level);
+        log_set_sink(c->foreground && !c->syslog ? LOG_SINK_STDERR : LOG_SINK_SYSLOG);
+        daemon_init_foreground(&d);
+        r = mountpoint_prepare(c->mountpoint, &s.mountpoint, &e);
+        if (r) {
+                tell_failure(&d, &e);
+                return EXIT_FAILURE;
+        }
+        r = c->foreground ? 0 : daemon_fork(&d, &status);
+        if (r) {
+                mem_free(s.mountpoint);
+                if (r < 0)
+                        fprintf(stderr, "ddbfs: cannot go to the background: %s\n", strerror(-r));
+                return r < 0 ? EXIT_FAILURE : status;
+        }
+        return run(&s, &d);
+}

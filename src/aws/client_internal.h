@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside the client: the state machine of one call (aws_job.c), its two drivers (aws_client.c), the log. */
+#include "ddbfs/aws/client.h"
+#include "ddbfs/aws/retry.h"
+#include "ddbfs/aws/sigv4.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/base/rng.h"
+
+struct aws_client {
+        const char *service, *target_prefix; /* static text */
+        struct http_transport *transport;    /* borrowed */
+        struct cred_provider *credentials;   /* borrowed */
+        const struct aws_settings *settings; /* borrowed */
+        unsigned max_parallel;
+        struct retry_params params;
+        struct retry_policy *retry;
+        struct sigv4_key_cache *keys;
+        atomic_llong skew_s; /* the service's clock less ours */
+        struct mutex lock;   /* everything below */
+        bool endpoint_known;
+        char endpoint_account[32]; /* of which account; "": none */
+        struct aws_endpoint endpoint;
+};
+
+enum job_state { JOB_FREE, JOB_READY, JOB_FLYING, JOB_DONE };
+
+struct job {
+        enum job_state state;
+        struct aws_client *client;
+        struct op_ctx *ctx;
+        struct aws_call *call;
+        uint64_t wake_ns;    /* READY: not before */
+        uint64_t started_ns; /* the call */
+        uint64_t sent_ns;    /* this attempt */
+        unsigned last_cost;  /* tokens of the last retry */
+        bool skew_tried, credentials_tried;
+        struct credentials *credentials; /* of this attempt; ref */
+        /* of this attempt: what the request points to */
+        struct http_request request;
+        struct aws_endpoint endpoint;
+        struct buf authorization;
+        char url[sizeof(((struct aws_endpoint *)NULL)->url) + 1];
+        char target[128];
+        char date[CLOCK_AMZ_LEN];
+        char attempt_text[48];
+        char invocation[UUID_LEN]; /* of the call */
+};
+
+void job_init(struct job *j, struct aws_client *c, struct op_ctx *ctx, struct aws_call *call);
+void job_deinit(struct job *j);
+/* READY -> FLYING: 0, j->request is to be sent.  READY -> DONE: the call's -errno. */
+_must_check_ int job_prepare(struct job *j);
+/* FLYING -> DONE or READY: what became of the request, as http_perform() said it. */
+void job_judge(struct job *j, int http_result, const struct error *http_error);
+/* Any -> DONE: with this error (copied). */
+void job_stop(struct job *j, int result, const struct error *error);
+
+struct request_record {
+        const char *operation; /* static text */
+        const char *code;      /* static text; NULL: none */
+        unsigned attempt;
+        int status;            /* 0: no answer */
+        uint64_t duration_ns;
+        uint64_t bytes_sent, bytes_received;
+        struct str request_id;
+};
+void request_log_add(const struct request_record *r);

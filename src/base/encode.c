@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Encodings and digests.  Digests come from OpenSSL by calls that own nothing when they return. */
+#include "ddbfs/base/encode.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+static const char alphabet_standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char alphabet_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+void hex_encode(struct buf *out, struct str in) {
+        static const char digits[] = "0123456789abcdef";
+        char *to = in.n <= SIZE_MAX / 2 ? buf_reserve(out, 2 * in.n) : buf_reserve(out, SIZE_MAX);
+
+        if (!to)
+                return;
+        for (size_t i = 0; i < in.n; i++) {
+                uint8_t byte = (uint8_t)in.p[i];
+
+                to[2 * i] = digits[byte >> 4];
+                to[2 * i + 1] = digits[byte & 0xf];
+        }
+        buf_commit(out, 2 * in.n);
+}
+
+static void encode64(struct buf *out, struct str in, const char *alphabet, bool pad) {
+        const uint8_t *p = (const uint8_t *)in.p;
+        size_t left = in.n % 3, whole = in.n / 3;
+        size_t n = in.n <= SIZE_MAX / 2 ? whole * 4 + (left ? (pad ? 4 : left + 1) : 0) : SIZE_MAX;
+        char *to = buf_reserve(out, n);
+        uint32_t x;
+
+        if (!to)
+                return;
+        for (; whole; whole--, p += 3) {
+                x = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+                *to++ = alphabet[x >> 18];
+                *to++ = alphabet[x >> 12 & 63];
+                *to++ = alphabet[x >> 6 & 63];
+                *to++ = alphabet[x & 63];
+        }
+        if (left) {
+                x = (uint32_t)p[0] << 16 | (left == 2 ? (uint32_t)p[1] << 8 : 0);
+                *to++ = alphabet[x >> 18];
+                *to++ = alphabet[x >> 12 & 63];
+                if (left == 2)
+                        *to++ = alphabet[x >> 6 & 63];
+                for (; pad && left < 3; left++)
+                        *to++ = '=';
+        }
+        buf_commit(out, n);
+}
+
+void base64_encode(struct buf *out, struct str in) {
+        encode64(out, in, alphabet_standard, true);
+}
+
+void base64url_encode(struct buf *out, struct str in) {
+        encode64(out, in, alphabet_url, false);
+}
+
+#define NOT_A_DIGIT 0x80
+
+/* The digits of in (padding removed) as bytes at *to, which has the room.  false: malformed. */
+static bool decode64_digits(const char *alphabet, struct str in, char *to) {
+        const uint8_t *p = (const uint8_t *)in.p, *end = p + in.n - in.n % 4;
+        uint8_t values[256], a, b, c = 0, d;
+
+        memset(values, NOT_A_DIGIT, sizeof(values));
+        for (uint8_t i = 0; i < 64; i++)
+                values[(uint8_t)alphabet[i]] = i;
+        for (; p < end; p += 4) {
+                a = values[p[0]], b = values[p[1]], c = values[p[2]], d = values[p[3]];
+                if ((a | b | c | d) & NOT_A_DIGIT)
+                        return false;
+                *to++ = (char)(a << 2 | b >> 4);
+                *to++ = (char)((b & 0xf) << 4 | c >> 2);
+                *to++ = (char)((c & 3) << 6 | d);
+        }
+        if (in.n % 4 == 0)
+                return true;
+        a = values[p[0]], b = values[p[1]], c = in.n % 4 == 3 ? values[p[2]] : 0;
+        /* bits that no byte needs must be zero: one text for one value */
+        if ((a | b | c) & NOT_A_DIGIT || (in.n % 4 == 3 ? c & 3 : b & 0xf))
+                return false;
+        *to++ = (char)(a << 2 | b >> 4);
+        if (in.n % 4 == 3)
+                *to = (char)((b & 0xf) << 4 | c >> 2);
+        return true;
+}
+
+static int decode64(struct buf *out, struct str in, const char *alphabet) {
+        size_t n = in.n / 4 * 3 + (in.n % 4 ? in.n % 4 - 1 : 0);
+        char *to;
+
+        if (in.n % 4 == 1)
+                return -EINVAL;
+        to = buf_reserve(out, n);
+        if (!to)
+                return buf_status(out);
+        if (in.n && !decode64_digits(alphabet, in, to)) {
+                buf_commit(out, 0); /* what was there before keeps its NUL */
+                return -EINVAL;
+        }
+        buf_commit(out, n);
+        return 0;
+}
+
+int base64_decode(struct buf *out, struct str in) {
+        if (in.n % 4)
+                return -EINVAL;
+        for (unsigned i = 0; i < 2 && in.n && in.p[in.n - 1] == '='; i++)
+                in.n--;
+        return decode64(out, in, alphabet_standard);
+}
+
+int base64url_decode(struct buf *out, struct str in) {
+        return decode64(out, in, alphabet_url);
+}
+
+static bool is_unreserved(char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+               c == '.' || c == '~';
+}
+
+void percent_encode(struct buf *out, struct str in, bool keep_slash) {
+        static const char digits[] = "0123456789ABCDEF";
+        size_t plain;
+
+        for (; in.n; in = str_skip(in, 1)) {
+                for (plain = 0; plain < in.n; plain++)
+                        if (!is_unreserved(in.p[plain]) && !(keep_slash && in.p[plain] == '/'))
+                                break;
+                if (plain)
+                        buf_append(out, in.p, plain);
+                in = str_skip(in, plain);
+                if (in.n == 0)
+                        return;
+                buf_append(out, (char[]){ '%', digits[(uint8_t)*in.p >> 4], digits[*in.p & 0xf] }, 3);
+        }
+}
+
+int sha256(struct str in, uint8_t out[SHA256_LEN]) {
+        if (EVP_Digest(in.n ? in.p : "", in.n, out, NULL, EVP_sha256(), NULL) == 1)
+                return 0;
+        memset(out, 0, SHA256_LEN);
+        return -ENOMEM;
+}
+
+int hmac_sha256(struct str key, struct str in, uint8_t out[SHA256_LEN]) {
+        const unsigned char *text = (const unsigned char *)(in.n ? in.p : "");
+
+        if (key.n <= INT_MAX && HMAC(EVP_sha256(), key.n ? key.p : "", (int)key.n, text, in.n, out, NULL))
+                return 0;
+        memset(out, 0, SHA256_LEN);
+        return -ENOMEM;
+}
+
+/* crc_table[k][b]: the CRC of byte b followed by k zero bytes; eight bytes then cost eight look-ups and
+ * no dependency between them. */
+static uint32_t crc_table[8][256];
+static pthread_once_t crc_once = PTHREAD_ONCE_INIT;
+
+static void make_crc_table(void) {
+        for (uint32_t b = 0; b < 256; b++) {
+                uint32_t crc = b;
+
+                for (unsigned bit = 0; bit < 8; bit++)
+                        crc = crc >> 1 ^ (crc & 1 ? UINT32_C(0xedb88320) : 0);
+                crc_table[0][b] = crc;
+        }
+        for (unsigned k = 1; k < 8; k++)
+                for (unsigned b = 0; b < 256; b++)
+                        crc_table[k][b] = crc_table[k - 1][b] >> 8 ^ crc_table[0][crc_table[k - 1][b] & 0xff];
+}
+
+static uint32_t load_le32(const uint8_t *p) {
+        return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+uint32_t crc32_ieee(uint32_t crc, struct str in) {
+        const uint8_t *p = (const uint8_t *)in.p;
+        const uint32_t(*t)[256] = (const uint32_t(*)[256])crc_table;
+        uint32_t low, high;
+        size_t n = in.n;
+
+        pthread_once(&crc_once, make_crc_table);
+        crc = ~crc;
+        for (; n >= 8; n -= 8, p += 8) {
+                low = load_le32(p) ^ crc;
+                high = load_le32(p + 4);
+                crc = t[7][low & 0xff] ^ t[6][low >> 8 & 0xff] ^ t[5][low >> 16 & 0xff] ^ t[4][low >> 24] ^
+                      t[3][high & 0xff] ^ t[2][high >> 8 & 0xff] ^ t[1][high >> 16 & 0xff] ^ t[0][high >> 24];
+        }
+        for (; n; n--)
+                crc = crc >> 8 ^ t[0][(crc ^ *p++) & 0xff];
+        return ~crc;
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The item cache: see cache_internal.h for its states and rules. */
+#include "cache_internal.h"
+#include "ddbfs/base/alloc.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/base/hash.h"
+#include "ddbfs/base/metrics.h"
+
+/* Of max_bytes, what ghosts (no text) may take. */
+#define GHOST_SHARE 8
+
+struct entry {
+        struct hmap_node node;
+        struct list lru; /* in with_text or ghosts, by whether it holds a snapshot; newest last */
+        enum cache_state state;
+        bool has_hash, has_served;
+        uint64_t fetched_ns, own_ns, mtime_ns;
+        uint64_t n, hash, served_hash;
+        struct snapshot *snapshot, *served;
+        uint32_t id_n;
+        char id[];
+};
+
+struct cache {
+        struct mutex lock; /* everything below */
+        struct hmap map;
+        struct list with_text, ghosts;
+        size_t bytes, ghost_bytes, max_bytes;
+        uint64_t first_mtime_ns;
+};
+
+int snapshot_new(struct str text, struct snapshot **ret) {
+        struct snapshot *s = mem_alloc(sizeof(*s) + text.n + 1);
+
+        if (!s)
+                return -ENOMEM;
+        atomic_init(&s->refs, 1);
+        s->hash = hash_stable(0, text);
+        s->n = text.n;
+        if (text.n)
+                memcpy(s->text, text.p, text.n);
+        s->text[text.n] = '\0';
+        *ret = s;
+        return 0;
+}
+
+struct snapshot *snapshot_ref(struct snapshot *s) {
+        if (s)
+                atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+        return s;
+}
+
+struct snapshot *snapshot_unref(struct snapshot *s) {
+        if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
+                mem_free(s);
+        return NULL;
+}
+
+void cache_view_deinit(struct cache_view *v) {
+        v->snapshot = snapshot_unref(v->snapshot);
+}
+
+int cache_new(size_t max_bytes, uint64_t first_mtime_ns, struct cache **ret) {
+        struct cache *c = mem_zalloc(sizeof(*c));
+
+        if (!c)
+                return -ENOMEM;
+        mutex_init(&c->lock);
+        list_init(&c->with_text);
+        list_init(&c->ghosts);
+        c->max_bytes = max_bytes;
+        c->first_mtime_ns = first_mtime_ns;
+        *ret = c;
+        return 0;
+}
+
+static size_t entry_bytes(const struct entry *e) {
+        size_t n = sizeof(*e) + e->id_n;
+
+        if (e->snapshot)
+                n += sizeof(*e->snapshot) + e->snapshot->n;
+        if (e->served && e->served != e->snapshot)
+                n += sizeof(*e->served) + e->served->n;
+        return n;
+}
+
+static bool entry_has_text(const struct entry *e) {
+        return e->snapshot || e->served;
+}
+
+/* Take an entry out of the accounts and its list before it changes; account() puts it back. */
+static void unaccount(struct cache *c, struct entry *e) {
+        if (entry_has_text(e))
+                c->bytes -= entry_bytes(e);
+        else
+                c->ghost_bytes -= entry_bytes(e);
+        list_remove(&e->lru);
+}
+
+static void account(struct cache *c, struct entry *e) {
+        if (entry_has_text(e)) {
+                c->bytes += entry_bytes(e);
+                list_append(&c->with_text, &e->lru);
+        } else {
+                c->ghost_bytes += entry_bytes(e);
+                list_append(&c->ghosts, &e->lru);
+        }
+}
+
+static void drop_text(struct entry *e) {
+        e->snapshot = snapshot_unref(e->snapshot);
+        e->served = snapshot_unref(e->served);
+}
+
+static void entry_free(struct cache *c, struct entry *e) {
+        unaccount(c, e);
+        hmap_remove(&c->map, &e->node);
+        drop_text(e);
+        mem_free(e);
+}
+
+static void shrink(struct cache *c) {
+        size_t ghost_max = c->max_bytes / GHOST_SHARE;
+
+        while (c->bytes > c->max_bytes - ghost_max && !list_is_empty(&c->with_text)) {
+                struct entry *e = CONTAINER_OF(c->with_text.next, struct entry, lru);
+
+                unaccount(c, e);
+                drop_text(e);
+                account(c, e);
+                metric_add(METRIC_CACHE_EVICTIONS, 1);
+        }
+        while (c->ghost_bytes > ghost_max && !list_is_empty(&c->ghosts))
+                entry_free(c, CONTAINER_OF(c->ghosts.next, struct entry, lru));
+        metric_set(METRIC_CACHE_BYTES, (int64_t)(c->bytes + c->ghost_bytes));
+}
+
+struct cache *cache_free(struct cache *c) {
+        if (!c)
+                return NULL;
+        while (!list_is_empty(&c->with_text))
+                entry_free(c, CONTAINER_OF(c->with_text.next, struct entry, lru));
+        while (!list_is_empty(&c->ghosts))
+                entry_free(c, CONTAINER_OF(c->ghosts.next, struct entry, lru));
+        hmap_deinit(&c->map);
+        mutex_deinit(&c->lock);
+        return mem_free(c);
+}
+
+static struct entry *find(struct cache *c, struct str id, uint64_t hash) {
+        for (struct hmap_node *n = hmap_first(&c->map, hash); n; n = hmap_next(n)) {
+                struct entry *e = CONTAINER_OF(n, struct entry, node);
+
+                if (str_eq(str_make(e->id, e->id_n), id))
+                        return e;
+        }
+        return NULL;
+}
+
+/* The entry of id, accounted and in the map; NULL without memory. */
+static struct entry *find_or_add(struct cache *c, struct str id) {
+        uint64_t hash = hash_seeded(0, id);
+        struct entry *e = find(c, id, hash);
+
+        if (e)
+                return e;
+        e = mem_zalloc(sizeof(*e) + id.n);
+        if (!e)
+                return NULL;
+        e->id_n = (uint32_t)id.n;
+        memcpy(e->id, id.p, id.n);
+        e->mtime_ns = c->first_mtime_ns;
+        list_init(&e->lru);
+        if (hmap_insert(&c->map, &e->node, hash)) {
+                mem_free(e);
+                return NULL;
+        }
+        account(c, e);
+        return e;
+}
+
+void cache_get(struct cache *c, struct str id, uint64_t max_age_ns, bool with_text, struct cache_view *ret) {
+        uint64_t now = clock_now_ns();
+        struct entry *e;
+
+        *ret = (struct cache_view){ .state = CACHE_UNKNOWN };
+        mutex_lock(&c->lock);
+        e = find(c, id, hash_seeded(0, id));
+        if (e && e->state != CACHE_UNKNOWN && !(with_text && e->state == CACHE_PRESENT && !e->snapshot) &&
+            (max_age_ns == UINT64_MAX || (now - MIN(now, e->fetched_ns)) < max_age_ns)) {
+                *ret = (struct cache_view){ .state = e->state, .snapshot = snapshot_ref(e->snapshot), .n = e->n,
+                                            .hash = e->hash, .mtime_ns = e->mtime_ns, .fetched_ns = e->fetched_ns };
+                unaccount(c, e); /* to the young end */
+                account(c, e);
+        }
+        mutex_unlock(&c->lock);
+        metric_add(ret->state == CACHE_UNKNOWN ? METRIC_CACHE_MISSES : METRIC_CACHE_HITS, 1);
+}
+
+/* e is unaccounted: give it a new text; the mtime moves when and only when the content does. */
+static void set_text(struct entry *e, struct snapshot *s) {
+        if (e->has_hash ? e->hash != s->hash : e->state == CACHE_ABSENT)
+                e->mtime_ns = clock_wall_ns();
+        if (e->snapshot != s) {
+                snapshot_unref(e->snapshot);
+                e->snapshot = snapshot_ref(s);
+        }
+        e->state = CACHE_PRESENT;
+        e->has_hash = true;
+        e->hash = s->hash;
+        e->n = s->n;
+}
+
+static void set_absent(struct entry *e) {
+        drop_text(e); /* readers were told, or will be, that it is gone: nothing served is left to protect */
+        e->state = CACHE_ABSENT;
+        e->has_hash = e->has_served = false;
+        e->n = 0;
+}
+
+uint64_t cache_put(struct cache *c, struct str id, struct snapshot *s, uint64_t start_ns) {
+        uint64_t mtime = c->first_mtime_ns;
+        struct entry *e;
+
+        mutex_lock(&c->lock);
+        e = find_or_add(c, id);
+        if (e) {
+                if (start_ns >= e->own_ns && start_ns >= e->fetched_ns) {
+                        unaccount(c, e);
+                        set_text(e, s);
+                        e->fetched_ns = start_ns;
+                        account(c, e);
+                }
+                mtime = e->mtime_ns;
+                shrink(c);
+        }
+        mutex_unlock(&c->lock);
+        return mtime;
+}
+
+void cache_put_absent(struct cache *c, struct str id, uint64_t start_ns) {
+        struct entry *e;
+
+        mutex_lock(&c->lock);
+        e = find_or_add(c, id);
+        if (e && start_ns >= e->own_ns && start_ns >= e->fetched_ns) {
+                unaccount(c, e);
+                set_absent(e);
+                e->fetched_ns = start_ns;
+                account(c, e);
+        }
+        shrink(c);
+        mutex_unlock(&c->lock);
+}
+
+void cache_put_own(struct cache *c, struct str id, struct snapshot *s) {
+        struct entry *e;
+
+        mutex_lock(&c->lock);
+        e = find_or_add(c, id);
+        if (e) {
+                unaccount(c, e);
+                if (s) {
+                        if (!e->has_hash)
+                                e->mtime_ns = clock_wall_ns();
+                        set_text(e, s);
+                } else {
+                        set_absent(e);
+                }
+                e->fetched_ns = e->own_ns = clock_now_ns();
+                account(c, e);
+        }
+        shrink(c);
+        mutex_unlock(&c->lock);
+}
+
+static void forget_content(struct cache *c, struct entry *e) {
+        unaccount(c, e);
+        e->snapshot = snapshot_unref(e->snapshot);
+        e->state = CACHE_UNKNOWN;
+        account(c, e);
+}
+
+void cache_invalidate(struct cache *c, struct str id) {
+        struct entry *e;
+
+        mutex_lock(&c->lock);
+        e = find(c, id, hash_seeded(0, id));
+        if (e) {
+                e->own_ns = clock_now_ns(); /* reads under way may be from before */
+                forget_content(c, e);
+        }
+        mutex_unlock(&c->lock);
+}
+
+void cache_flush(struct cache *c) {
+        struct hmap_walk w = { 0 };
+        struct hmap_node *n;
+
+        mutex_lock(&c->lock);
+        while ((n = hmap_walk_next(&c->map, &w))) {
+                struct entry *e = CONTAINER_OF(n, struct entry, node);
+
+                e->own_ns = clock_now_ns();
+                forget_content(c, e);
+        }
+        shrink(c);
+        mutex_unlock(&c->lock);
+}
+
+void cache_serve(struct cache *c, struct str id, struct snapshot *s) {
+        struct entry *e;
+
+        mutex_lock(&c->lock);
+        e = find_or_add(c, id);
+        if (e && e->served != s) {
+                unaccount(c, e);
+                snapshot_unref(e->served);
+                e->served = snapshot_ref(s);
+                e->has_served = true;
+                e->served_hash = s->hash;
+                account(c, e);
+                shrink(c);
+        }
+        mutex_unlock(&c->lock);
+}
+
+enum cache_base cache_served(struct cache *c, struct str id, struct snapshot **ret, uint64_t *ret_hash) {
+        enum cache_base base = CACHE_BASE_NONE;
+        struct entry *e;
+
+        *ret = NULL;
+        mutex_lock(&c->lock);
+        e = find(c, id, hash_seeded(0, id));
+        if (e && e->has_served) {
+                *ret_hash = e->served_hash;
+                *ret = snapshot_ref(e->served);
+                base = *ret ? CACHE_BASE_SNAPSHOT : CACHE_BASE_HASH;
+        }
+        mutex_unlock(&c->lock);
+        return base;
+}

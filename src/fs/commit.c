@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Saving: a draft's text becomes the item (PRODUCT section 4).
+ *
+ *      base of the draft      request
+ *      served version known   UpdateItem of the changed attributes, if they still have their old values; none
+ *                             when nothing changed
+ *      only its hash known    GetItem (strong); the same hash: as above, else ESTALE
+ *      none, O_EXCL           PutItem if there is no such item
+ *      none                   PutItem
+ *      -o write=overwrite     PutItem
+ */
+#include "fs_internal.h"
+#include "ddbfs/base/metrics.h"
+
+/* One save under way. */
+struct save {
+        struct fs *fs;
+        struct op_ctx *ctx;
+        struct place place;
+        struct arena arena;      /* the two items */
+        struct buf text;         /* a copy of the draft's */
+        struct item item;        /* what is to be saved */
+        bool created, exclusive;
+        uint64_t edits;
+        enum base_kind base;
+        uint64_t base_hash;
+        struct snapshot *base_snapshot;
+        struct item base_item;
+        struct snapshot *result; /* the item as it is in the table now; NULL: nothing was sent */
+};
+
+#define SAVE_ARENA_MAX (128 * MIB)
+
+static void save_deinit(struct save *s) {
+        place_deinit(&s->place);
+        arena_deinit(&s->arena);
+        buf_deinit(&s->text);
+        snapshot_unref(s->base_snapshot);
+        snapshot_unref(s->result);
+}
+
+int item_parse(struct fs *fs, const struct place *p, struct str text, struct arena *a, struct item *ret,
+               struct error *e) {
+        return item_text_parse(text, &p->table->key, &p->key, &fs->o.text, a, ret, e);
+}
+
+/* Did the item become what we wanted, whoever did it? */
+static bool update_is_done(const struct write *w, const struct item *now) {
+        for (uint32_t i = 0; i < w->n_set; i++) {
+                const struct value *v = item_get(now, w->set[i].name);
+
+                if (!v || !value_equal(v, &w->set[i].value))
+                        return false;
+        }
+        for (uint32_t i = 0; i < w->n_remove; i++)
+                if (item_get(now, w->remove[i]))
+                        return false;
+        return true;
+}
+
+/* The first attribute whose condition does not hold, for the message. */
+static struct str changed_attribute(const struct write *w, const struct item *now) {
+        for (uint32_t i = 0; i < w->n_conditions; i++) {
+                const struct condition *c = &w->conditions[i];
+                const struct value *v = item_get(now, c->attr);
+
+                if (c->op == COND_EQ ? !v || !value_equal(v, c->value) : (c->op == COND_NOT_EXISTS) == (v != NULL))
+                        return c->attr;
+        }
+        return STR_NULL;
+}
+
+/* A condition did not hold: look what is there now. */
+static int resolve_conflict(struct save *s, const struct write *w, struct error *e) {
+        struct get_request get = { .table = s->place.table, .key = s->place.key, .consistent = true };
+        _cleanup_(items_deinit) struct items now;
+        struct str attr;
+        int r;
+
+        cache_invalidate(s->fs->cache, buf_view(&s->place.id));
+        items_init(&now);
+        r = s->fs->store->ops->get(s->fs->store, s->ctx, &get, &now, e);
+        if (r)
+                return r;
+        if (now.n > 0 && update_is_done(w, &now.v[0])) {
+                r = item_snapshot(s->fs, &s->place, &now.v[0], &s->result);
+                return r ? error_set_errno(e, r, "saving") : 0;
+        }
+        metric_add(METRIC_CONFLICTS, 1);
+        if (now.n == 0)
+                return error_set(e, ERR_CONDITION, "the item was deleted by somebody else since it was read");
+        attr = changed_attribute(w, &now.v[0]);
+        return error_set(e, ERR_CONDITION, "attribute \"%.*s\" was changed by somebody else since the item was read",
+                         (int)MIN(attr.n, (size_t)100), attr.p);
+}
+
+/* Capacity for every attribute of both items being set, removed and conditioned. */
+struct update {
+        struct attribute *set;
+        struct str *remove;
+        struct condition *conditions;
+};
+
+static int update_alloc(struct save *s, struct update *u) {
+        size_t n = (size_t)s->item.n + s->base_item.n + 1;
+
+        u->set = arena_array(&s->arena, n, sizeof(*u->set));
+        u->remove = arena_array(&s->arena, n, sizeof(*u->remove));
+        u->conditions = arena_array(&s->arena, n, sizeof(*u->conditions));
+        return u->set && u->remove && u->conditions ? 0 : -ENOMEM;
+}
+
+static void add_condition(struct write *w, struct update *u, enum condition_op op, struct str attr,
+                          const struct value *v) {
+        u->conditions[w->n_conditions++] = (struct condition){ .op = op, .attr = attr, .value = v };
+}
+
+/* The attributes in which the text differs from the version that was read, each with its old value as condition. */
+static void diff(const struct save *s, struct write *w, struct update *u) {
+        const struct key_schema *key = &s->place.table->key;
+        bool known_to_exist = false;
+
+        for (uint32_t i = 0; i < s->item.n; i++) {
+                const struct attribute *a = &s->item.attributes[i];
+                const struct value *old = item_get(&s->base_item, a->name);
+
+                if (key_schema_has(key, a->name) || (old && value_equal(old, &a->value)))
+                        continue;
+                u->set[w->n_set++] = *a;
+                add_condition(w, u, old ? COND_EQ : COND_NOT_EXISTS, a->name, old);
+                known_to_exist = known_to_exist || old;
+        }
+        for (uint32_t i = 0; i < s->base_item.n; i++) {
+                const struct attribute *a = &s->base_item.attributes[i];
+
+                if (key_schema_has(key, a->name) || item_get(&s->item, a->name))
+                        continue;
+                u->remove[w->n_remove++] = a->name;
+                add_condition(w, u, COND_EQ, a->name, &a->value);
+                known_to_exist = true;
+        }
+        if (!known_to_exist) /* or UpdateItem would make the item anew */
+                add_condition(w, u, COND_EXISTS, key->attrs[0].name, NULL);
+        w->set = u->set;
+        w->remove = u->remove;
+        w->conditions = u->conditions;
+}
+
+static int save_update(struct save *s, struct error *e) {
+        struct write w = { .op = WRITE_UPDATE, .table = s->place.table, .key = s->place.key };
+        _cleanup_(items_deinit) struct items now;
+        struct error local = { 0 };
+        struct update u;
+        int r;
+
+        items_init(&now);
+        r = item_parse(s->fs, &s->place, str_make(s->base_snapshot->text, s->base_snapshot->n), &s->arena, &s->base_item, e);
+        if (r)
+                return r;
+        r = update_alloc(s, &u);
+        if (r)
+                return error_set_errno(e, r, "saving");
+        diff(s, &w, &u);
+        if (w.n_set + w.n_remove == 0) {
+                metric_add(METRIC_COMMITS_UNCHANGED, 1);
+                return 0;
+        }
+        if (!write_fits(&w))
+                return error_set(e, ERR_INPUT,
+                                 "%u attributes changed at once are more than one conditional update can carry; "
+                                 "save in steps, or mount with write=overwrite", w.n_set + w.n_remove);
+        r = s->fs->store->ops->write(s->fs->store, s->ctx, &w, &now, &local);
+        if (r && local.kind == ERR_CONDITION)
+                return resolve_conflict(s, &w, e);
+        if (r && e)
+                *e = local;
+        if (r == 0) {
+                r = item_snapshot(s->fs, &s->place, now.n > 0 ? &now.v[0] : &s->item, &s->result);
+                r = r ? error_set_errno(e, r, "saving") : 0;
+        }
+        return r;
+}
+
+static int save_put(struct save *s, struct error *e) {
+        struct condition absent = { .op = COND_NOT_EXISTS, .attr = s->place.table->key.attrs[0].name };
+        struct write w = { .op = WRITE_PUT, .table = s->place.table, .item = &s->item, .conditions = &absent,
+                           .n_conditions = s->exclusive ? 1 : 0 };
+        struct error local = { 0 };
+        int r = s->fs->store->ops->write(s->fs->store, s->ctx, &w, NULL, &local);
+
+        if (r && local.kind == ERR_CONDITION)
+                return error_set(e, ERR_EXISTS, "somebody else has made this item meanwhile");
+        if (r) {
+                if (e)
+                        *e = local;
+                return r;
+        }
+        r = item_snapshot(s->fs, &s->place, &s->item, &s->result);
+        return r ? error_set_errno(e, r, "saving") : 0;
+}
+
+/* Only the hash of the version that was read is left: the table's item must still be that one. */
+static int recover_base(struct save *s, struct error *e) {
+        struct error local = { 0 };
+        int r = item_load(s->fs, s->ctx, &s->place, 0, true, &s->base_snapshot, &local);
+
+        if (r == 0 && s->base_snapshot->hash == s->base_hash)
+                return 0;
+        if (r && local.kind != ERR_NO_ITEM) {
+                if (e)
+                        *e = local;
+                return r;
+        }
+        metric_add(METRIC_CONFLICTS, 1);
+        return error_set(e, ERR_CONDITION, r ? "the item was deleted by somebody else since it was read"
+                                             : "the item was changed by somebody else since it was read");
+}
+
+static int save_item(struct save *s, struct error *e) {
+        int r = 0;
+
+        if (s->fs->o.write_mode == FS_WRITE_OVERWRITE || s->base == BASE_NONE)
+                return save_put(s, e);
+        if (s->base == BASE_HASH)
+                r = recover_base(s, e);
+        return r ? r : save_update(s, e);
+}
+
+/* Take what is to be saved out of the draft.  false: nothing is. */
+static bool save_begin(struct save *s, struct draft *d, bool touch) {
+        bool wanted;
+
+        mutex_lock(&d->lock);
+        wanted = touch ? d->created : d->dirty && d->text.n > 0;
+        if (wanted) {
+                buf_str(&s->text, buf_view(&d->text));
+                s->edits = d->edits;
+                s->created = d->created;
+                s->exclusive = d->exclusive || touch;
+                s->base = d->base;
+                s->base_hash = d->base_hash;
+                s->base_snapshot = snapshot_ref(d->base_snapshot);
+        }
+        mutex_unlock(&d->lock);
+        return wanted;
+}
+
+/* The draft's text is in the table: it is the version its writers know. */
+static void save_end(struct save *s, struct draft *d) {
+        struct snapshot *own = NULL;
+
+        if (item_snapshot(s->fs, &s->place, &s->item, &own))
+                own = NULL;
+        mutex_lock(&d->lock);
+        d->created = d->exclusive = d->truncated = false;
+        if (d->edits == s->edits)
+                d->dirty = false;
+        snapshot_unref(d->base_snapshot);
+        d->base_snapshot = snapshot_ref(own);
+        d->base = own ? BASE_SNAPSHOT : BASE_NONE;
+        mutex_unlock(&d->lock);
+        if (s->result) {
+                metric_add(METRIC_COMMITS, 1);
+                fs_wrote(s->fs, &s->place);
+                partition_wrote(s->fs, &s->place);
+                cache_put_own(s->fs->cache, buf_view(&s->place.id), s->result);
+        }
+        if (own)
+                cache_serve(s->fs->cache, buf_view(&s->place.id), own);
+        snapshot_unref(own);
+        if (s->fs->notify.attr)
+                s->fs->notify.attr(s->fs->notify.arg, d->node->id);
+}
+
+static int touched_item(struct save *s, struct error *e) {
+        const struct key_schema *key = &s->place.table->key;
+
+        s->item.attributes = arena_array(&s->arena, s->place.key.n, sizeof(*s->item.attributes));
+        if (!s->item.attributes)
+                return error_set(e, ERR_MEMORY, "out of memory");
+        for (uint32_t i = 0; i < s->place.key.n; i++)
+                s->item.attributes[s->item.n++] = (struct attribute){
+                        .name = key->attrs[i].name,
+                        .value = { .type = s->place.key.parts[i].type, .text = s->place.key.parts[i].text },
+                };
+        return attributes_sort(s->item.attributes, s->item.n, NULL) ? error_set(e, ERR_INTERNAL, "key schema") : 0;
+}
+
+static int save_run(struct save *s, struct draft *d, bool touch, struct error *e) {
+        int r = buf_status(&s->text);
+
+        if (r)
+                return error_set_errno(e, r, "saving");
+        r = place_of(s->fs, s->ctx, d->node, &s->place, e);
+        if (r == 0)
+                r = touch ? touched_item(s, e) : item_parse(s->fs, &s->place, buf_view(&s->text), &s->arena, &s->item, e);
+        if (r == 0 && s->base == BASE_NONE && !s->created) {
+                uint64_t hash = 0; /* read by somebody since the draft began? */
+                enum cache_base base = cache_served(s->fs->cache, buf_view(&s->place.id), &s->base_snapshot, &hash);
+
+                s->base = base == CACHE_BASE_NONE ? BASE_NONE : base == CACHE_BASE_HASH ? BASE_HASH : BASE_SNAPSHOT;
+                s->base_hash = hash;
+        }
+        if (r == 0)
+                r = save_item(s, e);
+        if (r == 0)
+                save_end(s, d);
+        else if (s->place.table) /* it may or may not have been applied */
+                cache_invalidate(s->fs->cache, buf_view(&s->place.id));
+        return r;
+}
+
+int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch, struct error *e) {
+        _cleanup_(save_deinit) struct save s = { .fs = fs, .ctx = ctx, .arena = ARENA_INIT(SAVE_ARENA_MAX),
+                                                 .text = BUF_INIT(ITEM_TEXT_MAX) };
+        bool detached;
+        int r = fs_busy_begin(fs, ctx, &d->busy, e);
+
+        if (r)
+                return r;
+        mutex_lock(&fs->nodes.lock);
+        detached = d->node->detached;
+        mutex_unlock(&fs->nodes.lock);
+        if (!detached && save_begin(&s, d, touch))
+                r = save_run(&s, d, touch, e);
+        if (touch && r == -EEXIST)
+                r = 0; /* it is there: touch asked for no more */
+        fs_busy_end(fs, &d->busy);
+        return r;
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Open directories: a cursor over pages.  Only one page is held, whatever the size of the directory; the
+ * offset of an entry is its ordinal, and where each page began is remembered (a key of a few bytes per
+ * megabyte), so that rewinding and seeking work.
+ *
+ * offset 0 is ".", 1 "..", k + 2 entry number k; entries of this mount alone (a partition just made, a
+ * file not saved yet) come after those of the table.
+ */
+#include "fs_internal.h"
+#include "ddbfs/base/clock.h"
+
+#define PAGE_NAMES_MAX (256 * MIB)
+#define DIR_ARENA_MAX (256 * MIB)
+#define FIRST_OFFSET 2
+
+int dir_page_add(struct dir_page *p, struct str name, const struct dir_entry *e) {
+        struct dir_entry *entries;
+
+        if (p->n == p->cap) {
+                uint32_t cap = p->cap ? 2 * p->cap : 64;
+
+                entries = mem_realloc(p->entries, cap * sizeof(*entries));
+                if (!entries)
+                        return -ENOMEM;
+                p->entries = entries;
+                p->cap = cap;
+        }
+        p->entries[p->n] = *e;
+        p->entries[p->n].name_at = (uint32_t)p->names.n;
+        p->entries[p->n].name_n = (uint32_t)name.n;
+        buf_str(&p->names, name);
+        if (buf_status(&p->names))
+                return buf_status(&p->names);
+        p->n++;
+        return 0;
+}
+
+static struct str entry_name(const struct dir_page *p, uint32_t i) {
+        return str_make(p->names.p + p->entries[i].name_at, p->entries[i].name_n);
+}
+
+static void forget_pages(struct fs_dir *d) {
+        struct hmap_walk w = { 0 };
+        struct hmap_node *n;
+
+        while ((n = hmap_walk_next(&d->seen, &w))) {
+                hmap_remove(&d->seen, n);
+                mem_free(CONTAINER_OF(n, struct dir_seen, node));
+        }
+        d->n_checkpoints = 0;
+        d->page.n = 0;
+        d->page.first = 0;
+        d->page.next = NULL;
+        d->page.loaded = d->page.last = false;
+        arena_reset(&d->arena);
+        for (uint32_t i = 0; i < d->overlay.n; i++)
+                d->overlay_seen[i] = false;
+}
+
+static void dir_free(struct fs *fs, struct fs_dir *d) {
+        forget_pages(d);
+        hmap_deinit(&d->seen);
+        arena_deinit(&d->arena);
+        buf_deinit(&d->page.names);
+        mem_free(d->page.entries);
+        mem_free(d->checkpoints);
+        mem_free(d->overlay_seen);
+        names_deinit(&d->overlay);
+        place_deinit(&d->place);
+        node_put(fs, d->node);
+        mem_free(d);
+}
+
+static int load_overlay(struct fs *fs, struct fs_dir *d) {
+        int r = local_dir_names(fs, d->node->id, &d->overlay);
+
+        if (r == 0)
+                r = draft_new_names(fs, d->node, &d->overlay);
+        if (r == 0) {
+                d->overlay_seen = mem_calloc(d->overlay.n + 1, sizeof(bool));
+                r = d->overlay_seen ? 0 : -ENOMEM;
+        }
+        return r;
+}
+
+int fs_opendir(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_dir **ret) {
+        _cleanup_(held_put) struct held h = { .fs = fs, .n = node_get(fs, node) };
+        struct error e = { 0 };
+        struct fs_dir *d;
+        int r;
+
+        if (!h.n)
+                return -ESTALE;
+        d = mem_zalloc(sizeof(*d));
+        if (!d)
+                return -ENOMEM;
+        d->arena = ARENA_INIT(DIR_ARENA_MAX);
+        d->page.names = BUF_INIT(PAGE_NAMES_MAX);
+        names_init(&d->overlay);
+        d->node = node_ref(fs, h.n);
+        r = place_of(fs, ctx, h.n, &d->place, &e);
+        if (r == 0)
+                r = load_overlay(fs, d);
+        if (r) {
+                dir_free(fs, d);
+                return fs_done(fs, ctx, h.n, STR_NULL, r, &e);
+        }
+        d->load = dir_source_of(&d->place);
+        *ret = d;
+        return 0;
+}
+
+void fs_releasedir(struct fs *fs, struct fs_dir *d) {
+        dir_free(fs, d);
+}
+
+static int add_checkpoint(struct fs_dir *d, uint64_t first, const struct item *start) {
+        struct dir_checkpoint *c;
+
+        if (d->n_checkpoints > 0 && d->checkpoints[d->n_checkpoints - 1].first >= first && first > 0)
+                return 0; /* re-read */
+        if (d->n_checkpoints == d->cap_checkpoints) {
+                uint32_t cap = d->cap_checkpoints ? 2 * d->cap_checkpoints : 16;
+
+                c = mem_realloc(d->checkpoints, cap * sizeof(*c));
+                if (!c)
+                        return -ENOMEM;
+                d->checkpoints = c;
+                d->cap_checkpoints = cap;
+        }
+        if (first == 0)
+                d->n_checkpoints = 0;
+        d->checkpoints[d->n_checkpoints++] = (struct dir_checkpoint){ .first = first, .start = start };
+        return 0;
+}
+
+static void mark_overlay(struct fs_dir *d) {
+        for (uint32_t k = 0; k < d->overlay.n; k++)
+                for (uint32_t i = 0; !d->overlay_seen[k] && i < d->page.n; i++)
+                        d->overlay_seen[k] = str_eq(d->overlay.v[k], entry_name(&d->page, i));
+}
+
+/* Replace the page by the one that begins at ordinal `first`, after key `start`. */
+static int load_page(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64_t first, const struct item *start,
+                     struct error *e) {
+        struct item *next = NULL;
+        int r = add_checkpoint(d, first, start);
+
+        if (r)
+                return error_set_errno(e, r, "listing");
+        d->page.n = 0;
+        buf_reset(&d->page.names);
+        d->page.first = first;
+        d->page.loaded = false;
+        d->page.own_writes = atomic_load(&fs->own_writes);
+        d->page.fetched_ns = clock_now_ns();
+        r = d->load(fs, ctx, d, start, &d->page, &next, e);
+        if (r)
+                return r;
+        d->page.next = next;
+        d->page.last = !next;
+        d->page.loaded = true;
+        mark_overlay(d);
+        return 0;
+}
+
+/* Make the page hold the ordinal; past the end the page is the last one. */
+static int seek_page(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64_t ordinal, struct error *e) {
+        int r = 0;
+
+        if (!d->page.loaded || ordinal < d->page.first) {
+                uint32_t i = d->n_checkpoints;
+
+                while (i > 0 && d->checkpoints[i - 1].first > ordinal)
+                        i--;
+                r = i > 0 ? load_page(fs, ctx, d, d->checkpoints[i - 1].first, d->checkpoints[i - 1].start, e)
+                          : load_page(fs, ctx, d, 0, NULL, e);
+        }
+        while (r == 0 && ordinal >= d->page.first + d->page.n && !d->page.last)
+                r = load_page(fs, ctx, d, d->page.first + d->page.n, d->page.next, e);
+        return r;
+}
+
+/* ---- filling the kernel's buffer ---- */
+
+struct filler {
+        struct fs *fs;
+        struct op_ctx *ctx;
+        struct fs_dir *d;
+        bool plus;
+        fs_fill fill;
+        void *arg;
+};
+
+static bool fill_dot(struct filler *f, struct str name, uint64_t next) {
+        struct fs_entry entry = { .node = 0 };
+
+        attr_dir(f->fs, node_ino_now(f->fs, f->d->node), &entry.attr);
+        return f->fill(f->arg, name, &entry, next);
+}
+
+/* An entry with a node of its own and a lookup count.  -ENOENT: it is gone meanwhile. */
+static int plus_entry(struct filler *f, struct str name, const struct dir_entry *de, struct fs_entry *ret,
+                      struct error *e) {
+        _cleanup_(held_put) struct held h = { .fs = f->fs };
+        bool changed = atomic_load(&f->fs->own_writes) != f->d->page.own_writes;
+        bool drafted;
+        int r;
+
+        r = node_child(f->fs, f->d->node, name, de->kind, de->level, &h.n);
+        if (r)
+                return error_set_errno(e, r, "listing");
+        h.n->control = de->control;
+        mutex_lock(&f->fs->nodes.lock);
+        drafted = h.n->draft != NULL;
+        mutex_unlock(&f->fs->nodes.lock);
+        if (de->kind != NODE_ITEM || changed || drafted)
+                return entry_of(f->fs, f->ctx, h.n, ret, e);
+        attr_file(f->fs, node_ino_now(f->fs, h.n), de->size, de->mtime_ns, ttl_left(f->fs, f->d->page.fetched_ns), &ret->attr);
+        ret->node = h.n->id;
+        ret->valid_ns = ret->attr.valid_ns;
+        mutex_lock(&f->fs->nodes.lock);
+        h.n->told_hash = de->hash;
+        mutex_unlock(&f->fs->nodes.lock);
+        node_add_lookup(f->fs, h.n);
+        return 0;
+}
+
+static mode_t kind_mode(enum node_kind kind) {
+        return kind == NODE_ITEM || kind == NODE_CONTROL_FILE ? S_IFREG : S_IFDIR;
+}
+
+/* *ret_more: the buffer has room for another. */
+static int fill_entry(struct filler *f, struct str name, const struct dir_entry *de, uint64_t next, bool *ret_more,
+                      struct error *e) {
+        struct fs_entry entry = { .node = 0 };
+        int r = 0;
+
+        if (f->plus)
+                r = plus_entry(f, name, de, &entry, e);
+        if (r == -ENOENT)
+                return 0;
+        if (r)
+                return r;
+        if (!f->plus) {
+                entry.attr.ino = node_ino(node_ino_now(f->fs, f->d->node), name);
+                entry.attr.mode = kind_mode(de->kind);
+        }
+        *ret_more = f->fill(f->arg, name, &entry, next);
+        if (!*ret_more && entry.node)
+                node_forget(f->fs, entry.node, 1);
+        return 0;
+}
+
+/* What a name of this mount alone is: a partition made here, or a file not saved yet. */
+static struct dir_entry overlay_entry(struct fs_dir *d, struct str name) {
+        struct dir_entry de = { .level = d->place.level, .kind = NODE_PARTITION };
+
+        if (d->place.level == LEVEL_RANGE || (d->place.table && !table_has_range(d->place.table)))
+                de.kind = NODE_ITEM;
+        if (keyname_is_chain(name))
+                de.kind = NODE_CHAIN;
+        return de;
+}
+
+static int fill_page(struct filler *f, uint64_t *pos, bool *more, struct error *e) {
+        struct dir_page *p = &f->d->page;
+        int r = 0;
+
+        while (r == 0 && *more && *pos - FIRST_OFFSET < p->first + p->n) {
+                uint32_t i = (uint32_t)(*pos - FIRST_OFFSET - p->first);
+
+                r = fill_entry(f, entry_name(p, i), &p->entries[i], *pos + 1, more, e);
+                if (r == 0 && *more)
+                        (*pos)++;
+        }
+        return r;
+}
+
+static int fill_overlay(struct filler *f, uint64_t *pos, bool *more, struct error *e) {
+        uint64_t base = FIRST_OFFSET + f->d->page.first + f->d->page.n;
+        int r = 0;
+
+        while (r == 0 && *more && *pos - base < f->d->overlay.n) {
+                uint64_t k = *pos - base;
+                struct dir_entry de = overlay_entry(f->d, f->d->overlay.v[k]);
+
+                if (!f->d->overlay_seen[k])
+                        r = fill_entry(f, f->d->overlay.v[k], &de, *pos + 1, more, e);
+                if (r == 0 && *more)
+                        (*pos)++;
+        }
+        return r;
+}
+
+static int fill_from(struct filler *f, uint64_t pos, uint64_t *ret_pos, struct error *e) {
+        bool more = true;
+        int r = 0;
+
+        if (pos == 0 && (more = fill_dot(f, STR("."), 1)))
+                pos++;
+        if (more && pos == 1 && (more = fill_dot(f, STR(".."), 2)))
+                pos++;
+        while (r == 0 && more && pos >= FIRST_OFFSET) {
+                r = seek_page(f->fs, f->ctx, f->d, pos - FIRST_OFFSET, e);
+                if (r == 0)
+                        r = fill_page(f, &pos, &more, e);
+                if (r == 0 && more && f->d->page.last) {
+                        r = fill_overlay(f, &pos, &more, e);
+                        break;
+                }
+        }
+        *ret_pos = pos;
+        return r;
+}
+
+int dir_is_empty(struct fs *fs, struct op_ctx *ctx, struct node *n, bool *ret, struct error *e) {
+        struct fs_dir *d;
+        int r = fs_opendir(fs, ctx, n->id, &d);
+
+        if (r)
+                return error_set_errno(e, r, "looking into the directory");
+        r = seek_page(fs, ctx, d, 0, e);
+        *ret = r == 0 && d->page.n == 0 && d->overlay.n == 0;
+        fs_releasedir(fs, d);
+        return r;
+}
+
+int fs_readdir(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64_t offset, bool plus, fs_fill fill,
+               void *arg) {
+        struct filler f = { .fs = fs, .ctx = ctx, .d = d, .plus = plus, .fill = fill, .arg = arg };
+        struct error e = { 0 };
+        uint64_t pos = offset;
+        int r = fs_busy_begin(fs, ctx, &d->busy, &e);
+
+        if (r)
+                return fs_done(fs, ctx, d->node, STR_NULL, r, &e);
+        if (offset == 0 && d->page.loaded)
+                forget_pages(d); /* rewinddir: look again */
+        if (d->pending) {
+                r = d->pending;
+                d->pending = 0;
+                fs_busy_end(fs, &d->busy);
+                return r;
+        }
+        r = fill_from(&f, offset, &pos, &e);
+        if (r && pos > offset) { /* the kernel wants what it got first */
+                d->pending = fs_done(fs, ctx, d->node, STR_NULL, r, &e);
+                r = 0;
+        } else if (r) {
+                r = fs_done(fs, ctx, d->node, STR_NULL, r, &e);
+        }
+        fs_busy_end(fs, &d->busy);
+        return r;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What directories hold, a page at a time: tables, partitions (by Scan), items (by Query or Scan), the
+ * control files.  Items on a page fill the item cache, so that reading them after the listing is free.
+ */
+#include "fs_internal.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/base/hash.h"
+
+/* Show a chain directory the first time its prefix turns up, and again at that place when a page is re-read. */
+static bool chain_is_new(struct fs_dir *d, struct str name, uint64_t ordinal) {
+        uint64_t hash = hash_seeded(2, name);
+        struct hmap_node *n = hmap_first(&d->seen, hash);
+        struct dir_seen *s;
+
+        if (n)
+                return CONTAINER_OF(n, struct dir_seen, node)->ordinal == ordinal;
+        s = mem_zalloc(sizeof(*s));
+        if (s) {
+                s->ordinal = ordinal;
+                if (hmap_insert(&d->seen, &s->node, hash))
+                        mem_free(s);
+        }
+        return true;
+}
+
+static struct str page_last_name(const struct dir_page *page) {
+        const struct dir_entry *e = page->n ? &page->entries[page->n - 1] : NULL;
+
+        return e ? str_make(page->names.p + e->name_at, e->name_n) : STR_NULL;
+}
+
+/* The item's text goes into the cache; its size and time onto the page. */
+static int add_item(struct fs *fs, struct fs_dir *d, const struct item *item, const struct key *key, struct buf *text,
+                    struct dir_entry *entry, uint64_t start_ns) {
+        _cleanup_(buf_deinit) struct buf id = BUF_INIT(8 * KIB);
+        _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
+        int r;
+
+        buf_reset(text);
+        r = place_item_id(d->place.table, key, &id);
+        if (r == 0)
+                r = item_text_render(item, &d->place.table->key, &fs->o.text, text);
+        if (r == 0)
+                r = snapshot_new(buf_view(text), &s);
+        if (r)
+                return r;
+        entry->mtime_ns = cache_put(fs->cache, buf_view(&id), s, start_ns);
+        entry->size = s->n;
+        entry->hash = s->hash;
+        return 0;
+}
+
+/* Put what the items show below this directory onto the page. */
+static int add_items(struct fs *fs, struct fs_dir *d, const struct items *items, struct str previous,
+                     struct dir_page *page, uint64_t start_ns) {
+        const struct table_schema *t = d->place.table;
+        uint32_t part = d->place.level == LEVEL_HASH ? 0 : 1;
+        bool is_item = d->place.level == LEVEL_RANGE || !table_has_range(t);
+        struct key_schema key_schema = t->key;
+        _cleanup_(buf_deinit) struct buf name = BUF_INIT(NAME_ENCODED_MAX);
+        _cleanup_(buf_deinit) struct buf text = BUF_INIT(ITEM_TEXT_MAX);
+        int r = 0;
+
+        if (!is_item) /* projected to the hash key */
+                key_schema.n_range = 0;
+        for (uint32_t i = 0; r == 0 && i < items->n; i++) {
+                struct dir_entry entry = { .level = d->place.level };
+                struct str last = page->n ? page_last_name(page) : previous;
+                struct key key;
+                bool chain;
+
+                if (key_of_item(&key_schema, &items->v[i], &key))
+                        return -EPROTO;
+                buf_reset(&name);
+                if (!place_component(&key.parts[part], buf_view(&d->place.prefix), is_item, &name, &chain))
+                        continue; /* not below this chain directory */
+                if (str_eq(buf_view(&name), last))
+                        continue; /* the same partition */
+                if (chain && !chain_is_new(d, buf_view(&name), page->first + page->n))
+                        continue;
+                entry.kind = chain ? NODE_CHAIN : is_item ? NODE_ITEM : NODE_PARTITION;
+                if (entry.kind == NODE_ITEM)
+                        r = add_item(fs, d, &items->v[i], &key, &text, &entry, start_ns);
+                if (r == 0)
+                        r = dir_page_add(page, buf_view(&name), &entry);
+        }
+        return r;
+}
+
+/* The name of the last entry before this page, by the key it starts after. */
+static void previous_name(const struct fs_dir *d, const struct item *start, struct buf *out) {
+        const struct table_schema *t = d->place.table;
+        const struct value *v = start ? item_get(start, t->key.attrs[0].name) : NULL;
+        struct key_part part;
+        bool chain;
+
+        if (!v || d->place.level != LEVEL_HASH || !table_has_range(t))
+                return;
+        part = (struct key_part){ .type = v->type, .text = v->text };
+        (void)place_component(&part, buf_view(&d->place.prefix), false, out, &chain);
+}
+
+static int finish_page(struct fs *fs, struct fs_dir *d, const struct items *items, const struct item *start,
+                       struct dir_page *page, struct item **ret_next, uint64_t start_ns, struct error *e) {
+        _cleanup_(buf_deinit) struct buf previous = BUF_INIT(NAME_ENCODED_MAX);
+        int r;
+
+        previous_name(d, start, &previous);
+        r = add_items(fs, d, items, buf_view(&previous), page, start_ns);
+        if (r == 0 && items->next) {
+                *ret_next = arena_alloc(&d->arena, sizeof(**ret_next));
+                r = *ret_next ? item_copy(&d->arena, items->next, *ret_next) : -ENOMEM;
+        }
+        if (r == -EPROTO)
+                return error_set(e, ERR_PROTOCOL, "an item of table \"%.*s\" came without its key", (int)d->place.table->name.n,
+                                 d->place.table->name.p);
+        return r ? error_set_errno(e, r, "listing") : 0;
+}
+
+static int load_scan(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,
+                     struct dir_page *page, struct item **ret_next, struct error *e) {
+        const struct table_schema *t = d->place.table;
+        struct scan_request scan = { .table = t, .start = start };
+        struct place table_only = { .table = d->place.table };
+        _cleanup_(items_deinit) struct items items;
+        uint64_t start_ns = clock_now_ns();
+        int r;
+
+        scan.consistent = fs_read_strong(fs, &table_only);
+        if (table_has_range(t)) {
+                scan.projection = &t->key.attrs[0].name;
+                scan.n_projection = 1;
+        }
+        items_init(&items);
+        r = fs->store->ops->scan(fs->store, ctx, &scan, &items, e);
+        return r ? r : finish_page(fs, d, &items, start, page, ret_next, start_ns, e);
+}
+
+/* A chain directory of text sort keys shows exactly those that begin with its decoded name. */
+static int narrow_to_chain(const struct fs_dir *d, struct query_request *q, struct buf *text) {
+        if (d->place.prefix.n == 0 || d->place.table->key.attrs[1].type != VALUE_S)
+                return 0;
+        if (keyname_decode_text(text, buf_view(&d->place.prefix), false))
+                return -EINVAL;
+        q->range_op = RANGE_BEGINS_WITH;
+        q->range.n = 1;
+        q->range.parts[0] = (struct key_part){ .type = VALUE_S, .text = buf_view(text) };
+        return 0;
+}
+
+static int load_query(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,
+                      struct dir_page *page, struct item **ret_next, struct error *e) {
+        struct query_request q = { .table = d->place.table, .hash = { .n = 1 }, .start = start,
+                                   .consistent = fs_read_strong(fs, &d->place) };
+        _cleanup_(buf_deinit) struct buf prefix = BUF_INIT(NAME_ENCODED_MAX);
+        _cleanup_(items_deinit) struct items items;
+        uint64_t start_ns = clock_now_ns();
+        int r;
+
+        items_init(&items);
+        q.hash.parts[0] = d->place.key.parts[0];
+        r = narrow_to_chain(d, &q, &prefix);
+        if (r)
+                return error_set_errno(e, r, "listing");
+        r = fs->store->ops->query(fs->store, ctx, &q, &items, e);
+        return r ? r : finish_page(fs, d, &items, start, page, ret_next, start_ns, e);
+}
+
+static int load_tables(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,
+                       struct dir_page *page, struct item **ret_next, struct error *e) {
+        _cleanup_(names_deinit) struct names tables;
+        int r;
+
+        (void)start;
+        (void)ret_next;
+        names_init(&tables);
+        r = tables_list(fs, ctx, &tables, e);
+        for (uint32_t i = 0; r == 0 && i < tables.n; i++) {
+                _cleanup_(buf_deinit) struct buf name = BUF_INIT(NAME_ENCODED_MAX);
+                struct key_part part = { .type = VALUE_S, .text = tables.v[i] };
+                struct dir_entry entry = { .level = LEVEL_TABLE };
+                bool chain;
+
+                if (!place_component(&part, buf_view(&d->place.prefix), false, &name, &chain) ||
+                    (chain && !chain_is_new(d, buf_view(&name), page->first + page->n)))
+                        continue;
+                entry.kind = chain ? NODE_CHAIN : NODE_TABLE;
+                r = dir_page_add(page, buf_view(&name), &entry);
+                if (r)
+                        (void)error_set_errno(e, r, "listing");
+        }
+        return r;
+}
+
+static int load_control(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,
+                        struct dir_page *page, struct item **ret_next, struct error *e) {
+        int r = 0;
+
+        (void)fs;
+        (void)ctx;
+        (void)d;
+        (void)start;
+        (void)ret_next;
+        for (size_t i = 0; r == 0 && i < control_count(); i++) {
+                struct dir_entry entry = { .kind = NODE_CONTROL_FILE, .control = (uint8_t)i };
+
+                r = dir_page_add(page, control_name(i), &entry);
+        }
+        return r ? error_set_errno(e, r, "listing") : 0;
+}
+
+dir_load dir_source_of(const struct place *p) {
+        if (p->kind == NODE_CONTROL)
+                return load_control;
+        if (p->level == LEVEL_TABLE)
+                return load_tables;
+        return p->level == LEVEL_HASH ? load_scan : load_query;
+}

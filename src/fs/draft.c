@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Drafts: what has been written to an item's file and is not in the table yet.  One for all writers of the
+ * item on this mount; its states are in fs_internal.h.  Readers never see a draft: they read the committed text.
+ */
+#include "fs_internal.h"
+#include "ddbfs/base/clock.h"
+
+static struct draft *draft_new(struct fs *fs, struct node *n, bool create, int flags) {
+        struct draft *d = mem_zalloc(sizeof(*d));
+
+        if (!d)
+                return NULL;
+        mutex_init(&d->lock);
+        d->text = BUF_INIT(ITEM_TEXT_MAX);
+        d->created = d->loaded = create;
+        d->exclusive = create && (flags & O_EXCL);
+        d->mtime_ns = clock_wall_ns();
+        d->node = node_ref(fs, n);
+        mutex_lock(&fs->drafts_lock);
+        list_append(&fs->drafts, &d->all);
+        mutex_unlock(&fs->drafts_lock);
+        return d;
+}
+
+static void draft_free(struct fs *fs, struct draft *d) {
+        mutex_lock(&fs->drafts_lock);
+        list_remove(&d->all);
+        mutex_unlock(&fs->drafts_lock);
+        snapshot_unref(d->base_snapshot);
+        buf_deinit(&d->text);
+        mutex_deinit(&d->lock);
+        node_put(fs, d->node);
+        mem_free(d);
+}
+
+/* The node's draft with one writer more; made when there is none. */
+static struct draft *draft_join(struct fs *fs, struct node *n, bool create, int flags) {
+        struct draft *fresh = draft_new(fs, n, create, flags), *d;
+
+        if (!fresh)
+                return NULL;
+        mutex_lock(&fs->nodes.lock);
+        if (!n->draft)
+                n->draft = TAKE(fresh);
+        d = n->draft;
+        d->writers++;
+        mutex_unlock(&fs->nodes.lock);
+        if (fresh)
+                draft_free(fs, fresh);
+        return d;
+}
+
+/* What a save of this draft replaces: the version readers of this mount were shown. */
+static void base_from_served(struct fs *fs, struct draft *d, struct str id) {
+        struct snapshot *s;
+        uint64_t hash = 0;
+        enum cache_base base = cache_served(fs->cache, id, &s, &hash);
+
+        mutex_lock(&d->lock);
+        if (d->base == BASE_NONE && base != CACHE_BASE_NONE) {
+                d->base = base == CACHE_BASE_SNAPSHOT ? BASE_SNAPSHOT : BASE_HASH;
+                d->base_snapshot = TAKE(s);
+                d->base_hash = hash;
+        }
+        mutex_unlock(&d->lock);
+        snapshot_unref(s);
+}
+
+static void empty_text(struct draft *d) {
+        mutex_lock(&d->lock);
+        buf_reset(&d->text);
+        d->loaded = d->truncated = true;
+        d->dirty = false; /* not to be committed before something is written */
+        d->edits++;
+        mutex_unlock(&d->lock);
+}
+
+/* The table's current text becomes the draft's; only while nothing unsaved would be lost by it. */
+static int load_text(struct fs *fs, struct op_ctx *ctx, struct draft *d, const struct place *p, bool reading,
+                     struct error *e) {
+        _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
+        bool wanted;
+        int r;
+
+        mutex_lock(&d->lock);
+        wanted = !d->dirty && !d->created && !(d->truncated && d->loaded);
+        mutex_unlock(&d->lock);
+        if (!wanted)
+                return 0;
+        r = item_load(fs, ctx, p, 0, true, &s, e);
+        if (r)
+                return r;
+        if (reading)
+                cache_serve(fs->cache, buf_view(&p->id), s);
+        mutex_lock(&d->lock);
+        if (!d->dirty) {
+                buf_reset(&d->text);
+                buf_append(&d->text, s->text, s->n);
+                r = buf_status(&d->text);
+                snapshot_unref(d->base_snapshot);
+                d->base_snapshot = snapshot_ref(s);
+                d->base = BASE_SNAPSHOT;
+                d->loaded = r == 0;
+        }
+        mutex_unlock(&d->lock);
+        return r ? error_set_errno(e, r, "opening for writing") : 0;
+}
+
+static int prepare(struct fs *fs, struct op_ctx *ctx, struct draft *d, int flags, struct error *e) {
+        _cleanup_(place_deinit) struct place p = { 0 };
+        int r = place_of(fs, ctx, d->node, &p, e);
+
+        if (r)
+                return r;
+        r = fs_busy_begin(fs, ctx, &d->busy, e);
+        if (r)
+                return r;
+        if (flags & O_TRUNC) {
+                empty_text(d);
+                base_from_served(fs, d, buf_view(&p.id));
+        } else {
+                r = load_text(fs, ctx, d, &p, (flags & O_ACCMODE) == O_RDWR, e);
+        }
+        fs_busy_end(fs, &d->busy);
+        return r;
+}
+
+int draft_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool create, struct draft **ret,
+               struct error *e) {
+        struct draft *d = draft_join(fs, n, create, flags);
+        int r = 0;
+
+        if (!d)
+                return error_set(e, ERR_MEMORY, "out of memory");
+        if (!create)
+                r = prepare(fs, ctx, d, flags, e);
+        if (r)
+                draft_close(fs, ctx, d);
+        else
+                *ret = d;
+        return r;
+}
+
+/* Before the last writer goes: a new file never written to becomes an item of only its key. */
+static void draft_finish(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
+        struct error e = { 0 };
+        bool touch, unsaved, gone;
+        int r;
+
+        mutex_lock(&fs->nodes.lock);
+        gone = d->node->detached;
+        mutex_unlock(&fs->nodes.lock);
+        mutex_lock(&d->lock);
+        touch = d->created && !d->dirty && d->text.n == 0;
+        unsaved = d->dirty && d->text.n > 0;
+        mutex_unlock(&d->lock);
+        if (gone || (!touch && !unsaved))
+                return;
+        r = draft_commit(fs, ctx, d, touch, &e);
+        (void)fs_done(fs, ctx, d->node, STR_NULL, r, &e);
+}
+
+void draft_close(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
+        bool last;
+
+        mutex_lock(&fs->nodes.lock);
+        last = d->writers == 1;
+        mutex_unlock(&fs->nodes.lock);
+        if (last)
+                draft_finish(fs, ctx, d);
+        mutex_lock(&fs->nodes.lock);
+        last = --d->writers == 0;
+        if (last && d->node->draft == d)
+                d->node->draft = NULL;
+        mutex_unlock(&fs->nodes.lock);
+        if (!last)
+                return;
+        if (fs->notify.attr)
+                fs->notify.attr(fs->notify.arg, d->node->id);
+        draft_free(fs, d);
+}
+
+int draft_write(struct draft *d, uint64_t offset, bool append, struct str data, struct error *e) {
+        int r = 0;
+
+        mutex_lock(&d->lock);
+        if (append)
+                offset = d->text.n;
+        if (offset > ITEM_TEXT_MAX || data.n > ITEM_TEXT_MAX - offset) {
+                r = error_set(e, ERR_TOO_LARGE, "the text of an item is at most %zu bytes", (size_t)ITEM_TEXT_MAX);
+        } else {
+                if (offset > d->text.n)
+                        buf_fill(&d->text, '\0', offset - d->text.n);
+                if (offset + data.n > d->text.n)
+                        (void)buf_reserve(&d->text, offset + data.n - d->text.n);
+                r = buf_status(&d->text);
+                if (r == 0) {
+                        memcpy(d->text.p + offset, data.p, data.n);
+                        if (offset + data.n > d->text.n)
+                                buf_commit(&d->text, offset + data.n - d->text.n);
+                        d->dirty = true;
+                        d->edits++;
+                        d->mtime_ns = clock_wall_ns();
+                } else {
+                        r = error_set_errno(e, r, "writing");
+                }
+        }
+        mutex_unlock(&d->lock);
+        return r;
+}
+
+int draft_truncate(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t size, struct error *e) {
+        int r = 0;
+
+        if (size > ITEM_TEXT_MAX)
+                return error_set(e, ERR_TOO_LARGE, "the text of an item is at most %zu bytes", (size_t)ITEM_TEXT_MAX);
+        if (size == 0)
+                return prepare(fs, ctx, d, O_TRUNC, e);
+        mutex_lock(&d->lock);
+        if (size != d->text.n) {
+                if (size < d->text.n)
+                        buf_truncate(&d->text, size);
+                else
+                        buf_fill(&d->text, '\0', size - d->text.n);
+                r = buf_status(&d->text);
+                d->dirty = true;
+                d->edits++;
+                d->mtime_ns = clock_wall_ns();
+        }
+        mutex_unlock(&d->lock);
+        return r ? error_set_errno(e, r, "truncating") : 0;
+}
+
+/* Look at the node's draft without being one of its writers. */
+static bool draft_peek(struct fs *fs, struct node *n, uint64_t *size, uint64_t *mtime_ns, bool *created) {
+        struct draft *d;
+        bool shows = false;
+
+        mutex_lock(&fs->nodes.lock);
+        d = n->draft;
+        if (d) {
+                mutex_lock(&d->lock);
+                shows = d->dirty || d->created;
+                *created = d->created;
+                *size = d->text.n;
+                *mtime_ns = d->mtime_ns;
+                mutex_unlock(&d->lock);
+        }
+        mutex_unlock(&fs->nodes.lock);
+        return shows;
+}
+
+bool draft_stat(struct fs *fs, struct node *n, uint64_t *ret_size, uint64_t *ret_mtime_ns) {
+        bool created;
+
+        return draft_peek(fs, n, ret_size, ret_mtime_ns, &created);
+}
+
+bool draft_is_new(struct fs *fs, struct node *n) {
+        uint64_t size, mtime;
+        bool created = false;
+
+        return draft_peek(fs, n, &size, &mtime, &created) && created;
+}
+
+int draft_new_names(struct fs *fs, struct node *dir, struct names *ret) {
+        int r = 0;
+
+        mutex_lock(&fs->drafts_lock);
+        LIST_FOR_EACH(l, &fs->drafts) {
+                struct draft *d = CONTAINER_OF(l, struct draft, all);
+                bool wanted;
+
+                mutex_lock(&d->lock);
+                wanted = d->created;
+                mutex_unlock(&d->lock);
+                mutex_lock(&fs->nodes.lock);
+                if (r == 0 && wanted && d->node->parent == dir && !d->node->detached)
+                        r = fs_names_add(ret, str_make(d->node->name, d->node->name_n));
+                mutex_unlock(&fs->nodes.lock);
+        }
+        mutex_unlock(&fs->drafts_lock);
+        return r;
+}

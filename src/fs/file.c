@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Open files.  A reader of an item reads one version from open to close; a writer writes into the item's draft,
+ * which is committed at flush and fsync.
+ *
+ * The page cache of an inode is shared by its readers, so they use it only while all of them read the same
+ * version (node.page_hash); a reader of another version reads past it (direct I/O), and writers always do.
+ */
+#include "fs_internal.h"
+
+/* Decide how this reader shares the page cache; whether the kernel's attributes are of another version. */
+static bool share_pages(struct fs *fs, struct fs_file *f, struct fs_opened *ret) {
+        uint64_t hash = f->snapshot->hash;
+        struct node *n = f->node;
+        bool other_attr;
+
+        mutex_lock(&fs->nodes.lock);
+        if (n->draft || (n->n_cached > 0 && n->page_hash != hash)) {
+                ret->direct_io = true;
+        } else {
+                ret->keep_cache = n->page_hash == hash;
+                n->page_hash = hash;
+                n->n_cached++;
+                f->cached = true;
+        }
+        other_attr = n->told_hash != hash;
+        n->told_hash = hash;
+        mutex_unlock(&fs->nodes.lock);
+        return other_attr && !ret->direct_io;
+}
+
+static int open_reader(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct fs_opened *ret, struct error *e) {
+        _cleanup_(place_deinit) struct place p = { 0 };
+        int r = place_of(fs, ctx, f->node, &p, e);
+
+        if (r)
+                return r;
+        r = item_load(fs, ctx, &p, fs->o.cache_ttl_ns, false, &f->snapshot, e);
+        if (r == -ENOENT && draft_is_new(fs, f->node)) { /* another program is just making it */
+                r = snapshot_new(STR_NULL, &f->snapshot);
+                ret->direct_io = true;
+                return r ? error_set_errno(e, r, "opening") : 0;
+        }
+        if (r)
+                return r;
+        cache_serve(fs->cache, buf_view(&p.id), f->snapshot);
+        ret->no_flush = true;
+        if (share_pages(fs, f, ret) && fs->notify.attr)
+                fs->notify.attr(fs->notify.arg, f->node->id);
+        return 0;
+}
+
+static void file_free(struct fs *fs, struct fs_file *f) {
+        if (f->cached) {
+                mutex_lock(&fs->nodes.lock);
+                f->node->n_cached--;
+                mutex_unlock(&fs->nodes.lock);
+        }
+        snapshot_unref(f->snapshot);
+        buf_deinit(&f->content);
+        node_put(fs, f->node);
+        mem_free(f);
+}
+
+struct fs_file *file_new(struct fs *fs, struct node *n, int flags, const struct file_ops *ops) {
+        struct fs_file *f = mem_zalloc(sizeof(*f));
+
+        if (f) {
+                f->ops = ops;
+                f->node = node_ref(fs, n);
+                f->flags = flags;
+                f->content = BUF_INIT(CONTROL_TEXT_MAX);
+        }
+        return f;
+}
+
+int item_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool create, struct fs_opened *ret,
+              struct error *e) {
+        struct fs_file *f = file_new(fs, n, flags, &item_file_ops);
+        int r;
+
+        if (!f)
+                return error_set(e, ERR_MEMORY, "out of memory");
+        if ((flags & O_ACCMODE) == O_RDONLY && !create && !(flags & O_TRUNC)) {
+                r = open_reader(fs, ctx, f, ret, e);
+        } else {
+                ret->direct_io = true;
+                r = draft_open(fs, ctx, n, flags, create, &f->draft, e);
+        }
+        if (r)
+                file_free(fs, f);
+        else
+                ret->file = f;
+        return r;
+}
+
+/* ---- operations of an open item ---- */
+
+static int read_draft(struct draft *d, uint64_t offset, size_t n, struct str *ret, void **ret_hold, struct error *e) {
+        struct snapshot *copy = NULL;
+        int r = 0;
+
+        *ret = STR_NULL;
+        mutex_lock(&d->lock);
+        if (offset < d->text.n)
+                r = snapshot_new(str_make(d->text.p + offset, MIN(n, d->text.n - offset)), &copy);
+        mutex_unlock(&d->lock);
+        if (copy)
+                *ret = str_make(copy->text, copy->n);
+        *ret_hold = copy;
+        return r ? error_set_errno(e, r, "reading") : 0;
+}
+
+static int item_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
+                     void **ret_hold, struct error *e) {
+        (void)fs;
+        (void)ctx;
+        if (f->draft)
+                return read_draft(f->draft, offset, n, ret, ret_hold, e);
+        *ret = STR_NULL;
+        if (offset < f->snapshot->n)
+                *ret = str_make(f->snapshot->text + offset, MIN(n, f->snapshot->n - offset));
+        return 0;
+}
+
+static int item_write(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, struct str data,
+                      struct error *e) {
+        (void)fs;
+        (void)ctx;
+        if (!f->draft)
+                return error_set_errno(e, -EBADF, "not open for writing");
+        return draft_write(f->draft, offset, f->flags & O_APPEND, data, e);
+}
+
+static int item_commit(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct error *e) {
+        return f->draft ? draft_commit(fs, ctx, f->draft, false, e) : 0;
+}
+
+static void item_release(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
+        if (f->draft)
+                draft_close(fs, ctx, f->draft);
+        file_free(fs, f);
+}
+
+static void plain_release(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
+        (void)ctx;
+        file_free(fs, f);
+}
+
+static int content_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n,
+                        struct str *ret, void **ret_hold, struct error *e) {
+        (void)fs;
+        (void)ctx;
+        (void)ret_hold;
+        (void)e;
+        *ret = STR_NULL;
+        if (offset < f->content.n)
+                *ret = str_make(f->content.p + offset, MIN(n, f->content.n - offset));
+        return 0;
+}
+
+const struct file_ops item_file_ops = { item_read, item_write, item_commit, item_release };
+const struct file_ops control_file_ops = { content_read, control_write, NULL, plain_release };
+
+/* ---- the interface ---- */
+
+static int open_node(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, struct fs_opened *ret,
+                     struct error *e) {
+        bool writing = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+
+        if (n->kind == NODE_CONTROL_FILE)
+                return control_open(fs, n, flags, ret, e);
+        if (n->kind != NODE_ITEM)
+                return error_set_errno(e, -EISDIR, "a directory");
+        if (writing && fs->o.read_only)
+                return error_set(e, ERR_READ_ONLY, "mounted read-only");
+        return item_open(fs, ctx, n, flags, false, ret, e);
+}
+
+int fs_open(struct fs *fs, struct op_ctx *ctx, uint64_t node, int flags, struct fs_opened *ret) {
+        _cleanup_(held_put) struct held h = { .fs = fs, .n = node_get(fs, node) };
+        struct error e = { 0 };
+
+        *ret = (struct fs_opened){ .file = NULL };
+        if (!h.n)
+                return -ESTALE;
+        return fs_done(fs, ctx, h.n, STR_NULL, open_node(fs, ctx, h.n, flags, ret, &e), &e);
+}
+
+/* What may be created below a directory: items, by the name of their key. */
+static int creatable(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct child *c,
+                     struct error *e) {
+        int r;
+
+        if (fs->o.read_only)
+                return error_set(e, ERR_READ_ONLY, "mounted read-only");
+        if (dir->kind == NODE_ROOT || dir->kind == NODE_CONTROL)
+                return error_set(e, ERR_PERMISSION, "files are made in tables");
+        r = place_child(fs, ctx, dir, name, c, e);
+        if (r == -ENOENT && e->kind == ERR_NO_ITEM)
+                return error_set(e, ERR_INPUT, "not the name of an item: its key, encoded, and \".json\"");
+        if (r == 0 && c->kind != NODE_ITEM)
+                return error_set(e, ERR_INPUT, "this table has a sort key: items are made in the directory of their partition");
+        return r;
+}
+
+int fs_create(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name, int flags, struct fs_entry *ret,
+              struct fs_opened *ret_opened) {
+        _cleanup_(held_put) struct held dir = { .fs = fs, .n = node_get(fs, parent) };
+        _cleanup_(held_put) struct held h = { .fs = fs };
+        _cleanup_(child_deinit) struct child c = { 0 };
+        struct error e = { 0 };
+        int r;
+
+        *ret_opened = (struct fs_opened){ .file = NULL };
+        if (!dir.n)
+                return -ESTALE;
+        r = creatable(fs, ctx, dir.n, name, &c, &e);
+        if (r == 0) {
+                r = node_child(fs, dir.n, name, NODE_ITEM, c.level, &h.n);
+                if (r)
+                        (void)error_set_errno(&e, r, "creating");
+        }
+        if (r == 0 && (flags & O_EXCL) && draft_is_new(fs, h.n))
+                r = error_set(&e, ERR_EXISTS, "it is just being made");
+        if (r == 0)
+                r = item_open(fs, ctx, h.n, flags, true, ret_opened, &e);
+        if (r == 0) {
+                attr_file(fs, node_ino_now(fs, h.n), 0, fs->started_wall_ns, 0, &ret->attr);
+                ret->node = h.n->id;
+                ret->valid_ns = fs->o.cache_ttl_ns;
+                node_add_lookup(fs, h.n);
+        }
+        return fs_done(fs, ctx, dir.n, name, r, &e);
+}
+
+int fs_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
+            void **ret_hold) {
+        struct error e = { 0 };
+
+        *ret_hold = NULL;
+        return fs_done(fs, ctx, f->node, STR_NULL, f->ops->read(fs, ctx, f, offset, n, ret, ret_hold, &e), &e);
+}
+
+void fs_read_done(void *hold) {
+        snapshot_unref(hold);
+}
+
+int fs_write(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, struct str data) {
+        struct error e = { 0 };
+
+        return fs_done(fs, ctx, f->node, STR_NULL, f->ops->write(fs, ctx, f, offset, data, &e), &e);
+}
+
+int fs_flush(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
+        struct error e = { 0 };
+
+        return fs_done(fs, ctx, f->node, STR_NULL, f->ops->commit ? f->ops->commit(fs, ctx, f, &e) : 0, &e);
+}
+
+int fs_fsync(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
+        return fs_flush(fs, ctx, f);
+}
+
+void fs_release(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
+        f->ops->release(fs, ctx, f);
+}
+
+/* truncate(2) by path: commits at once, except to nothing, which waits for something to be written. */
+static int truncate_path(struct fs *fs, struct op_ctx *ctx, struct node *n, uint64_t size, struct error *e) {
+        struct draft *d;
+        int r = draft_open(fs, ctx, n, O_WRONLY, false, &d, e);
+
+        if (r)
+                return r;
+        r = draft_truncate(fs, ctx, d, size, e);
+        if (r == 0)
+                r = draft_commit(fs, ctx, d, false, e);
+        draft_close(fs, ctx, d);
+        return r;
+}
+
+int fs_setattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_file *f, const uint64_t *size,
+               struct fs_attr *ret) {
+        _cleanup_(held_put) struct held h = { .fs = fs, .n = node_get(fs, node) };
+        struct error e = { 0 };
+        int r = 0;
+
+        if (!h.n)
+                return -ESTALE;
+        if (size && fs->o.read_only)
+                r = error_set(&e, ERR_READ_ONLY, "mounted read-only");
+        else if (size && h.n->kind == NODE_ITEM)
+                r = f && f->draft ? draft_truncate(fs, ctx, f->draft, *size, &e) : truncate_path(fs, ctx, h.n, *size, &e);
+        if (r == 0)
+                r = node_attr(fs, ctx, h.n, ret, &e);
+        if (r == 0 && size && f && f->draft) { /* the writer's own view */
+                mutex_lock(&f->draft->lock);
+                ret->size = f->draft->text.n;
+                mutex_unlock(&f->draft->lock);
+                ret->valid_ns = 0;
+        }
+        return fs_done(fs, ctx, h.n, STR_NULL, r, &e);
+}

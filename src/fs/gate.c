@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waiting for another thread of this mount: interruptible, bounded by the operation's deadline. */
+#include "fs_internal.h"
+
+/* Called with ctx->lock held (op_ctx.h): the gate may be taken under it, never the other way round. */
+static void wake_gate(void *arg) {
+        struct fs *fs = arg;
+
+        mutex_lock(&fs->gate);
+        cond_broadcast(&fs->gate_cond);
+        mutex_unlock(&fs->gate);
+}
+
+int fs_busy_begin(struct fs *fs, struct op_ctx *ctx, bool *busy, struct error *e) {
+        int r = 0;
+
+        op_ctx_set_waker(ctx, wake_gate, fs);
+        mutex_lock(&fs->gate);
+        while (*busy && (r = op_ctx_check(ctx, e)) == 0)
+                (void)cond_wait_until(&fs->gate_cond, &fs->gate, ctx->deadline_ns);
+        if (r == 0)
+                *busy = true;
+        mutex_unlock(&fs->gate);
+        op_ctx_clear_waker(ctx);
+        return r;
+}
+
+void fs_busy_end(struct fs *fs, bool *busy) {
+        mutex_lock(&fs->gate);
+        *busy = false;
+        cond_broadcast(&fs->gate_cond);
+        mutex_unlock(&fs->gate);
+}
+
+int fs_wait_for(struct fs *fs, struct op_ctx *ctx, const bool *done, struct error *e) {
+        int r = 0;
+
+        op_ctx_set_waker(ctx, wake_gate, fs);
+        mutex_lock(&fs->gate);
+        while (!*done && (r = op_ctx_check(ctx, e)) == 0)
+                (void)cond_wait_until(&fs->gate_cond, &fs->gate, ctx->deadline_ns);
+        mutex_unlock(&fs->gate);
+        op_ctx_clear_waker(ctx);
+        return r;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Items and partitions as the store has them: from the cache, or by one request however many wait for it.
+ */
+#include "fs_internal.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/base/hash.h"
+
+/* A read under way, which others wait for.  All fields: fs.gate. */
+struct flight {
+        struct hmap_node node;
+        unsigned refs;
+        bool done;
+        int r;
+        struct error error;
+        struct snapshot *snapshot;
+        size_t id_n;
+        char id[];
+};
+
+int item_snapshot(struct fs *fs, const struct place *p, const struct item *item, struct snapshot **ret) {
+        _cleanup_(buf_deinit) struct buf text = BUF_INIT(ITEM_TEXT_MAX);
+        int r = item_text_render(item, &p->table->key, &fs->o.text, &text);
+
+        return r ? r : snapshot_new(buf_view(&text), ret);
+}
+
+/* One GetItem; the cache learns the answer. */
+static int fetch(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool strong, struct snapshot **ret,
+                 struct error *e) {
+        struct get_request get = { .table = p->table, .key = p->key, .consistent = strong || fs_read_strong(fs, p) };
+        _cleanup_(items_deinit) struct items items;
+        _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
+        uint64_t start = clock_now_ns();
+        int r;
+
+        items_init(&items);
+        r = fs->store->ops->get(fs->store, ctx, &get, &items, e);
+        if (r)
+                return r;
+        if (items.n == 0) {
+                cache_put_absent(fs->cache, buf_view(&p->id), start);
+                return fs_no_item(e);
+        }
+        r = item_snapshot(fs, p, &items.v[0], &s);
+        if (r)
+                return error_set_errno(e, r, "showing the item");
+        (void)cache_put(fs->cache, buf_view(&p->id), s, start);
+        *ret = TAKE(s);
+        return 0;
+}
+
+static struct flight *flight_find(struct fs *fs, struct str id, uint64_t hash) {
+        for (struct hmap_node *n = hmap_first(&fs->flights, hash); n; n = hmap_next(n)) {
+                struct flight *f = CONTAINER_OF(n, struct flight, node);
+
+                if (!f->done && str_eq(str_make(f->id, f->id_n), id))
+                        return f;
+        }
+        return NULL;
+}
+
+static void flight_unref(struct flight *f) {
+        if (--f->refs > 0)
+                return;
+        snapshot_unref(f->snapshot);
+        mem_free(f);
+}
+
+/* Join the read of this id that is under way (*ret_first = false), or begin one.  NULL: no memory, go alone. */
+static struct flight *flight_join(struct fs *fs, struct str id, bool *ret_first) {
+        uint64_t hash = hash_seeded(1, id);
+        struct flight *f;
+
+        mutex_lock(&fs->gate);
+        f = flight_find(fs, id, hash);
+        *ret_first = !f;
+        if (!f && (f = mem_zalloc(sizeof(*f) + id.n))) {
+                memcpy(f->id, id.p, id.n);
+                f->id_n = id.n;
+                if (hmap_insert(&fs->flights, &f->node, hash))
+                        f = mem_free(f);
+        }
+        if (f)
+                f->refs++;
+        mutex_unlock(&fs->gate);
+        return f;
+}
+
+static void flight_land(struct fs *fs, struct flight *f, int r, struct snapshot *s, const struct error *e) {
+        mutex_lock(&fs->gate);
+        f->r = r;
+        f->error = *e;
+        f->snapshot = snapshot_ref(s);
+        f->done = true;
+        hmap_remove(&fs->flights, &f->node);
+        flight_unref(f);
+        cond_broadcast(&fs->gate_cond);
+        mutex_unlock(&fs->gate);
+}
+
+/* Wait for another's read.  *ret_retry: its reader was interrupted or ran out of time, which is not ours to share. */
+static int flight_wait(struct fs *fs, struct op_ctx *ctx, struct flight *f, struct snapshot **ret, bool *ret_retry,
+                       struct error *e) {
+        int r = fs_wait_for(fs, ctx, &f->done, e);
+
+        mutex_lock(&fs->gate);
+        *ret_retry = r == 0 && (f->r == -EINTR || f->r == -ETIMEDOUT);
+        if (r == 0) {
+                r = f->r;
+                if (e)
+                        *e = f->error;
+                *ret = r ? NULL : snapshot_ref(f->snapshot);
+        }
+        flight_unref(f);
+        mutex_unlock(&fs->gate);
+        return r;
+}
+
+static int fetch_shared(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct snapshot **ret,
+                        struct error *e) {
+        struct error local = { 0 };
+        struct flight *f;
+        bool first, retry;
+        int r;
+
+        do {
+                retry = false;
+                f = flight_join(fs, buf_view(&p->id), &first);
+                if (f && !first)
+                        r = flight_wait(fs, ctx, f, ret, &retry, &local);
+                else
+                        r = fetch(fs, ctx, p, false, ret, &local);
+                if (f && first)
+                        flight_land(fs, f, r, r ? NULL : *ret, &local);
+        } while (retry);
+        if (e)
+                *e = local;
+        return r;
+}
+
+int item_load(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t max_age_ns, bool strong,
+              struct snapshot **ret, struct error *e) {
+        struct cache_view view;
+
+        if (strong)
+                return fetch(fs, ctx, p, true, ret, e);
+        cache_get(fs->cache, buf_view(&p->id), max_age_ns, true, &view);
+        if (view.state == CACHE_PRESENT) {
+                *ret = view.snapshot;
+                return 0;
+        }
+        if (view.state == CACHE_ABSENT)
+                return fs_no_item(e);
+        return fetch_shared(fs, ctx, p, ret, e);
+}
+
+/* ---- partitions ---- */
+
+/* One item of the partition, or of the part of it that a chain directory shows, if there is one. */
+static int query_any(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool strong, bool *ret,
+                     struct error *e) {
+        struct query_request q = { .table = p->table, .hash = { .n = 1 }, .limit = 1,
+                                   .consistent = strong || fs_read_strong(fs, p),
+                                   .projection = &p->table->key.attrs[0].name, .n_projection = 1 };
+        _cleanup_(items_deinit) struct items items;
+        int r;
+
+        items_init(&items);
+        q.hash.parts[0] = p->key.parts[0];
+        r = fs->store->ops->query(fs->store, ctx, &q, &items, e);
+        *ret = items.n > 0;
+        return r;
+}
+
+int partition_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, const struct place *p,
+                     struct error *e) {
+        struct cache_view view;
+        uint64_t start = clock_now_ns();
+        bool any = false;
+        int r;
+
+        if (local_dir_has(fs, dir->id, name))
+                return 0;
+        cache_get(fs->cache, buf_view(&p->id), fs->o.cache_ttl_ns, false, &view);
+        cache_view_deinit(&view);
+        if (view.state != CACHE_UNKNOWN)
+                return view.state == CACHE_PRESENT ? 0 : fs_no_item(e);
+        r = query_any(fs, ctx, p, false, &any, e);
+        if (r)
+                return r;
+        if (!any) {
+                cache_put_absent(fs->cache, buf_view(&p->id), start);
+                return fs_no_item(e);
+        }
+        partition_seen(fs, p, start);
+        return 0;
+}
+
+int partition_empty(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool *ret, struct error *e) {
+        bool any = false;
+        int r = query_any(fs, ctx, p, true, &any, e);
+
+        *ret = !any;
+        return r;
+}
+
+/* Partitions are remembered in the item cache too, as an empty text under an id without range part. */
+void partition_seen(struct fs *fs, const struct place *p, uint64_t start_ns) {
+        _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
+
+        if (snapshot_new(STR_NULL, &s) == 0)
+                (void)cache_put(fs->cache, buf_view(&p->id), s, start_ns);
+}
+
+void partition_wrote(struct fs *fs, const struct place *item) {
+        _cleanup_(buf_deinit) struct buf id = BUF_INIT(8 * KIB);
+        struct key key = item->key;
+
+        if (!table_has_range(item->table))
+                return;
+        key.n = 1;
+        if (place_item_id(item->table, &key, &id) == 0)
+                cache_invalidate(fs->cache, buf_view(&id));
+}

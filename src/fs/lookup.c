@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names to nodes. */
+#include "fs_internal.h"
+#include "ddbfs/base/clock.h"
+
+/* Does what the name spells exist?  Tables were asked for by place_child; a chain directory always resolves. */
+static int child_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct child *c,
+                        struct error *e) {
+        if (c->kind == NODE_PARTITION)
+                return partition_exists(fs, ctx, dir, name, &c->place, e);
+        return 0; /* items: node_attr asks */
+}
+
+static uint64_t entry_valid(struct fs *fs, enum node_kind kind, const struct fs_attr *attr) {
+        switch (kind) {
+        case NODE_ITEM:
+                return attr->valid_ns;
+        case NODE_TABLE:
+                return fs->o.schema_ttl_ns;
+        case NODE_PARTITION:
+                return fs->o.cache_ttl_ns;
+        case NODE_ROOT:
+        case NODE_CHAIN:
+        case NODE_CONTROL:
+        case NODE_CONTROL_FILE:
+        case _NODE_KIND_N:
+                break;
+        }
+        return FS_FOREVER;
+}
+
+int entry_of(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_entry *ret, struct error *e) {
+        int r = node_attr(fs, ctx, n, &ret->attr, e);
+
+        if (r)
+                return r;
+        ret->node = n->id;
+        ret->valid_ns = entry_valid(fs, n->kind, &ret->attr);
+        node_add_lookup(fs, n);
+        return 0;
+}
+
+static int lookup(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct fs_entry *ret,
+                  struct error *e) {
+        _cleanup_(held_put) struct held h = { .fs = fs };
+        _cleanup_(child_deinit) struct child c = { 0 };
+        int r;
+
+        h.n = node_find(fs, dir, name);
+        if (h.n && draft_is_new(fs, h.n))
+                return entry_of(fs, ctx, h.n, ret, e);
+        r = place_child(fs, ctx, dir, name, &c, e);
+        if (r == 0)
+                r = child_exists(fs, ctx, dir, name, &c, e);
+        if (r)
+                return r;
+        h.n = node_put(fs, h.n);
+        r = node_child(fs, dir, name, c.kind, c.level, &h.n);
+        if (r)
+                return error_set_errno(e, r, "lookup");
+        h.n->control = c.control;
+        return entry_of(fs, ctx, h.n, ret, e);
+}
+
+int fs_lookup(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name, struct fs_entry *ret) {
+        _cleanup_(held_put) struct held dir = { .fs = fs, .n = node_get(fs, parent) };
+        struct error e = { 0 };
+        int r;
+
+        *ret = (struct fs_entry){ .node = 0 };
+        if (!dir.n)
+                return -ESTALE;
+        r = lookup(fs, ctx, dir.n, name, ret, &e);
+        if (r == -ENOENT) { /* the kernel may remember that for a while */
+                *ret = (struct fs_entry){ .node = 0, .valid_ns = fs->o.cache_ttl_ns };
+                return fs_done(fs, ctx, dir.n, name, 0, &e);
+        }
+        return fs_done(fs, ctx, dir.n, name, r, &e);
+}
+
+void fs_forget(struct fs *fs, uint64_t node, uint64_t n_lookups) {
+        node_forget(fs, node, n_lookups);
+}
+
+int fs_getattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_file *file, struct fs_attr *ret) {
+        _cleanup_(held_put) struct held h = { .fs = fs, .n = node_get(fs, node) };
+        struct error e = { 0 };
+        int r;
+
+        if (!h.n)
+                return -ESTALE;
+        r = node_attr(fs, ctx, h.n, ret, &e);
+        if (r == -ENOENT && file) { /* open, but deleted: what the handle has */
+                attr_file(fs, node_ino_now(fs, h.n), file->snapshot ? file->snapshot->n : 0, fs->started_wall_ns, 0, ret);
+                r = 0;
+        }
+        return fs_done(fs, ctx, h.n, STR_NULL, r, &e);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this mount did a moment ago: own writes (reads that follow are strongly consistent, so that they are
+ * seen at once) and partitions that exist here only.
+ */
+#include "fs_internal.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/base/hash.h"
+
+#define LOCAL_DIRS_MAX 4096
+
+struct local_dir {
+        struct list all; /* oldest first */
+        uint64_t parent_node, until_ns;
+        size_t name_n;
+        char name[];
+};
+
+static uint64_t *slot(struct fs *fs, uint64_t hash) {
+        return &fs->recent[hash % RECENT_SLOTS];
+}
+
+/* A slot may be shared: then a read is strong that need not be, never the other way round. */
+void fs_wrote(struct fs *fs, const struct place *item) {
+        uint64_t now = clock_now_ns();
+
+        atomic_fetch_add(&fs->own_writes, 1);
+        mutex_lock(&fs->small_lock);
+        *slot(fs, hash_stable(0, item->table->name)) = now;
+        *slot(fs, place_partition_hash(item)) = now;
+        mutex_unlock(&fs->small_lock);
+}
+
+bool fs_read_strong(struct fs *fs, const struct place *p) {
+        uint64_t last;
+
+        if (fs->o.consistent)
+                return true;
+        mutex_lock(&fs->small_lock);
+        last = *slot(fs, place_partition_hash(p));
+        mutex_unlock(&fs->small_lock);
+        return last != 0 && clock_now_ns() - last < OWN_WRITE_WINDOW_NS;
+}
+
+static struct local_dir *find(struct fs *fs, uint64_t parent_node, struct str name) {
+        LIST_FOR_EACH(l, &fs->local_dirs) {
+                struct local_dir *d = CONTAINER_OF(l, struct local_dir, all);
+
+                if (d->parent_node == parent_node && str_eq(str_make(d->name, d->name_n), name))
+                        return d;
+        }
+        return NULL;
+}
+
+static void drop(struct local_dir *d) {
+        list_remove(&d->all);
+        mem_free(d);
+}
+
+static void expire(struct fs *fs) {
+        uint64_t now = clock_now_ns();
+        size_t n = 0;
+
+        LIST_FOR_EACH_SAFE(l, &fs->local_dirs) {
+                struct local_dir *d = CONTAINER_OF(l, struct local_dir, all);
+
+                if (d->until_ns < now)
+                        drop(d);
+                else
+                        n++;
+        }
+        while (n-- > LOCAL_DIRS_MAX)
+                drop(CONTAINER_OF(fs->local_dirs.next, struct local_dir, all));
+}
+
+void local_dir_add(struct fs *fs, uint64_t parent_node, struct str name, uint64_t until_ns) {
+        struct local_dir *d;
+
+        mutex_lock(&fs->small_lock);
+        d = find(fs, parent_node, name);
+        if (!d && (d = mem_zalloc(sizeof(*d) + name.n))) {
+                expire(fs);
+                d->parent_node = parent_node;
+                d->name_n = name.n;
+                memcpy(d->name, name.p, name.n);
+                list_append(&fs->local_dirs, &d->all);
+        }
+        if (d)
+                d->until_ns = MAX(d->until_ns, until_ns);
+        mutex_unlock(&fs->small_lock);
+}
+
+bool local_dir_has(struct fs *fs, uint64_t parent_node, struct str name) {
+        bool found;
+
+        mutex_lock(&fs->small_lock);
+        expire(fs);
+        found = find(fs, parent_node, name) != NULL;
+        mutex_unlock(&fs->small_lock);
+        return found;
+}
+
+bool local_dir_remove(struct fs *fs, uint64_t parent_node, struct str name) {
+        struct local_dir *d;
+
+        mutex_lock(&fs->small_lock);
+        d = find(fs, parent_node, name);
+        if (d)
+                drop(d);
+        mutex_unlock(&fs->small_lock);
+        return d != NULL;
+}
+
+int local_dir_names(struct fs *fs, uint64_t parent_node, struct names *ret) {
+        int r = 0;
+
+        mutex_lock(&fs->small_lock);
+        expire(fs);
+        LIST_FOR_EACH(l, &fs->local_dirs) {
+                struct local_dir *d = CONTAINER_OF(l, struct local_dir, all);
+
+                if (r == 0 && d->parent_node == parent_node)
+                        r = fs_names_add(ret, str_make(d->name, d->name_n));
+        }
+        mutex_unlock(&fs->small_lock);
+        return r;
+}
+
+void local_dirs_free(struct fs *fs) {
+        LIST_FOR_EACH_SAFE(l, &fs->local_dirs)
+                drop(CONTAINER_OF(l, struct local_dir, all));
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* unlink, mkdir, rmdir. */
+#include "fs_internal.h"
+#include "ddbfs/base/clock.h"
+
+/* The partition that holds this directory's items stays visible for a while, though it may be empty now: so
+ * `rm -r` and a shell standing in it go on working. */
+static void linger(struct fs *fs, struct node *dir) {
+        _cleanup_(mem_freep) char *name = NULL;
+        uint64_t parent = 0;
+        size_t n = 0;
+
+        mutex_lock(&fs->nodes.lock);
+        while (dir && dir->kind == NODE_CHAIN)
+                dir = dir->parent;
+        if (dir && dir->kind == NODE_PARTITION && dir->parent && (name = mem_dup(dir->name, dir->name_n))) {
+                parent = dir->parent->id;
+                n = dir->name_n;
+        }
+        mutex_unlock(&fs->nodes.lock);
+        if (name)
+                local_dir_add(fs, parent, str_make(name, n), clock_now_ns() + LINGER_NS);
+}
+
+static int delete_item(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct error *e) {
+        struct condition exists = { .op = COND_EXISTS, .attr = p->table->key.attrs[0].name };
+        struct write w = { .op = WRITE_DELETE, .table = p->table, .key = p->key, .conditions = &exists,
+                           .n_conditions = 1 };
+        struct error local = { 0 };
+        int r = fs->store->ops->write(fs->store, ctx, &w, NULL, &local);
+
+        if (r && local.kind != ERR_CONDITION) {
+                cache_invalidate(fs->cache, buf_view(&p->id)); /* it may or may not have been applied */
+                if (e)
+                        *e = local;
+                return r;
+        }
+        fs_wrote(fs, p);
+        partition_wrote(fs, p);
+        cache_put_own(fs->cache, buf_view(&p->id), NULL);
+        return r ? fs_no_item(e) : 0;
+}
+
+static int unlink_item(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct error *e) {
+        _cleanup_(held_put) struct held h = { .fs = fs, .n = node_find(fs, dir, name) };
+        _cleanup_(child_deinit) struct child c = { 0 };
+        int r;
+
+        if (fs->o.read_only)
+                return error_set(e, ERR_READ_ONLY, "mounted read-only");
+        r = place_child(fs, ctx, dir, name, &c, e);
+        if (r)
+                return r;
+        if (c.kind != NODE_ITEM)
+                return c.kind == NODE_CONTROL_FILE ? error_set(e, ERR_PERMISSION, "control files cannot be removed")
+                                                   : error_set_errno(e, -EISDIR, "a directory");
+        if (!h.n || !draft_is_new(fs, h.n)) /* one that is not in the table yet just goes */
+                r = delete_item(fs, ctx, &c.place, e);
+        if (r == 0 || r == -ENOENT) {
+                if (h.n)
+                        node_detach(fs, h.n);
+                linger(fs, dir);
+        }
+        return r;
+}
+
+int fs_unlink(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name) {
+        _cleanup_(held_put) struct held dir = { .fs = fs, .n = node_get(fs, parent) };
+        struct error e = { 0 };
+
+        if (!dir.n)
+                return -ESTALE;
+        return fs_done(fs, ctx, dir.n, name, unlink_item(fs, ctx, dir.n, name, &e), &e);
+}
+
+static int not_a_partition(const struct child *c, struct error *e) {
+        if (c->kind == NODE_TABLE)
+                return error_set(e, ERR_PERMISSION, "tables are not made or removed as directories");
+        if (c->kind == NODE_ITEM || c->kind == NODE_CONTROL_FILE)
+                return error_set_errno(e, -ENOTDIR, "a file");
+        return error_set(e, ERR_PERMISSION, "not a partition");
+}
+
+static int make_partition(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct fs_entry *ret,
+                          struct error *e) {
+        _cleanup_(held_put) struct held h = { .fs = fs };
+        _cleanup_(child_deinit) struct child c = { 0 };
+        int r;
+
+        if (fs->o.read_only)
+                return error_set(e, ERR_READ_ONLY, "mounted read-only");
+        if (dir->kind == NODE_ROOT || dir->kind == NODE_CONTROL)
+                return error_set(e, ERR_PERMISSION, "tables are not made or removed as directories");
+        r = place_child(fs, ctx, dir, name, &c, e);
+        if (r == -ENOENT && e->kind == ERR_NO_ITEM)
+                return error_set(e, ERR_INPUT, "not the name of a partition: its key, encoded");
+        if (r)
+                return r;
+        if (c.kind != NODE_PARTITION)
+                return c.kind == NODE_CHAIN ? error_set_errno(e, -EEXIST, "beginnings of long names are always there")
+                                            : not_a_partition(&c, e);
+        local_dir_add(fs, dir->id, name, UINT64_MAX);
+        r = node_child(fs, dir, name, c.kind, c.level, &h.n);
+        return r ? error_set_errno(e, r, "making the directory") : entry_of(fs, ctx, h.n, ret, e);
+}
+
+int fs_mkdir(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name, struct fs_entry *ret) {
+        _cleanup_(held_put) struct held dir = { .fs = fs, .n = node_get(fs, parent) };
+        struct error e = { 0 };
+
+        if (!dir.n)
+                return -ESTALE;
+        return fs_done(fs, ctx, dir.n, name, make_partition(fs, ctx, dir.n, name, ret, &e), &e);
+}
+
+static int remove_dir(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct error *e) {
+        _cleanup_(held_put) struct held h = { .fs = fs };
+        _cleanup_(child_deinit) struct child c = { 0 };
+        bool empty = false;
+        int r;
+
+        if (fs->o.read_only)
+                return error_set(e, ERR_READ_ONLY, "mounted read-only");
+        r = place_child(fs, ctx, dir, name, &c, e);
+        if (r)
+                return r;
+        if (c.kind != NODE_PARTITION && c.kind != NODE_CHAIN)
+                return not_a_partition(&c, e);
+        r = node_child(fs, dir, name, c.kind, c.level, &h.n);
+        if (r)
+                return error_set_errno(e, r, "removing the directory");
+        if (c.kind == NODE_PARTITION)
+                r = partition_empty(fs, ctx, &c.place, &empty, e);
+        else
+                r = dir_is_empty(fs, ctx, h.n, &empty, e);
+        if (r == 0 && empty && c.kind == NODE_PARTITION) {
+                _cleanup_(names_deinit) struct names unsaved;
+
+                names_init(&unsaved);
+                r = draft_new_names(fs, h.n, &unsaved);
+                empty = unsaved.n == 0;
+        }
+        if (r)
+                return r;
+        if (!empty)
+                return error_set_errno(e, -ENOTEMPTY, "the directory is not empty");
+        (void)local_dir_remove(fs, dir->id, name);
+        if (c.kind == NODE_PARTITION)
+                cache_put_own(fs->cache, buf_view(&c.place.id), NULL);
+        node_detach(fs, h.n);
+        return 0;
+}
+
+int fs_rmdir(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name) {
+        _cleanup_(held_put) struct held dir = { .fs = fs, .n = node_get(fs, parent) };
+        struct error e = { 0 };
+        int r;
+
+        if (!dir.n)
+                return -ESTALE;
+        r = remove_dir(fs, ctx, dir.n, name, &e);
+        if (r == -ENOTEMPTY) /* everyday, and told by errno alone */
+                return r;
+        return fs_done(fs, ctx, dir.n, name, r, &e);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Renaming items: one TransactWriteItems (put the new, delete the old, each conditional), within a
+ * partition, across partitions and tables.  The new item is what `cp` would make: the text, with the new key.
+ */
+#include <linux/fs.h>
+#include "fs_internal.h"
+
+#define MOVE_ARENA_MAX (64 * MIB)
+
+/* One end of a rename. */
+struct end {
+        struct node *dir;
+        struct str name;
+        struct child child;
+        struct items items;       /* the item there now, strongly read */
+        struct snapshot *text;
+        struct condition *conditions;
+        uint32_t n_conditions;
+        struct item moved;        /* what will be here */
+        struct snapshot *moved_text;
+        bool was_served;
+};
+
+static void end_deinit(struct end *x) {
+        child_deinit(&x->child);
+        items_deinit(&x->items);
+        snapshot_unref(x->text);
+        snapshot_unref(x->moved_text);
+}
+
+static int end_init(struct fs *fs, struct op_ctx *ctx, struct end *x, struct error *e) {
+        int r = place_child(fs, ctx, x->dir, x->name, &x->child, e);
+
+        if (r)
+                return r;
+        if (x->child.kind == NODE_PARTITION || x->child.kind == NODE_CHAIN)
+                return error_set_errno(e, -EXDEV, "a partition is moved by copying");
+        return x->child.kind == NODE_ITEM ? 0 : error_set(e, ERR_PERMISSION, "this cannot be renamed");
+}
+
+/* Read the item strongly; ENOENT when there is none. */
+static int end_read(struct fs *fs, struct op_ctx *ctx, struct end *x, struct error *e) {
+        struct get_request get = { .table = x->child.place.table, .key = x->child.place.key, .consistent = true };
+        struct snapshot *served;
+        uint64_t hash;
+        int r = fs->store->ops->get(fs->store, ctx, &get, &x->items, e);
+
+        if (r == 0 && x->items.n == 0)
+                return fs_no_item(e);
+        if (r)
+                return r;
+        x->was_served = cache_served(fs->cache, buf_view(&x->child.place.id), &served, &hash) != CACHE_BASE_NONE;
+        snapshot_unref(served);
+        r = item_snapshot(fs, &x->child.place, &x->items.v[0], &x->text);
+        return r ? error_set_errno(e, r, "renaming") : 0;
+}
+
+/* "It is still what we read": every attribute, where one expression can say that; else that it exists. */
+static int unchanged(struct end *x, struct write *w, struct arena *a, struct error *e) {
+        const struct item *item = &x->items.v[0];
+
+        x->conditions = arena_array(a, (size_t)item->n + 1, sizeof(*x->conditions));
+        if (!x->conditions)
+                return error_set(e, ERR_MEMORY, "out of memory");
+        for (uint32_t i = 0; i < item->n; i++)
+                if (!key_schema_has(&x->child.place.table->key, item->attributes[i].name))
+                        x->conditions[x->n_conditions++] = (struct condition){ .op = COND_EQ,
+                                .attr = item->attributes[i].name, .value = &item->attributes[i].value };
+        x->conditions[x->n_conditions++] =
+                (struct condition){ .op = COND_EXISTS, .attr = x->child.place.table->key.attrs[0].name };
+        w->conditions = x->conditions;
+        w->n_conditions = x->n_conditions;
+        if (!write_fits(w)) {
+                w->conditions = &x->conditions[x->n_conditions - 1];
+                w->n_conditions = 1;
+        }
+        return 0;
+}
+
+/* The item of `from` as it will be at `to`. */
+static int move_item(struct fs *fs, const struct end *from, struct end *to, struct arena *a, struct error *e) {
+        struct item_text_options text = fs->o.text;
+        int r;
+
+        text.strict_keys = false; /* the path decides, that is what a rename means */
+        r = item_text_parse(str_make(from->text->text, from->text->n), &to->child.place.table->key, &to->child.place.key,
+                            &text, a, &to->moved, e);
+        if (r)
+                return r;
+        r = item_snapshot(fs, &to->child.place, &to->moved, &to->moved_text);
+        return r ? error_set_errno(e, r, "renaming") : 0;
+}
+
+static int transact(struct fs *fs, struct op_ctx *ctx, const struct write *w, uint32_t n, const struct end *from,
+                    const struct end *to, unsigned flags, struct error *e) {
+        struct error local = { 0 };
+        int r = fs->store->ops->transact_write(fs->store, ctx, w, n, &local);
+
+        fs_wrote(fs, &from->child.place);
+        fs_wrote(fs, &to->child.place);
+        partition_wrote(fs, &from->child.place);
+        partition_wrote(fs, &to->child.place);
+        if (r) {
+                cache_invalidate(fs->cache, buf_view(&from->child.place.id));
+                cache_invalidate(fs->cache, buf_view(&to->child.place.id));
+        }
+        if (r && local.kind == ERR_CANCELLED && str_eq(str_of(local.code), STR("ConditionalCheckFailed"))) {
+                if (local.action == 0 && (flags & RENAME_NOREPLACE))
+                        return error_set(e, ERR_EXISTS, "there is an item of that name");
+                return error_set(e, ERR_CONDITION, "the item was changed by somebody else during the rename");
+        }
+        if (r && e)
+                *e = local;
+        return r;
+}
+
+static void arrived(struct fs *fs, const struct end *from, const struct end *to) {
+        cache_put_own(fs->cache, buf_view(&to->child.place.id), to->moved_text);
+        if (from->was_served)
+                cache_serve(fs->cache, buf_view(&to->child.place.id), to->moved_text);
+}
+
+static int replace(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, unsigned flags,
+                   struct arena *a, struct error *e) {
+        struct condition absent = { .op = COND_NOT_EXISTS, .attr = to->child.place.table->key.attrs[0].name };
+        struct write w[2] = { { .op = WRITE_PUT, .table = to->child.place.table, .item = &to->moved },
+                              { .op = WRITE_DELETE, .table = from->child.place.table, .key = from->child.place.key } };
+        int r = end_read(fs, ctx, from, e);
+
+        if (r == 0)
+                r = move_item(fs, from, to, a, e);
+        if (r == 0)
+                r = unchanged(from, &w[1], a, e);
+        if (r)
+                return r;
+        if (flags & RENAME_NOREPLACE) {
+                w[0].conditions = &absent;
+                w[0].n_conditions = 1;
+        }
+        r = transact(fs, ctx, w, 2, from, to, flags, e);
+        if (r)
+                return r;
+        cache_put_own(fs->cache, buf_view(&from->child.place.id), NULL);
+        arrived(fs, from, to);
+        return 0;
+}
+
+static int exchange(struct fs *fs, struct op_ctx *ctx, struct end *a_end, struct end *b_end, struct arena *a,
+                    struct error *e) {
+        struct write w[2] = { { .op = WRITE_PUT, .table = b_end->child.place.table, .item = &b_end->moved },
+                              { .op = WRITE_PUT, .table = a_end->child.place.table, .item = &a_end->moved } };
+        int r = end_read(fs, ctx, a_end, e);
+
+        if (r == 0)
+                r = end_read(fs, ctx, b_end, e);
+        if (r == 0)
+                r = move_item(fs, a_end, b_end, a, e);
+        if (r == 0)
+                r = move_item(fs, b_end, a_end, a, e);
+        if (r == 0)
+                r = unchanged(b_end, &w[0], a, e);
+        if (r == 0)
+                r = unchanged(a_end, &w[1], a, e);
+        if (r == 0)
+                r = transact(fs, ctx, w, 2, a_end, b_end, RENAME_EXCHANGE, e);
+        if (r)
+                return r;
+        arrived(fs, a_end, b_end);
+        arrived(fs, b_end, a_end);
+        return 0;
+}
+
+/* The nodes follow their items. */
+static int move_nodes(struct fs *fs, struct end *from, struct end *to, unsigned flags, struct error *e) {
+        _cleanup_(held_put) struct held a = { .fs = fs, .n = node_find(fs, from->dir, from->name) };
+        _cleanup_(held_put) struct held b = { .fs = fs, .n = node_find(fs, to->dir, to->name) };
+        int r = 0;
+
+        if ((flags & RENAME_EXCHANGE) && a.n && b.n)
+                r = node_exchange(fs, a.n, b.n);
+        else if (a.n)
+                r = node_move(fs, a.n, to->dir, to->name);
+        if (a.n && fs->notify.attr)
+                fs->notify.attr(fs->notify.arg, a.n->id);
+        if (b.n && fs->notify.attr)
+                fs->notify.attr(fs->notify.arg, b.n->id);
+        return r ? error_set_errno(e, r, "renaming") : 0;
+}
+
+static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, unsigned flags,
+                       struct error *e) {
+        _cleanup_(held_put) struct held n = { .fs = fs, .n = node_find(fs, from->dir, from->name) };
+        _cleanup_(arena_deinit) struct arena a = ARENA_INIT(MOVE_ARENA_MAX);
+        int r;
+
+        if (fs->o.read_only)
+                return error_set(e, ERR_READ_ONLY, "mounted read-only");
+        r = end_init(fs, ctx, from, e);
+        if (r == 0)
+                r = end_init(fs, ctx, to, e);
+        if (r)
+                return r;
+        if (n.n && draft_is_new(fs, n.n) && !(flags & RENAME_EXCHANGE))
+                return move_nodes(fs, from, to, flags, e); /* not in the table yet: it will be saved there */
+        r = flags & RENAME_EXCHANGE ? exchange(fs, ctx, from, to, &a, e) : replace(fs, ctx, from, to, flags, &a, e);
+        return r ? r : move_nodes(fs, from, to, flags, e);
+}
+
+int fs_rename(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name, uint64_t new_parent,
+              struct str new_name, unsigned flags) {
+        _cleanup_(held_put) struct held dir = { .fs = fs, .n = node_get(fs, parent) };
+        _cleanup_(held_put) struct held new_dir = { .fs = fs, .n = node_get(fs, new_parent) };
+        _cleanup_(end_deinit) struct end from = { .dir = dir.n, .name = name };
+        _cleanup_(end_deinit) struct end to = { .dir = new_dir.n, .name = new_name };
+        struct error e = { 0 };
+        int r;
+
+        items_init(&from.items);
+        items_init(&to.items);
+        if (!dir.n || !new_dir.n)
+                return -ESTALE;
+        r = rename_ends(fs, ctx, &from, &to, flags, &e);
+        if (r == -ENOENT && e.kind == ERR_NO_ITEM && to.child.kind == NODE_ROOT && from.child.kind == NODE_ITEM)
+                r = error_set(&e, ERR_INPUT, "the new name is no item's: its key, encoded, and \".json\"");
+        if (r == -EXDEV) /* mv copies then: no event */
+                return r;
+        return fs_done(fs, ctx, dir.n, name, r, &e);
+}
