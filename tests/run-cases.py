@@ -38,11 +38,12 @@ class CaseFile:
         headers = {}
         with open(path, encoding="utf-8") as f:
             for line in f.read(4096).split("\n")[:20]:
-                match = re.match(r"#\s*(BUILDS|TIMEOUT|GROUP):\s*(.+?)\s*$", line)
+                match = re.match(r"#\s*(BUILDS|TIMEOUT|GROUP|PENDING):\s*(.+?)\s*$", line)
                 if match:
                     headers[match.group(1)] = match.group(2)
         self.builds = headers.get("BUILDS", "plain").split()
         self.timeout = float(headers.get("TIMEOUT", "60"))
+        self.pending = headers.get("PENDING")
         self.groups = [os.path.dirname(self.name)] + headers.get("GROUP", "").split()
 
     def chosen(self, patterns):
@@ -187,6 +188,12 @@ class Runner:
         return command + self.options.test
 
     def run(self, case):
+        if case.pending and not self.options.pending:
+            result = Result(case)
+            result.skipped = 1
+            result.output = "ok 1 - all # SKIP waits for " + case.pending
+            self.tell(result)
+            return result
         folder = os.path.join(self.work, case.name.replace("/", "-"))
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
@@ -271,6 +278,7 @@ def main():
     parser.add_argument("-j", "--jobs", type=int, default=1, help="case files at once")
     parser.add_argument("-k", "--keep", action="store_true", help="keep the working folder")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the output of cases that pass, too")
+    parser.add_argument("--pending", action="store_true", help="run cases whose PENDING header waits for a feature")
     parser.add_argument("--any-build", action="store_true", help="heed no BUILDS header")
     parser.add_argument("--work", help="working folder (default: a new one in TMPDIR)")
     parser.add_argument("--list", action="store_true", help="list the cases and end")

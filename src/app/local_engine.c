@@ -25,7 +25,7 @@
 #include "local_internal.h"
 
 #define START_TIMEOUT_NS (5 * NS_PER_S)
-#define STOP_TIMEOUT_NS (3 * NS_PER_S)
+#define STOP_TIMEOUT_NS (2 * NS_PER_S)
 #define POLL_NS (2 * NS_PER_MS)
 #define PORT_ATTEMPTS 5
 #define LINE_LEN 300
@@ -263,10 +263,10 @@ static bool await_end(struct local_engine *e, uint64_t until_ns) {
 static void stop(struct local_engine *e) {
         set_serving(e, false);
         if (e->pid) {
-                kill(e->pid, SIGTERM);
+                kill(-e->pid, SIGTERM); /* and what it may have started */
                 if (!await_end(e, clock_now_ns() + STOP_TIMEOUT_NS)) {
                         log_warn("the local engine does not stop: killed");
-                        kill(e->pid, SIGKILL);
+                        kill(-e->pid, SIGKILL);
                         while (waitpid(e->pid, NULL, 0) < 0 && errno == EINTR)
                                 ;
                         e->pid = 0;

@@ -6,8 +6,8 @@
 #include <time.h>
 
 #define SECONDS_PER_DAY 86400
-#define DAYS_PER_ERA 146097       /* 400 years */
-#define DAYS_TO_EPOCH 719468      /* from 0000-03-01 to 1970-01-01 */
+#define DAYS_PER_ERA 146097            /* 400 years */
+#define DAYS_TO_EPOCH 719468           /* from 0000-03-01 to 1970-01-01 */
 #define WALL_MIN INT64_C(-62167219200) /* 0000-01-01T00:00:00Z */
 #define WALL_MAX INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 
@@ -137,8 +137,8 @@ static bool wall_of(const struct date *d, int64_t *ret_wall_s) {
                 return false;
         if (d->day > month_days[d->month - 1] + (d->month == 2 && is_leap(d->year) ? 1U : 0U))
                 return false;
-        *ret_wall_s = days_of(d->year, d->month, d->day) * SECONDS_PER_DAY + d->hour * 3600 + d->minute * 60 +
-                      d->second;
+        *ret_wall_s =
+                days_of(d->year, d->month, d->day) * SECONDS_PER_DAY + d->hour * 3600 + d->minute * 60 + d->second;
         return true;
 }
 
@@ -166,8 +166,8 @@ static bool take_char(struct str *s, const char *one_of) {
 }
 
 static bool take_time(struct str *s, struct date *d) {
-        return take_number(s, 2, &d->hour) && take_char(s, ":") && take_number(s, 2, &d->minute) &&
-               take_char(s, ":") && take_number(s, 2, &d->second);
+        return take_number(s, 2, &d->hour) && take_char(s, ":") && take_number(s, 2, &d->minute) && take_char(s, ":") &&
+               take_number(s, 2, &d->second);
 }
 
 /* All of s: Z, UTC, +hh, +hhmm or +hh:mm. */
@@ -194,8 +194,8 @@ bool clock_parse_iso(struct str s, int64_t *ret_wall_s) {
         unsigned year, digit;
         int64_t wall, offset;
 
-        if (!take_number(&s, 4, &year) || !take_char(&s, "-") || !take_number(&s, 2, &d.month) ||
-            !take_char(&s, "-") || !take_number(&s, 2, &d.day) || !take_char(&s, "Tt") || !take_time(&s, &d))
+        if (!take_number(&s, 4, &year) || !take_char(&s, "-") || !take_number(&s, 2, &d.month) || !take_char(&s, "-") ||
+            !take_number(&s, 2, &d.day) || !take_char(&s, "Tt") || !take_time(&s, &d))
                 return false;
         if (take_char(&s, ".")) {
                 if (!take_number(&s, 1, &digit))

@@ -40,8 +40,8 @@ static const struct kind {
 
 /* The way back, for error_set_errno(): one kind per errno, the least specific. */
 static const enum error_kind kinds_of_errno[] = {
-        ERR_NO_ITEM, ERR_EXISTS,    ERR_CONDITION, ERR_INPUT,       ERR_TOO_LARGE, ERR_NO_SPACE,
-        ERR_CANCELLED, ERR_ACCESS,  ERR_READ_ONLY, ERR_BUSY,        ERR_TIMEOUT,   ERR_CONNECT,
+        ERR_NO_ITEM,     ERR_EXISTS, ERR_CONDITION,   ERR_INPUT,      ERR_TOO_LARGE, ERR_NO_SPACE,
+        ERR_CANCELLED,   ERR_ACCESS, ERR_READ_ONLY,   ERR_BUSY,       ERR_TIMEOUT,   ERR_CONNECT,
         ERR_INTERRUPTED, ERR_MEMORY, ERR_UNSUPPORTED, ERR_PERMISSION,
 };
 

@@ -67,8 +67,8 @@ void rng_uuid(char out[UUID_LEN]) {
         uint64_t half[2] = { rng_u64(), rng_u64() };
         char *p = out;
 
-        half[0] = (half[0] & ~UINT64_C(0xf000)) | UINT64_C(0x4000);                       /* version 4 */
-        half[1] = (half[1] & ~(UINT64_C(0xc0) << 56)) | (UINT64_C(0x80) << 56);           /* RFC 9562 variant */
+        half[0] = (half[0] & ~UINT64_C(0xf000)) | UINT64_C(0x4000);             /* version 4 */
+        half[1] = (half[1] & ~(UINT64_C(0xc0) << 56)) | (UINT64_C(0x80) << 56); /* RFC 9562 variant */
         for (unsigned i = 0; i < 32; i++) {
                 if (i == 8 || i == 12 || i == 16 || i == 20)
                         *p++ = '-';

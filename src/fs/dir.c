@@ -73,7 +73,7 @@ static void dir_free(struct fs *fs, struct fs_dir *d) {
 }
 
 static int load_overlay(struct fs *fs, struct fs_dir *d) {
-        int r = local_dir_names(fs, d->node->id, &d->overlay);
+        int r = local_dir_names(fs, node_ino_now(fs, d->node), &d->overlay);
 
         if (r == 0)
                 r = draft_new_names(fs, d->node, &d->overlay);

@@ -198,11 +198,11 @@ _must_check_ int place_item_id(const struct table_schema *t, const struct key *k
 void fs_wrote(struct fs *fs, const struct place *item);
 bool fs_read_strong(struct fs *fs, const struct place *p);
 /* Partitions that exist in this mount only (mkdir, or emptied a moment ago). */
-void local_dir_add(struct fs *fs, uint64_t parent_node, struct str name, uint64_t until_ns /* UINT64_MAX: mkdir */);
-bool local_dir_has(struct fs *fs, uint64_t parent_node, struct str name);
-bool local_dir_remove(struct fs *fs, uint64_t parent_node, struct str name);
+void local_dir_add(struct fs *fs, uint64_t parent_ino, struct str name, uint64_t until_ns /* UINT64_MAX: mkdir */);
+bool local_dir_has(struct fs *fs, uint64_t parent_ino, struct str name);
+bool local_dir_remove(struct fs *fs, uint64_t parent_ino, struct str name);
 void local_dirs_free(struct fs *fs);
-_must_check_ int local_dir_names(struct fs *fs, uint64_t parent_node, struct names *ret);
+_must_check_ int local_dir_names(struct fs *fs, uint64_t parent_ino, struct names *ret);
 
 /* ---- items (item.c) ---- */
 /* The item's text, from the cache when not older than max_age_ns, else from the service (one request for

@@ -180,7 +180,7 @@ int partition_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct
         bool any = false;
         int r;
 
-        if (local_dir_has(fs, dir->id, name))
+        if (local_dir_has(fs, node_ino_now(fs, dir), name))
                 return 0;
         cache_get(fs->cache, buf_view(&p->id), fs->o.cache_ttl_ns, false, &view);
         cache_view_deinit(&view);

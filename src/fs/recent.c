@@ -11,7 +11,7 @@
 
 struct local_dir {
         struct list all; /* oldest first */
-        uint64_t parent_node, until_ns;
+        uint64_t parent_ino, until_ns;
         size_t name_n;
         char name[];
 };
@@ -42,11 +42,11 @@ bool fs_read_strong(struct fs *fs, const struct place *p) {
         return last != 0 && clock_now_ns() - last < OWN_WRITE_WINDOW_NS;
 }
 
-static struct local_dir *find(struct fs *fs, uint64_t parent_node, struct str name) {
+static struct local_dir *find(struct fs *fs, uint64_t parent_ino, struct str name) {
         LIST_FOR_EACH(l, &fs->local_dirs) {
                 struct local_dir *d = CONTAINER_OF(l, struct local_dir, all);
 
-                if (d->parent_node == parent_node && str_eq(str_make(d->name, d->name_n), name))
+                if (d->parent_ino == parent_ino && str_eq(str_make(d->name, d->name_n), name))
                         return d;
         }
         return NULL;
@@ -73,14 +73,14 @@ static void expire(struct fs *fs) {
                 drop(CONTAINER_OF(fs->local_dirs.next, struct local_dir, all));
 }
 
-void local_dir_add(struct fs *fs, uint64_t parent_node, struct str name, uint64_t until_ns) {
+void local_dir_add(struct fs *fs, uint64_t parent_ino, struct str name, uint64_t until_ns) {
         struct local_dir *d;
 
         mutex_lock(&fs->small_lock);
-        d = find(fs, parent_node, name);
+        d = find(fs, parent_ino, name);
         if (!d && (d = mem_zalloc(sizeof(*d) + name.n))) {
                 expire(fs);
-                d->parent_node = parent_node;
+                d->parent_ino = parent_ino;
                 d->name_n = name.n;
                 memcpy(d->name, name.p, name.n);
                 list_append(&fs->local_dirs, &d->all);
@@ -90,28 +90,28 @@ void local_dir_add(struct fs *fs, uint64_t parent_node, struct str name, uint64_
         mutex_unlock(&fs->small_lock);
 }
 
-bool local_dir_has(struct fs *fs, uint64_t parent_node, struct str name) {
+bool local_dir_has(struct fs *fs, uint64_t parent_ino, struct str name) {
         bool found;
 
         mutex_lock(&fs->small_lock);
         expire(fs);
-        found = find(fs, parent_node, name) != NULL;
+        found = find(fs, parent_ino, name) != NULL;
         mutex_unlock(&fs->small_lock);
         return found;
 }
 
-bool local_dir_remove(struct fs *fs, uint64_t parent_node, struct str name) {
+bool local_dir_remove(struct fs *fs, uint64_t parent_ino, struct str name) {
         struct local_dir *d;
 
         mutex_lock(&fs->small_lock);
-        d = find(fs, parent_node, name);
+        d = find(fs, parent_ino, name);
         if (d)
                 drop(d);
         mutex_unlock(&fs->small_lock);
         return d != NULL;
 }
 
-int local_dir_names(struct fs *fs, uint64_t parent_node, struct names *ret) {
+int local_dir_names(struct fs *fs, uint64_t parent_ino, struct names *ret) {
         int r = 0;
 
         mutex_lock(&fs->small_lock);
@@ -119,7 +119,7 @@ int local_dir_names(struct fs *fs, uint64_t parent_node, struct names *ret) {
         LIST_FOR_EACH(l, &fs->local_dirs) {
                 struct local_dir *d = CONTAINER_OF(l, struct local_dir, all);
 
-                if (r == 0 && d->parent_node == parent_node)
+                if (r == 0 && d->parent_ino == parent_ino)
                         r = fs_names_add(ret, str_make(d->name, d->name_n));
         }
         mutex_unlock(&fs->small_lock);

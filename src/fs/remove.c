@@ -14,7 +14,7 @@ static void linger(struct fs *fs, struct node *dir) {
         while (dir && dir->kind == NODE_CHAIN)
                 dir = dir->parent;
         if (dir && dir->kind == NODE_PARTITION && dir->parent && (name = mem_dup(dir->name, dir->name_n))) {
-                parent = dir->parent->id;
+                parent = dir->parent->ino;
                 n = dir->name_n;
         }
         mutex_unlock(&fs->nodes.lock);
@@ -99,7 +99,7 @@ static int make_partition(struct fs *fs, struct op_ctx *ctx, struct node *dir, s
         if (c.kind != NODE_PARTITION)
                 return c.kind == NODE_CHAIN ? error_set_errno(e, -EEXIST, "beginnings of long names are always there")
                                             : not_a_partition(&c, e);
-        local_dir_add(fs, dir->id, name, UINT64_MAX);
+        local_dir_add(fs, node_ino_now(fs, dir), name, UINT64_MAX);
         r = node_child(fs, dir, name, c.kind, c.level, &h.n);
         return r ? error_set_errno(e, r, "making the directory") : entry_of(fs, ctx, h.n, ret, e);
 }
@@ -144,7 +144,7 @@ static int remove_dir(struct fs *fs, struct op_ctx *ctx, struct node *dir, struc
                 return r;
         if (!empty)
                 return error_set_errno(e, -ENOTEMPTY, "the directory is not empty");
-        (void)local_dir_remove(fs, dir->id, name);
+        (void)local_dir_remove(fs, node_ino_now(fs, dir), name);
         if (c.kind == NODE_PARTITION)
                 cache_put_own(fs->cache, buf_view(&c.place.id), NULL);
         node_detach(fs, h.n);

@@ -17,7 +17,7 @@
 #define RECEIVE_BUFFER (512L * 1024) /* a page of a query is up to 1 MiB */
 #define SEND_BUFFER (256L * 1024)
 #define TEXT_MAX (128 * KIB)         /* URL and request header lines */
-#define FLOOD_MAX (1 * MIB)          /* bytes of response headers before we hang up */
+#define FLOOD_MAX (256 * KIB)        /* bytes of response headers before we hang up */
 #define PRESIZE_MAX (4 * MIB)        /* a Content-Length is believed this far */
 #define STOP_WRITING ((size_t)0)     /* what a callback returns to end the exchange */
 

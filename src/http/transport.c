@@ -167,6 +167,16 @@ struct http_batch *http_batch_free(struct http_batch *b) {
         return mem_free(b);
 }
 
+/* Permits without an exchange go to those who wait; the last one stays. */
+static void give_back_permits(struct http_batch *b) {
+        unsigned keep = MAX(b->slot->n_added, 1);
+
+        if (b->permits > keep && pool_has_waiters(b->transport)) {
+                pool_return_permits(b->transport, b->permits - keep);
+                b->permits = keep;
+        }
+}
+
 static bool have_permit(struct http_batch *b) {
         if (b->slot->n_added < b->permits)
                 return true;
@@ -188,6 +198,7 @@ int http_batch_start(struct http_batch *b, unsigned place, const struct http_req
         if (r)
                 return r;
         x->sequence = b->sequence++;
+        give_back_permits(b);
         if (b->n_queued == 0 && have_permit(b))
                 return exchange_add(x, reterr);
         b->n_queued++;
@@ -222,16 +233,6 @@ static int start_queued(struct http_batch *b, struct http_exchange **ret_x, stru
         return 0;
 }
 
-/* Permits without an exchange go to those who wait; the last one stays. */
-static void give_back_permits(struct http_batch *b) {
-        unsigned keep = MAX(b->slot->n_added, 1);
-
-        if (b->permits > keep && pool_has_waiters(b->transport)) {
-                pool_return_permits(b->transport, b->permits - keep);
-                b->permits = keep;
-        }
-}
-
 int http_batch_wait(struct http_batch *b, uint64_t until_ns, unsigned *ret_place, int *ret_result,
                     struct error *reterr) {
         struct http_exchange *x;
@@ -239,13 +240,13 @@ int http_batch_wait(struct http_batch *b, uint64_t until_ns, unsigned *ret_place
         int r;
 
         pool_check_locks("http_batch_wait");
+        give_back_permits(b);
         r = start_queued(b, &x, reterr);
         if (x) {
                 *ret_place = x->place;
                 *ret_result = r;
                 return 0;
         }
-        give_back_permits(b);
         if (b->slot->n_added == 0) {
                 r = op_ctx_sleep_until(b->ctx, until_ns, reterr);
                 return r ? r : HTTP_BATCH_E_TIME;

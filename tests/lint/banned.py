@@ -51,19 +51,25 @@ def wanted(path):
     return lint.is_c(path) and lint.is_below(path, "src", "include")
 
 
-NAMES = ("sprintf vsprintf strcpy strcat strncpy strtok atoi atol gets system popen alloca setenv localtime gmtime rand sleep "
-         "usleep exit abort assert malloc calloc realloc strdup free pthread_mutex_lock pthread_mutex_init pthread_cond_wait")
-SAMPLES = [(f"{name} is banned", {"src/fs/a.c": f"\n        x = {name} (y);\n"}, [("src/fs/a.c", 2)]) for name in NAMES.split()] + [
+NAMES = """sprintf vsprintf strcpy strcat strncpy strtok atoi atol gets system popen alloca setenv localtime gmtime rand
+           sleep usleep exit abort assert malloc calloc realloc strdup free
+           pthread_mutex_lock pthread_mutex_init pthread_cond_wait""".split()
+SAMPLES = [(f"{name} is banned", {"src/fs/a.c": f"\n        x = {name} (y);\n"}, [("src/fs/a.c", 2)])
+           for name in NAMES] + [
     ("in an inline function", {"include/ddbfs/fs/a.h": "static inline void f(void) {\n        abort();\n}\n"},
      [("include/ddbfs/fs/a.h", 2)]),
-    ("allowed in its place", {"src/base/alloc.c": "p = malloc(1);\nfree(p);\n", "src/base/mutex.c": "pthread_mutex_lock(m);\n"}, []),
+    ("allowed in its place",
+     {"src/base/alloc.c": "p = malloc(1);\nfree(p);\n", "src/base/mutex.c": "pthread_mutex_lock(m);\n"}, []),
     ("only in its place", {"src/base/mutex.c": "free(p);\n", "src/base/alloc.c": "pthread_mutex_lock(m);\n"},
      [("src/base/mutex.c", 1), ("src/base/alloc.c", 1)]),
-    ("its reentrant or own kin", {"src/fs/a.c": "gmtime_r(a, b); snprintf(a, 1, b); strtok_r(a); _exit(1); mem_free(p); "
+    ("its reentrant or own kin",
+     {"src/fs/a.c": "gmtime_r(a, b); snprintf(a, 1, b); strtok_r(a); _exit(1); mem_free(p); "
                                                 "static_assert(1, x); mem_strdup(s); nanosleep(t, NULL);\n"}, []),
     ("members", {"src/fs/a.c": "ops->free(x); store.free(x); (*s->free)(x); pthread_mutex_t m;\n"}, []),
-    ("comments and strings", {"src/fs/a.c": '/* free(p) and\n exit(1) */\nputs("abort() \\" exit()");\nchar c = \'"\'; x("http://a");\n'}, []),
-    ("a quote character does not hide the rest", {"src/fs/a.c": "char c = '\"';\nabort();\nchar d = '\"';\n"}, [("src/fs/a.c", 2)]),
+    ("comments and strings",
+     {"src/fs/a.c": '/* free(p) and\n exit(1) */\nputs("abort() \\" exit()");\nchar c = \'"\'; x("http://a");\n'}, []),
+    ("a quote character does not hide the rest",
+     {"src/fs/a.c": "char c = '\"';\nabort();\nchar d = '\"';\n"}, [("src/fs/a.c", 2)]),
     ("a comment does not hide the next line", {"src/fs/a.c": "/* x */ abort();\n"}, [("src/fs/a.c", 1)]),
     ("over two lines", {"src/fs/a.c": "x = malloc\n        (5);\n"}, [("src/fs/a.c", 1)]),
     ("line comments", {"src/fs/a.c": "int a;\nint b; // no\n/* // is fine here */\n"}, [("src/fs/a.c", 2)]),

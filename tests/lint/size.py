@@ -67,7 +67,8 @@ def check(files):
         try:
             for name, first, last in functions(drop_directives(lint.code_only(text))):
                 if last - first + 1 > FUNCTION_LINES:
-                    findings.append((path, first, f"{name}: {last - first + 1} lines in a function; at most {FUNCTION_LINES}"))
+                    size = f"{last - first + 1} lines in a function; at most {FUNCTION_LINES}"
+                    findings.append((path, first, f"{name}: {size}"))
         except ValueError as e:
             findings.append((path, e.args[0], "braces that do not match: cannot tell functions apart"))
     return findings
@@ -85,22 +86,29 @@ def sample(head, lines, tail="}\n"):
 SAMPLES = [
     ("a full function", {"src/fs/a.c": sample("int f(void) {\n", 100)}, []),
     ("one line more", {"src/fs/a.c": "\n" + sample("int f(void) {\n", 101)}, [("src/fs/a.c", 2)]),
-    ("the head counts", {"src/fs/a.c": sample("static int f(int a,\n             int b) {\n", 101)}, [("src/fs/a.c", 1)]),
+    ("the head counts",
+     {"src/fs/a.c": sample("static int f(int a,\n             int b) {\n", 101)}, [("src/fs/a.c", 1)]),
     ("the brace on its own line", {"src/fs/a.c": sample("int f(void)\n{\n", 101)}, [("src/fs/a.c", 1)]),
     ("attributes", {"src/fs/a.c": sample("_printf_(3, 0) static int f(int a) {\n", 101)}, [("src/fs/a.c", 1)]),
     ("a neighbour does not count", {"src/fs/a.c": sample("int f(void) {\n", 60) + sample("int g(void) {\n", 60)}, []),
-    ("the second one", {"src/fs/a.c": sample("int f(void) {\n", 60) + sample("int g(void) {\n", 101)}, [("src/fs/a.c", 61)]),
-    ("tables are not functions", {"src/fs/a.c": "static const struct x t[] = {\n" + "        { f(1), 2 },\n" * 200 + "};\n"}, []),
+    ("the second one",
+     {"src/fs/a.c": sample("int f(void) {\n", 60) + sample("int g(void) {\n", 101)}, [("src/fs/a.c", 61)]),
+    ("tables are not functions",
+     {"src/fs/a.c": "static const struct x t[] = {\n" + "        { f(1), 2 },\n" * 200 + "};\n"}, []),
     ("nor are structs", {"src/fs/a.c": "struct x {\n" + "        int a;\n" * 200 + "};\n"}, []),
-    ("inner blocks, braces in strings", {"src/fs/a.c": sample('int f(void) {\n        if (a) {\n        }\n        p("}");\n', 101)},
+    ("inner blocks, braces in strings",
+     {"src/fs/a.c": sample('int f(void) {\n        if (a) {\n        }\n        p("}");\n', 101)},
      [("src/fs/a.c", 1)]),
-    ("branches of the preprocessor", {"src/fs/a.c": sample("#if A\nint f(void) {\n#else\nint f(int a) {\n#endif\n", 101)}, []),
-    ("... over the limit", {"src/fs/a.c": sample("#if A\nint f(void) {\n#else\nint f(int a) {\n#endif\n", 102)}, [("src/fs/a.c", 2)]),
+    ("branches of the preprocessor",
+     {"src/fs/a.c": sample("#if A\nint f(void) {\n#else\nint f(int a) {\n#endif\n", 101)}, []),
+    ("... over the limit",
+     {"src/fs/a.c": sample("#if A\nint f(void) {\n#else\nint f(int a) {\n#endif\n", 102)}, [("src/fs/a.c", 2)]),
     ("macros", {"include/ddbfs/fs/a.h": "#define X(a) \\\n        do { \\\n        } while (0\nint a;\n"}, []),
     ("unmatched", {"src/fs/a.c": "int f(void) {\n\n"}, [("src/fs/a.c", 2)]),
     ("unmatched the other way", {"src/fs/a.c": "\n}\n"}, [("src/fs/a.c", 2)]),
     ("full files", {"src/fs/a.c": "\n" * 700, "include/ddbfs/fs/a.h": "\n" * 300}, []),
-    ("a line too many", {"src/fs/a.c": "\n" * 701, "include/ddbfs/fs/a.h": "\n" * 301, "src/fs/b_internal.h": "\n" * 301},
+    ("a line too many",
+     {"src/fs/a.c": "\n" * 701, "include/ddbfs/fs/a.h": "\n" * 301, "src/fs/b_internal.h": "\n" * 301},
      [("src/fs/a.c", 701), ("include/ddbfs/fs/a.h", 301), ("src/fs/b_internal.h", 301)]),
 ]
 

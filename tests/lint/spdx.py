@@ -23,9 +23,11 @@ def wanted(path):
 
 
 SAMPLES = [
-    ("each language", {"a.c": f"/* {LINE} */\n", "b.py": f"#!/usr/bin/env python3\n# {LINE}\n", "meson.build": f"# {LINE}"}, []),
+    ("each language",
+     {"a.c": f"/* {LINE} */\n", "b.py": f"#!/usr/bin/env python3\n# {LINE}\n", "meson.build": f"# {LINE}"}, []),
     ("none", {"a.c": "int a;\n", "b.sh": "", "c.c": f"/* {LINE} */\n"}, [("a.c", 1), ("b.sh", 1)]),
-    ("another licence", {"a.c": "/* SPDX-License-Identifier: MIT */\n", "b.c": f"/* {LINE} OR MIT */\n"}, [("a.c", 1), ("b.c", 1)]),
+    ("another licence",
+     {"a.c": "/* SPDX-License-Identifier: MIT */\n", "b.c": f"/* {LINE} OR MIT */\n"}, [("a.c", 1), ("b.c", 1)]),
     ("too far down", {"a.py": f"#!/usr/bin/env python3\n\n# {LINE}\n"}, [("a.py", 1)]),
     ("only mentioned", {"a.c": f'char *s = "{LINE}";\n'}, [("a.c", 1)]),
 ]

@@ -69,25 +69,6 @@ def refused(t):
 
 
 @test
-def nothing_is_lost(t):
-    t.create_table("Music", "Artist:S", "SongTitle:S")
-    t.put("Music", KEY)
-    m = t.mount()
-    t.fails("EINVAL", write, m / "Music/A/one.json", '{"precious": "words",}')
-    kept = t.sh("grep -rl precious .ddbfs/rejected").stdout.strip().split("\n")
-    t.eq(len(kept), 1)
-    t.contains(kept[0], ".ddbfs/rejected/Music/")
-    with open(m / kept[0], encoding="utf-8") as f:
-        t.eq(f.read(), '{"precious": "words",}')
-    folder = os.path.dirname(m / kept[0])
-    t.true(len(os.listdir(folder)) >= 2, "the reason is beside it")
-    m.umount()
-    m = t.mount()
-    t.true(os.path.exists(m / kept[0]), "it survives the mount")
-    t.true("precious" in t.sh("cat $(find . -type f)", cwd=t.path("state")).stdout, "and is on local disk")
-
-
-@test
 def too_large(t):
     t.create_table("Music", "Artist:S", "SongTitle:S")
     t.put("Music", KEY)

@@ -75,7 +75,7 @@ def help_and_version(t):
     t.contains(done.stdout, "ddbfs 0.")
     done = start(t, "-h")
     t.eq(done.returncode, 0)
-    t.contains(done.stdout, "endpoint_url")
+    t.contains(done.stdout, "--endpoint-url")
 
 
 @test

@@ -80,7 +80,7 @@ static const struct {
         { OPTION_TIME, "7ns", 7, "7ns", NULL },
         { OPTION_TIME, "0.999999999h", 3599999996400, "3599999996400ns", NULL },
         { OPTION_TIME, "forever", CONFIG_FOREVER, "forever", NULL },
-        { OPTION_TIME, "5124095h", 5124095 * 3600 * NS_PER_S, "5124095h", NULL },
+        { OPTION_TIME, "5124095h", UINT64_C(5124095) * 3600 * NS_PER_S, "5124095h", NULL },
         { OPTION_TIME, "5124096h", 0, NULL, "not a time" },
         { OPTION_TIME, "1.", 0, NULL, "not a time" },
         { OPTION_TIME, ".5", 0, NULL, "not a time" },

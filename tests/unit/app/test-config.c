@@ -2,6 +2,7 @@
 /* Command lines, -o lists, the environment, and who wins. */
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "config_internal.h"

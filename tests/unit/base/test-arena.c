@@ -15,7 +15,8 @@ START_TEST(objects_keep_their_bytes) {
         for (unsigned round = 0; round < 3; round++) {
                 for (size_t i = 0; i < ARRAY_LEN(objects); i++) {
                         objects[i].n = i % 97 == 0 ? i * 50 : i % 131;
-                        objects[i].p = i % 3 ? (unsigned char *)arena_bytes(&a, objects[i].n) : arena_alloc(&a, objects[i].n);
+                        objects[i].p =
+                                i % 3 ? (unsigned char *)arena_bytes(&a, objects[i].n) : arena_alloc(&a, objects[i].n);
                         ck_assert_ptr_nonnull(objects[i].p);
                         ck_assert(i % 3 || (uintptr_t)objects[i].p % 16 == 0);
                         memset(objects[i].p, (int)(i & 0xff), objects[i].n);
@@ -95,6 +96,28 @@ START_TEST(out_of_memory) {
 }
 END_TEST
 
+START_TEST(reset_keeps_one_chunk) {
+        struct arena a = ARENA_INIT(MIB);
+        size_t total;
+
+        arena_reset(&a);
+        ck_assert_uint_eq(a.total, 0);
+        ck_assert_ptr_nonnull(arena_bytes(&a, 10));
+        total = a.total;
+        for (unsigned i = 0; i < 1000; i++) {
+                arena_reset(&a);
+                ck_assert_ptr_nonnull(arena_bytes(&a, 200));
+                ck_assert_ptr_nonnull(arena_bytes(&a, 200));
+                ck_assert_uint_eq(a.total, total);
+        }
+        ck_assert_ptr_nonnull(arena_bytes(&a, 1000));
+        ck_assert_uint_gt(a.total, total);
+        arena_reset(&a);
+        ck_assert_uint_gt(a.total, 0);
+        arena_deinit(&a);
+}
+END_TEST
+
 /* A large object does not waste the rest of the current chunk. */
 START_TEST(large_objects_stand_aside) {
         struct arena a = ARENA_INIT(MIB);
@@ -118,6 +141,7 @@ int main(void) {
         tcase_add_loop_test(t, the_cap_holds, 0, (int)ARRAY_LEN(caps));
         tcase_add_test(t, arrays_and_copies);
         tcase_add_test(t, out_of_memory);
+        tcase_add_test(t, reset_keeps_one_chunk);
         tcase_add_test(t, large_objects_stand_aside);
         srunner_run_all(sr, CK_ENV);
         failed = srunner_ntests_failed(sr);

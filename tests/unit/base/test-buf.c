@@ -8,7 +8,8 @@ static void append(struct buf *b) {
         buf_append(b, "12345678", 8);
 }
 static void str(struct buf *b) {
-        buf_str(b, STR("1234\0" "678"));
+        buf_str(b, STR("1234\0"
+                       "678"));
 }
 static void puts8(struct buf *b) {
         buf_puts(b, "12345678");

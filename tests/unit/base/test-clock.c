@@ -103,7 +103,9 @@ START_TEST(nul_and_cuts_are_malformed) {
         for (size_t n = 0; n < s.n; n++) /* what is left of the offset may be whole: +01 */
                 ck_assert_int_eq(clock_parse_iso(str_make(s.p, n), &wall), n == s.n - 3);
         ck_assert(!clock_parse_iso(STR("2026-11-20T16:50:00\0"), &wall));
-        ck_assert(!clock_parse_iso(STR("2026\0" "11-20T16:50:00Z"), &wall));
+        ck_assert(!clock_parse_iso(STR("2026\0"
+                                       "11-20T16:50:00Z"),
+                                   &wall));
         ck_assert(!clock_parse_iso(STR_NULL, &wall));
         ck_assert(!clock_parse_http(STR_NULL, &wall));
 }

@@ -39,11 +39,37 @@ START_TEST(base64_both_ways) {
 END_TEST
 
 static const struct str not_base64[] = {
-        STR("Z"),        STR("Zg"),       STR("Zg="),      STR("Zg==="),    STR("Zg====="),  STR("="),
-        STR("=="),       STR("==="),      STR("===="),     STR("Z==="),     STR("Zm8"),      STR("Zm9vY"),
-        STR("Zh=="),     STR("Zm9="),     STR("Zg=g"),     STR("Zg==Zg=="), STR("Zm9v\n"),   STR("Zm9v Zm9v"),
-        STR("Zm 9"),     STR("Zm9\0"),    STR("Z-_v"),     STR("Zm9v===="), STR("\xff\xff\xff\xff"), STR("Zm9v\r\n\r\n"),
-        STR("=m9v"),     STR("Z=9v"),     STR("////\x80///"),
+        STR("Z"),
+        STR("Zg"),
+        STR("Zg="),
+        STR("Zg==="),
+        STR("Zg====="),
+        STR("="),
+        STR("=="),
+        STR("==="),
+        STR("===="),
+        STR("Z==="),
+        STR("Zm8"),
+        STR("Zm9vY"),
+        STR("Zh=="),
+        STR("Zm9="),
+        STR("Zm+="),
+        STR("Zi=="),
+        STR("Zo=="),
+        STR("Zk=="),
+        STR("Zg=g"),
+        STR("Zg==Zg=="),
+        STR("Zm9v\n"),
+        STR("Zm9v Zm9v"),
+        STR("Zm 9"),
+        STR("Zm9\0"),
+        STR("Z-_v"),
+        STR("Zm9v===="),
+        STR("\xff\xff\xff\xff"),
+        STR("Zm9v\r\n\r\n"),
+        STR("=m9v"),
+        STR("Z=9v"),
+        STR("////\x80///"),
 };
 
 START_TEST(base64_is_strict) {
@@ -58,7 +84,8 @@ START_TEST(base64_is_strict) {
 END_TEST
 
 static const struct str not_base64url[] = {
-        STR("Zg=="), STR("Zm8="), STR("Z"), STR("Zm9vY"), STR("+//+"), STR("Zh"), STR("Zm9"), STR("Zm 8"), STR("Zg\n"),
+        STR("Zg=="), STR("Zm8="), STR("Z"),   STR("Zm9vY"), STR("+//+"),
+        STR("Zh"),   STR("Zm9"),  STR("Zm-"), STR("Zm 8"),  STR("Zg\n"),
 };
 
 START_TEST(base64url_is_strict) {
@@ -205,8 +232,9 @@ START_TEST(hmac_vectors) {
         ck_assert_int_eq(hmac_sha256(STR("Jefe"), STR("what do ya want for nothing?"), digest), 0);
         check_digest(digest, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         memset(key, 0xaa, sizeof(key));
-        ck_assert_int_eq(hmac_sha256(str_make(key, 131), STR("Test Using Larger Than Block-Size Key - Hash Key First"),
-                                     digest), 0);
+        ck_assert_int_eq(
+                hmac_sha256(str_make(key, 131), STR("Test Using Larger Than Block-Size Key - Hash Key First"), digest),
+                0);
         check_digest(digest, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
         ck_assert_int_eq(hmac_sha256(STR_NULL, STR_NULL, digest), 0);
         check_digest(digest, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
@@ -238,7 +266,8 @@ START_TEST(crc32) {
 
                         ck_assert_uint_eq(crc32_ieee(0, str_make(bytes + from, n)), whole);
                         ck_assert_uint_eq(crc32_ieee(crc32_ieee(0, str_make(bytes + from, n / 3)),
-                                                     str_make(bytes + from + n / 3, n - n / 3)), whole);
+                                                     str_make(bytes + from + n / 3, n - n / 3)),
+                                          whole);
                 }
 }
 END_TEST

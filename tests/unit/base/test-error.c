@@ -49,7 +49,7 @@ END_TEST
 START_TEST(no_kind_is_missing) {
         ck_assert_uint_eq(ARRAY_LEN(kinds), _ERR_N);
         ck_assert_int_eq(error_errno(_ERR_N), EIO);
-        ck_assert_str_eq(error_kind_name((enum error_kind)-1), "internal");
+        ck_assert_str_eq(error_kind_name((enum error_kind) - 1), "internal");
 }
 END_TEST
 
@@ -79,9 +79,15 @@ static const struct {
         { STR("two\nlines\r\n"), STR("two?lines??") },
         { STR("\x01\x1b[31mred\x7f\t"), STR("??[31mred??") },
         { STR("caf\xc3\xa9 \xf0\x9f\x98\x80 \xc2\xa0"), STR("caf\xc3\xa9 \xf0\x9f\x98\x80 \xc2\xa0") },
-        { STR("\xc2\x9b" "31m \xc2\x85"), STR("??31m ??") },                 /* C1: CSI, NEL */
-        { STR("a\xe2\x80\xa8" "b\xe2\x80\xa9" "c"), STR("a???b???c") },      /* line and paragraph separator */
-        { STR("\xff\xc3( \xe2\x82"), STR("??" "( ??") },                      /* not UTF-8 */
+        { STR("\xc2\x9b"
+              "31m \xc2\x85"),
+          STR("??31m ??") }, /* C1: CSI, NEL */
+        { STR("a\xe2\x80\xa8"
+              "b\xe2\x80\xa9"
+              "c"),
+          STR("a???b???c") }, /* line and paragraph separator */
+        { STR("\xff\xc3( \xe2\x82"), STR("??"
+                                         "( ??") }, /* not UTF-8 */
         { STR(""), STR("") },
 };
 

@@ -33,9 +33,7 @@ START_TEST(siphash_vectors) {
 
         for (uint8_t i = 0; i < 64; i++)
                 input[i] = i;
-        ck_assert(hash_siphash(UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908), str_make(input, (size_t)_i)) ==
-                  vectors[_i]);
-        for (size_t shift = 1; shift < 8; shift++) { /* alignment must not matter */
+        for (size_t shift = 0; shift < 8; shift++) { /* alignment must not matter */
                 memcpy(shifted + shift, input, (size_t)_i);
                 ck_assert(hash_siphash(UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908),
                                        str_make(shifted + shift, (size_t)_i)) == vectors[_i]);
@@ -57,9 +55,8 @@ END_TEST
 
 /* These values are on the users' side of a remount: a change of them changes inode numbers. */
 START_TEST(stable_is_stable) {
-        ck_assert_msg(hash_stable(0, STR("")) == UINT64_C(0x07e678be16f5d6b7), "%llx", (unsigned long long)hash_stable(0, STR("")));
-        ck_assert_msg(hash_stable(7, STR("partition\0sort")) == UINT64_C(0x0c2250ca01504a68), "%llx",
-                      (unsigned long long)hash_stable(7, STR("partition\0sort")));
+        ck_assert(hash_stable(0, STR("")) == UINT64_C(0x07e678be16f5d6b7));
+        ck_assert(hash_stable(7, STR("partition\0sort")) == UINT64_C(0x0c2250ca01504a68));
 }
 END_TEST
 

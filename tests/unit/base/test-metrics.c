@@ -28,9 +28,10 @@ static const struct {
         { METRIC_MILLI_WCU, 2000, "\nddbfs_consumed_write_units_total 2\n", "  \"consumed_write_units\": 2,\n" },
         { METRIC_MILLI_WCU, 10050, "\nddbfs_consumed_write_units_total 10.05\n", "\": 10.05,\n" },
         { METRIC_MILLI_WCU, -500, "\nddbfs_consumed_write_units_total -0.5\n", "\": -0.5,\n" },
-        { METRIC_CACHE_BYTES, 123, "# TYPE ddbfs_cache_bytes gauge\nddbfs_cache_bytes 123\n", "\"cache_bytes\": 123,\n" },
+        { METRIC_CACHE_BYTES, 123, "# TYPE ddbfs_cache_bytes gauge\nddbfs_cache_bytes 123\n",
+          "\"cache_bytes\": 123,\n" },
         { METRIC_NODES, -1, "\nddbfs_nodes -1\n", "  \"nodes\": -1,\n" },
-        { METRIC_BYTES_SENT, INT64_MAX, "# TYPE ddbfs_sent_bytes_total counter\nddbfs_sent_bytes_total 9223372036854775807\n",
+        { METRIC_BYTES_SENT, INT64_MAX, " counter\nddbfs_sent_bytes_total 9223372036854775807\n",
           "9223372036854775807" },
         { METRIC_MILLI_RCU, INT64_MIN, " -9223372036854775.808\n", "-9223372036854775.808" },
         { METRIC_LOCK_VIOLATIONS, 3, "\nddbfs_lock_violations_total 3\n", "  \"lock_violations\": 3\n}\n" },
@@ -83,7 +84,7 @@ END_TEST
 
 START_TEST(no_such_metric) {
         metric_add(_METRIC_N, 1);
-        metric_set((enum metric)-1, 1);
+        metric_set((enum metric) - 1, 1);
         ck_assert_int_eq(metric_get(_METRIC_N), 0);
 }
 END_TEST

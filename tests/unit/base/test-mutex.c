@@ -69,7 +69,8 @@ END_TEST
 #if defined(__clang__)
 __attribute__((no_thread_safety_analysis))
 #endif
-static void lock_twice(struct mutex *m) {
+static void
+lock_twice(struct mutex *m) {
         mutex_lock(m);
         mutex_lock(m);
         ck_assert_uint_eq(locks_held(), 1);

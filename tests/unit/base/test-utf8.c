@@ -9,12 +9,15 @@ static const struct {
         { STR(""), true },
         { STR("plain, with a NUL \0 inside"), true },
         { STR("\x7f"), true },
-        { STR("\xc2\x80 \xdf\xbf"), true },               /* U+0080, U+07FF */
-        { STR("\xe0\xa0\x80 \xef\xbf\xbf"), true },       /* U+0800, U+FFFF */
+        { STR("\xc2\x80 \xdf\xbf"), true },                 /* U+0080, U+07FF */
+        { STR("\xe0\xa0\x80 \xef\xbf\xbf"), true },         /* U+0800, U+FFFF */
         { STR("\xf0\x90\x80\x80 \xf4\x8f\xbf\xbf"), true }, /* U+10000, U+10FFFF */
-        { STR("\xed\x9f\xbf \xee\x80\x80"), true },       /* around the surrogates */
-        { STR("\xef\xbb\xbf"), true },                    /* byte order mark */
-        { STR("12345678\xc3\xa9" "12345678\xf0\x9f\x98\x80" "1234567"), true },
+        { STR("\xed\x9f\xbf \xee\x80\x80"), true },         /* around the surrogates */
+        { STR("\xef\xbb\xbf"), true },                      /* byte order mark */
+        { STR("12345678\xc3\xa9"
+              "12345678\xf0\x9f\x98\x80"
+              "1234567"),
+          true },
         { STR("\x80"), false },
         { STR("\xbf"), false },
         { STR("\xc0\x80"), false }, /* overlong */
@@ -38,8 +41,12 @@ static const struct {
         { STR("\xe2 \xac"), false },
         { STR("\xf0\x9f\x98 "), false },
         { STR("\xf0\x9f\x98\xc0"), false },
-        { STR("1234567\x80" "12345678"), false },
-        { STR("12345678" "12345678\xff"), false },
+        { STR("1234567\x80"
+              "12345678"),
+          false },
+        { STR("12345678"
+              "12345678\xff"),
+          false },
 };
 
 START_TEST(table) {

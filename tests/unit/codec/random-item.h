@@ -13,12 +13,13 @@
 
 struct random {
         uint64_t state;
+        bool plunging; /* straight down to the deepest level */
 };
 
 static inline struct random random_seed(void) {
         const char *s = getenv("TEST_SEED");
 
-        return (struct random){ .state = s ? strtoull(s, NULL, 10) | 1 : UINT64_C(88172645463325252) };
+        return (struct random){ .state = s ? strtoull(s, NULL, 10) * 2 + 1 : UINT64_C(88172645463325252) };
 }
 
 static inline uint64_t random_next(struct random *r) { /* xorshift64* (Vigna) */
@@ -168,11 +169,20 @@ static inline void random_set(struct random *r, struct arena *a, enum value_type
         ck_assert_int_eq(set_sort(ret, NULL), 0);
 }
 
+static inline uint32_t random_elements(struct random *r, unsigned level, bool plunge) {
+        if (level >= 32)
+                return 0;
+        return plunge ? 1 : random_below(r, level > 3 ? 2 : 4);
+}
+
 /* A value at this level of nesting (1: an attribute of the item); sometimes the deepest there can be. */
 static inline void random_value(struct random *r, struct arena *a, unsigned level, struct value *ret) {
         enum value_type type = (enum value_type)random_below(r, _VALUE_TYPE_N);
-        bool plunge = level > 1 ? random_below(r, 20) > 0 && level % 2 == 0 : random_below(r, 50) == 0;
+        bool plunge;
 
+        if (level == 1)
+                r->plunging = random_below(r, 50) == 0;
+        plunge = r->plunging && level < 32;
         if (plunge)
                 type = random_below(r, 2) ? VALUE_L : VALUE_M;
         *ret = (struct value){ .type = type };
@@ -191,14 +201,14 @@ static inline void random_value(struct random *r, struct arena *a, unsigned leve
                 random_set(r, a, type, ret);
                 break;
         case VALUE_L:
-                ret->n = level >= 32 ? 0 : plunge ? 1 : random_below(r, level > 3 ? 2 : 4);
+                ret->n = random_elements(r, level, plunge);
                 ret->elements = arena_array(a, ret->n + 1, sizeof(struct value));
                 ck_assert_ptr_nonnull(ret->elements);
                 for (uint32_t i = 0; i < ret->n; i++)
                         random_value(r, a, level + 1, &ret->elements[i]);
                 break;
         case VALUE_M:
-                ret->n = level >= 32 ? 0 : plunge ? 1 : random_below(r, level > 3 ? 2 : 4);
+                ret->n = random_elements(r, level, plunge);
                 ret->attributes = random_attributes(r, a, level + 1, &ret->n);
                 break;
         default:

@@ -422,7 +422,7 @@ END_TEST
 
 struct holder {
         struct op_ctx ctx;
-        int result;
+        atomic_int result;
 };
 
 static void *hold_connection(void *arg) {
@@ -731,7 +731,7 @@ START_TEST(test_batch_is_fair) {
         for (unsigned i = 0; i < 4; i++)
                 start(b, i);
         pthread_create(&holder, NULL, hold_connection, &h);
-        while (*(volatile int *)&h.result == 1 && rounds++ < 3000) {
+        while (h.result == 1 && rounds++ < 3000) {
                 ck_assert_int_eq(http_batch_wait(b, UINT64_MAX, &place, &result, &error), 0);
                 start(b, place);
         }

@@ -125,7 +125,7 @@ START_TEST(test_not_canonical) {
 END_TEST
 
 START_TEST(test_digits) {
-        ck_assert_uint_eq(number_digits(STR("0010.0200")), 5);
+        ck_assert_uint_eq(number_digits(STR("0010.0200")), 4);
         ck_assert_uint_eq(number_digits(STR(DIGITS38 "12")), 40);
         ck_assert_uint_eq(number_digits(STR("0")), 0);
         ck_assert_uint_eq(number_digits(STR("x")), 0);
