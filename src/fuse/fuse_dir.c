@@ -65,11 +65,8 @@ static bool fill(void *arg, struct str name, const struct fs_entry *entry, uint6
         size_t room = f->cap - f->n;
         size_t need;
 
-        if (name_is_bad(name)) {
-                if (f->plus && entry->node)
-                        fs_forget(f->s->fs, entry->node, 1);
-                return true;
-        }
+        if (name_is_bad(name))
+                return true; /* as if taken: calling back into the fs from here could meet a lock it holds */
         memcpy(z, name.p, name.n);
         z[name.n] = 0;
         entry_to_param(entry, &param);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Open directories (dir.c) and what they hold (dir_sources.c). */
+#include "place_internal.h"
+
+struct dir_entry {
+        uint32_t name_at, name_n; /* in page.names */
+        enum node_kind kind;
+        enum level level;
+        uint8_t control;
+        uint64_t size, mtime_ns, hash; /* ITEM */
+};
+
+/* What one request of the listing brought.  Entries have ordinals from the beginning of the directory. */
+struct dir_page {
+        struct buf names;
+        struct dir_entry *entries; /* owned */
+        uint32_t n, cap;
+        uint64_t first;            /* ordinal of entries[0] */
+        uint64_t fetched_ns;
+        unsigned own_writes;       /* fs.own_writes when it was fetched: later, sizes are asked again */
+        bool loaded, last;         /* last: no page after this one */
+        struct item *next;         /* start of the next page, in the directory's arena; NULL: none */
+};
+_must_check_ int dir_page_add(struct dir_page *p, struct str name, const struct dir_entry *e);
+
+/* Append what follows `start` (NULL: from the beginning) to the page; ret_next in d->arena, NULL: the end. */
+typedef int (*dir_load)(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,
+                        struct dir_page *page, struct item **ret_next, struct error *e);
+dir_load dir_source_of(const struct place *p);
+_must_check_ int dir_is_empty(struct fs *fs, struct op_ctx *ctx, struct node *n, bool *ret, struct error *e);
+
+/* Chain directories shown so far: one per prefix, wherever its names turn up. */
+struct dir_seen {
+        struct hmap_node node;
+        uint64_t ordinal;
+};
+
+struct dir_checkpoint {
+        uint64_t first;
+        const struct item *start;
+};
+
+struct fs_dir {
+        struct node *node;          /* reference */
+        struct place place;
+        dir_load load;
+        bool busy;                  /* fs.gate: everything below belongs to the one that set it */
+        struct arena arena;         /* starts of pages */
+        struct dir_page page;
+        struct names overlay;       /* what exists in this mount only, as of opendir */
+        bool *overlay_seen;
+        struct dir_checkpoint *checkpoints; /* where each page began, ascending */
+        uint32_t n_checkpoints, cap_checkpoints;
+        struct hmap seen;           /* struct dir_seen by hash of the name */
+        int pending;                /* an error kept for the next call */
+};

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Open files (file.c), drafts (draft.c), saving (commit.c). */
+#include "cache_internal.h"
+#include "place_internal.h"
+
+enum base_kind { BASE_NONE, BASE_SNAPSHOT, BASE_HASH };
+
+/*
+ * What writers of an item have written and not yet saved; shared by all of them on this mount.
+ *
+ *      created  loaded  dirty   meaning
+ *      yes      yes     no      new file, nothing written (put as key only when the last writer goes)
+ *      -        no      no      opened for writing, content not needed yet
+ *      no       yes     no      as in the table (or truncated and not written: left as it was)
+ *      -        yes     yes     to be committed at the next flush or fsync
+ */
+struct draft {
+        struct list all;           /* fs.drafts_lock */
+        struct node *node;         /* reference */
+        uint32_t writers;          /* nodes.lock */
+        bool busy;                 /* fs.gate: loading or committing */
+        struct mutex lock;         /* everything below */
+        struct buf text;
+        bool created, exclusive, loaded, dirty, truncated;
+        uint64_t edits;            /* counts changes, to notice those made during a commit */
+        uint64_t mtime_ns;
+        enum base_kind base;       /* what a save replaces */
+        struct snapshot *base_snapshot;
+        uint64_t base_hash;
+};
+
+struct file_ops {
+        int (*read)(struct fs *, struct op_ctx *, struct fs_file *, uint64_t, size_t, struct str *, void **, struct error *);
+        int (*write)(struct fs *, struct op_ctx *, struct fs_file *, uint64_t, struct str, struct error *);
+        int (*commit)(struct fs *, struct op_ctx *, struct fs_file *, struct error *);
+        void (*release)(struct fs *, struct op_ctx *, struct fs_file *);
+};
+
+struct fs_file {
+        const struct file_ops *ops;
+        struct node *node;           /* reference */
+        int flags;
+        bool cached;                 /* counted in node.n_cached */
+        struct snapshot *snapshot;   /* reader: what it reads */
+        struct draft *draft;         /* writer */
+        struct buf content;          /* control file: its text */
+};
+extern const struct file_ops item_file_ops, control_file_ops;
+
+struct fs_file *file_new(struct fs *fs, struct node *n, int flags, const struct file_ops *ops); /* NULL: ENOMEM */
+_must_check_ int item_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool create,
+                           struct fs_opened *ret, struct error *e);
+/* draft.c */
+_must_check_ int draft_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool create, struct draft **ret,
+                            struct error *e);
+void draft_close(struct fs *fs, struct op_ctx *ctx, struct draft *d);
+_must_check_ int draft_write(struct draft *d, uint64_t offset, bool append, struct str data, struct error *e);
+_must_check_ int draft_truncate(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t size, struct error *e);
+/* The node's uncommitted text, if it has any: its size and time. */
+bool draft_stat(struct fs *fs, struct node *n, uint64_t *ret_size, uint64_t *ret_mtime_ns);
+_must_check_ int draft_new_names(struct fs *fs, struct node *dir, struct names *ret); /* children not in the table yet */
+bool draft_is_new(struct fs *fs, struct node *n); /* created here, not in the table yet */
+/* commit.c */
+_must_check_ int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch, struct error *e);
+/* Parse the text as the item at this place. */
+_must_check_ int item_parse(struct fs *fs, const struct place *p, struct str text, struct arena *a, struct item *ret,
+                            struct error *e);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The node table (node.c): what the kernel calls by number. */
+#include "ddbfs/base/hmap.h"
+#include "ddbfs/base/mutex.h"
+#include "ddbfs/fs/fs.h"
+
+enum node_kind {
+        NODE_ROOT,
+        NODE_TABLE,
+        NODE_PARTITION,    /* all items of one hash key, in a table with a sort key */
+        NODE_ITEM,
+        NODE_CHAIN,        /* "...%+": the beginning of a long name */
+        NODE_CONTROL,      /* .ddbfs */
+        NODE_CONTROL_FILE, /* an entry of the table in control.c */
+        _NODE_KIND_N,
+};
+
+/* Which name the children of a directory (or the pieces of a chain) spell. */
+enum level { LEVEL_TABLE, LEVEL_HASH, LEVEL_RANGE };
+
+struct draft;
+
+struct node {
+        struct hmap_node by_id;   /* nodes.lock */
+        struct hmap_node by_name; /* nodes.lock; linked unless detached */
+        uint64_t id;              /* constant */
+        uint64_t ino;             /* nodes.lock: changes with rename */
+        struct node *parent;      /* nodes.lock; a reference; NULL: the root */
+        uint32_t refs;            /* nodes.lock: children, handles, calls under way, one for n_lookup > 0 */
+        uint64_t n_lookup;        /* nodes.lock: the kernel's */
+        enum node_kind kind;      /* constant */
+        enum level level;         /* constant; of a chain */
+        bool detached;            /* nodes.lock: unlinked or replaced; no longer found by name */
+        uint8_t control;          /* constant; index of the control file */
+        struct draft *draft;      /* nodes.lock: open for writing */
+        uint32_t n_cached;        /* nodes.lock: open readers that use the page cache */
+        uint64_t page_hash;       /* nodes.lock: the version the page cache holds */
+        uint64_t told_hash;       /* nodes.lock: the version whose attributes the kernel was told last */
+        float rcu, wcu;           /* nodes.lock: consumed on this path */
+        char *name;               /* nodes.lock; owned; NUL-terminated */
+        uint32_t name_n;
+};
+
+struct nodes {
+        struct mutex lock;
+        struct hmap by_id, by_name;
+        uint64_t next_id;
+};
+
+_must_check_ int nodes_init(struct fs *fs);
+void nodes_deinit(struct fs *fs);
+/* References for a call under way.  NULL: no such node (the kernel is wrong, or forgot it). */
+struct node *node_get(struct fs *fs, uint64_t id);
+struct node *node_put(struct fs *fs, struct node *n); /* NULL is fine; returns NULL */
+struct node *node_ref(struct fs *fs, struct node *n);
+/* The child of this name if there is a node for it; a reference. */
+struct node *node_find(struct fs *fs, struct node *parent, struct str name);
+/* Find or create in one critical section; a reference.  An existing node of another kind is detached. */
+_must_check_ int node_child(struct fs *fs, struct node *parent, struct str name, enum node_kind kind, enum level level,
+                            struct node **ret);
+void node_add_lookup(struct fs *fs, struct node *n);
+void node_forget(struct fs *fs, uint64_t id, uint64_t n_lookups);
+void node_detach(struct fs *fs, struct node *n);
+/* n becomes parent/name; what was there is detached. */
+_must_check_ int node_move(struct fs *fs, struct node *n, struct node *parent, struct str name);
+_must_check_ int node_exchange(struct fs *fs, struct node *a, struct node *b);
+uint64_t node_ino(uint64_t parent_ino, struct str name);
+/* "/Music/No One You Know/x.json", as the person sees it; for messages. */
+void node_path(struct fs *fs, struct node *n, struct str child, struct buf *out);
+
+/* cleanup handler for `_cleanup_(held_put) struct held h` */
+struct held {
+        struct fs *fs;
+        struct node *n;
+};
+void held_put(struct held *h);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What a node means to the store (place.c), and what a name below a directory would be. */
+#include "node_internal.h"
+
+/*
+ * kind       table  parts                 prefix
+ * ROOT       NULL   0
+ * TABLE      set    0
+ * PARTITION  set    1 (hash)
+ * ITEM       set    1 or 2
+ * CHAIN      set*   those complete so far  joined encoded beginning of the part at `level`   (* NULL at LEVEL_TABLE)
+ */
+struct place {
+        enum node_kind kind;
+        enum level level;            /* of the names of the children */
+        struct table_schema *table;  /* reference */
+        struct key key;              /* parts point into text */
+        struct buf text[2];          /* decoded hash and range part */
+        struct buf id;               /* PARTITION, ITEM: place_item_id() */
+        struct buf prefix;           /* CHAIN: the joined pieces */
+        size_t last_piece_n;         /* CHAIN: length of the last of them */
+};
+void place_deinit(struct place *p);
+/* Fetches the table's description when it is not known. */
+_must_check_ int place_of(struct fs *fs, struct op_ctx *ctx, struct node *n, struct place *ret, struct error *e);
+/* What `name` would be below a directory: -ENOENT (with e) for names that are no key's. */
+struct child {
+        enum node_kind kind;
+        enum level level;     /* CHAIN */
+        uint8_t control;
+        struct place place;   /* of the child; for TABLE without description yet: table NULL */
+};
+void child_deinit(struct child *c);
+_must_check_ int place_child(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct child *ret,
+                             struct error *e);
+/* The first component under which a key part appears below a directory whose chain prefix is `prefix`.
+ * false: the part does not begin with that prefix.  *ret_chain: it is the beginning of a longer name. */
+bool place_component(const struct key_part *part, struct str prefix, bool is_item, struct buf *out, bool *ret_chain);
+uint64_t place_partition_hash(const struct place *p); /* for fs_recent: table and hash key */
+_must_check_ int place_item_id(const struct table_schema *t, const struct key *key, struct buf *out);
