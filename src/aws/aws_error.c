@@ -148,14 +148,6 @@ static struct str first_text(const json_t *object, const char *const *keys) {
         return s;
 }
 
-static void set_code(struct error *e, struct str code) {
-        size_t n = MIN(code.n, sizeof(e->code) - 1);
-
-        for (size_t i = 0; i < n; i++)
-                e->code[i] = (char)(code.p[i] > 0x20 && code.p[i] < 0x7f ? code.p[i] : '?');
-        e->code[n] = '\0';
-}
-
 static bool contains(struct str s, struct str part) {
         return s.n >= part.n && memmem(s.p, s.n, part.p, part.n) != NULL;
 }
@@ -185,17 +177,32 @@ static struct str throttling_reason(const json_t *body) {
         return text_of(json_array_get(reasons, 0), "reason");
 }
 
+/* A NUL-terminated copy; the text may hold NULs of its own. */
+static void copy_text(struct str s, char *out, size_t room) {
+        size_t n = MIN(s.n, room - 1);
+
+        for (size_t i = 0; i < n; i++)
+                out[i] = (char)(s.p[i] ? s.p[i] : '?');
+        out[n] = '\0';
+}
+
 static void fill(struct error *e, enum error_kind kind, int http_status, struct str code, struct str message,
                  struct str detail) {
+        char text[ERROR_MESSAGE_LEN], more[100], name[ERROR_CODE_LEN];
+
+        copy_text(code, name, sizeof(name));
+        for (char *p = name; *p; p++)
+                *p = (char)(*p > 0x20 && *p < 0x7f ? *p : '?');
+        copy_text(message, text, sizeof(text));
+        copy_text(detail, more, sizeof(more));
         if (message.n)
-                error_set(e, kind, "%.*s%s%.*s%s", (int)MIN(message.n, ERROR_MESSAGE_LEN), message.p,
-                          detail.n ? " (" : "", (int)MIN(detail.n, 100), detail.n ? detail.p : "", detail.n ? ")" : "");
+                error_set(e, kind, "%s%s%s%s", text, detail.n ? " (" : "", more, detail.n ? ")" : "");
         else if (code.n)
-                error_set(e, kind, "%.*s", (int)MIN(code.n, 100), code.p);
+                error_set(e, kind, "%s", name);
         else
                 error_set(e, kind, "the service answered with status %d and no error code", http_status);
         e->http_status = http_status;
-        set_code(e, code);
+        memcpy(e->code, name, sizeof(name));
 }
 
 void aws_error_read(int http_status, struct str body, struct str header_code, struct error *ret,

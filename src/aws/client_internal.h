@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Inside the client: the state machine of one call (aws_job.c), its two drivers (aws_client.c), the log. */
+/* Inside the client: the state machine of one call (aws_job.c), one attempt of it (aws_attempt.c), its two
+ * drivers (aws_client.c), the log (request_log.c). */
 #include "ddbfs/aws/client.h"
 #include "ddbfs/aws/retry.h"
 #include "ddbfs/aws/sigv4.h"
@@ -55,6 +56,17 @@ _must_check_ int job_prepare(struct job *j);
 void job_judge(struct job *j, int http_result, const struct error *http_error);
 /* Any -> DONE: with this error (copied). */
 void job_stop(struct job *j, int result, const struct error *error);
+
+/* How an attempt ended; the error is in the call (ERR_NONE: success). */
+struct verdict {
+        enum retry_class retry;
+        bool doubtful; /* the service may have acted on it */
+        int64_t hint_ms; /* x-amz-retry-after; -1: none */
+};
+
+/* aws_attempt.c.  Credentials, endpoint, headers, signature: j->request.  The call's error on failure. */
+_must_check_ int attempt_build(struct job *j);
+void attempt_judge(struct job *j, int http_result, const struct error *http_error, struct verdict *ret);
 
 struct request_record {
         const char *operation; /* static text */

@@ -23,15 +23,15 @@ struct cred_cached {
         struct cred_provider base;
         struct cred_provider *inner;
         int64_t refresh_before_s;
-        struct mutex lock;              /* all below */
+        struct mutex lock; /* all below */
         struct cond changed;
-        struct credentials *current;    /* ref, or NULL */
-        int64_t next_refresh_s;         /* not before, while ageing */
+        struct credentials *current; /* ref, or NULL */
+        int64_t next_refresh_s;      /* not before, while ageing */
         bool fetching;
-        uint64_t fetches;               /* ended so far */
-        int result;                     /* of the last fetch */
-        bool abandoned;                 /* the last fetch was cut short by its own op_ctx */
-        struct error error;             /* of the last fetch */
+        uint64_t fetches;   /* ended so far */
+        int result;         /* of the last fetch */
+        bool abandoned;     /* the last fetch was cut short by its own op_ctx */
+        struct error error; /* of the last fetch */
 };
 
 enum state { FRESH, AGEING, DEAD };
@@ -196,7 +196,10 @@ static void cached_free(struct cred_provider *base) {
 }
 
 static const struct cred_provider_ops cached_ops = {
-        .name = "cached", .get = cached_get, .refused = cached_refused, .free = cached_free,
+        .name = "cached",
+        .get = cached_get,
+        .refused = cached_refused,
+        .free = cached_free,
 };
 
 int cred_cached_new(struct cred_provider *p, int64_t refresh_before_s, struct cred_provider **ret) {

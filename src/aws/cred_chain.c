@@ -32,9 +32,11 @@ static int chain_get(struct cred_provider *base, struct op_ctx *ctx, struct cred
                         return r;
                 add_reason(&tried, c->providers[i], &why);
         }
-        return error_set(reterr, ERR_ACCESS,
-                         "no credentials found; run \"aws configure\", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
-                         "(tried %s)", tried.n > 0 ? tried.p : "nothing");
+        return error_set(
+                reterr, ERR_ACCESS,
+                "no credentials found; run \"aws configure\", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY "
+                "(tried %s)",
+                tried.n > 0 ? tried.p : "nothing");
 }
 
 static void chain_refused(struct cred_provider *base, const struct credentials *credentials) {
@@ -54,7 +56,10 @@ static void chain_free(struct cred_provider *base) {
 }
 
 static const struct cred_provider_ops chain_ops = {
-        .name = "chain", .get = chain_get, .refused = chain_refused, .free = chain_free,
+        .name = "chain",
+        .get = chain_get,
+        .refused = chain_refused,
+        .free = chain_free,
 };
 
 int cred_chain_new(struct cred_provider **providers, unsigned n, struct cred_provider **ret) {

@@ -2,7 +2,6 @@
 /* The default chain, as a table: the order of the sources, and when each is asked. */
 #include "ddbfs/aws/credentials.h"
 
-#include <errno.h>
 #include "ddbfs/aws/settings.h"
 
 #define REFRESH_BEFORE_S 300
@@ -45,7 +44,10 @@ static const struct {
 /* Options are checked now, while there is a person to tell. */
 static int check_options(const struct aws_settings *s, struct error *reterr) {
         struct credentials_text t = {
-                .id = s->access_key_id, .secret = s->secret_access_key, .token = s->session_token, .expires_s = INT64_MAX,
+                .id = s->access_key_id,
+                .secret = s->secret_access_key,
+                .token = s->session_token,
+                .expires_s = INT64_MAX,
         };
         struct credentials *c = NULL;
         int r = has_options(s) ? credentials_make(&t, "command line", &c, reterr) : 0;

@@ -23,16 +23,11 @@ static const struct {
         const char *key;
         bool beats_static;
 } elsewhere[] = {
-        { "role_arn", true },
-        { "web_identity_token_file", true },
-        { "sso_account_id", true },
-        { "sso_role_name", true },
-        { "sso_session", false },
-        { "sso_start_url", false },
-        { "login_session", false },
-        { "credential_process", false },
-        { "source_profile", false },
-        { "credential_source", false },
+        { "role_arn", true },        { "web_identity_token_file", true },
+        { "sso_account_id", true },  { "sso_role_name", true },
+        { "sso_session", false },    { "sso_start_url", false },
+        { "login_session", false },  { "credential_process", false },
+        { "source_profile", false }, { "credential_source", false },
 };
 
 static struct str value(const struct cred_profile *p, const char *key) {
@@ -42,10 +37,11 @@ static struct str value(const struct cred_profile *p, const char *key) {
 static int check_kind(const struct cred_profile *p, bool has_static, struct error *reterr) {
         for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
                 if (value(p, elsewhere[i].key).n > 0 && (elsewhere[i].beats_static || !has_static))
-                        return error_set(reterr, ERR_ACCESS,
-                                         "profile '%s' has %s: credentials of this kind are not supported yet; use a profile "
-                                         "with aws_access_key_id and aws_secret_access_key",
-                                         p->profile, elsewhere[i].key);
+                        return error_set(
+                                reterr, ERR_ACCESS,
+                                "profile '%s' has %s: credentials of this kind are not supported yet; use a profile "
+                                "with aws_access_key_id and aws_secret_access_key",
+                                p->profile, elsewhere[i].key);
         return 0;
 }
 
@@ -68,7 +64,8 @@ static int profile_get(struct cred_provider *base, struct op_ctx *ctx, struct cr
                 return r;
         if (t.id.n == 0 && t.secret.n == 0) {
                 error_set(reterr, ERR_ACCESS, "profile '%s' %s", p->profile,
-                          profiles_has(p->files, SECTION_PROFILE, p->profile) ? "has no aws_access_key_id" : "does not exist");
+                          profiles_has(p->files, SECTION_PROFILE, p->profile) ? "has no aws_access_key_id"
+                                                                              : "does not exist");
                 return CRED_E_NONE;
         }
         if (t.token.n == 0)

@@ -76,11 +76,14 @@ int credentials_make(const struct credentials_text *t, const char *from, struct 
 
         if (t->id.n == 0 || t->secret.n == 0)
                 return error_set(reterr, ERR_ACCESS, "%s has %s but no %s", from,
-                                 t->id.n > 0 ? parts[0].name : parts[1].name, t->id.n > 0 ? parts[1].name : parts[0].name);
+                                 t->id.n > 0 ? parts[0].name : parts[1].name,
+                                 t->id.n > 0 ? parts[1].name : parts[0].name);
         for (size_t i = 0; i < ARRAY_LEN(parts); i++)
                 if (!is_visible(parts[i].text))
-                        return error_set(reterr, ERR_ACCESS, "the %s of the %s holds white space or characters that cannot be "
-                                         "part of one", parts[i].name, from);
+                        return error_set(reterr, ERR_ACCESS,
+                                         "the %s of the %s holds white space or characters that cannot be "
+                                         "part of one",
+                                         parts[i].name, from);
         r = credentials_new(t->id, t->secret, t->token, t->account, t->expires_s, t->source, ret);
         return r ? error_set(reterr, ERR_MEMORY, "out of memory") : 0;
 }

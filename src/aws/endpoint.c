@@ -5,7 +5,6 @@
  *
  * Templates: {r} region, {s} DNS suffix of the partition, {d} its dual-stack suffix, {a} account.
  */
-#include <errno.h>
 #include <stdio.h>
 #include "settings_internal.h"
 
@@ -15,7 +14,7 @@ enum variant { PLAIN, FIPS, DUAL, FIPS_DUAL, _VARIANT_N };
 enum partition_id { P_AWS, P_CN, P_GOV, P_EUSC, P_ISO, P_ISO_B, P_ISO_E, P_ISO_F };
 
 static const struct partition {
-        struct str prefix;        /* of its regions; the first row is for all others */
+        struct str prefix; /* of its regions; the first row is for all others */
         const char *suffix, *dual_suffix;
 } partitions[] = {
         [P_AWS] = { { "", 0 }, "amazonaws.com", "api.aws" },
@@ -44,7 +43,8 @@ static const char *const hosts[_AWS_SERVICE_N][_VARIANT_N] = {
                                    "streams.dynamodb.{r}.{d}", "streams.dynamodb-fips.{r}.{d}" },
         [AWS_S3] = { "s3.{r}.{s}", "s3-fips.{r}.{s}", "s3.dualstack.{r}.{s}", "s3-fips.dualstack.{r}.{s}" },
         [AWS_STS] = { "sts.{r}.{s}", "sts-fips.{r}.{s}", "sts.{r}.{d}", "sts-fips.{r}.{d}" },
-        [AWS_SSO] = { "portal.sso.{r}.{s}", "portal.sso-fips.{r}.{s}", "portal.sso.{r}.{d}", "portal.sso-fips.{r}.{d}" },
+        [AWS_SSO] = { "portal.sso.{r}.{s}", "portal.sso-fips.{r}.{s}", "portal.sso.{r}.{d}",
+                      "portal.sso-fips.{r}.{d}" },
         [AWS_SSO_OIDC] = { "oidc.{r}.{s}", "oidc-fips.{r}.{s}", "oidc.{r}.{d}", "oidc-fips.{r}.{d}" },
         [AWS_SIGNIN] = { "signin.{r}.{s}", "signin-fips.{r}.{s}", "signin.{r}.{d}", "signin-fips.{r}.{d}" },
 };
@@ -53,7 +53,7 @@ static const struct exception {
         enum aws_service_id service;
         enum partition_id partition;
         enum variant variant;
-        const char *host;         /* NULL: there is no such endpoint */
+        const char *host; /* NULL: there is no such endpoint */
 } exceptions[] = {
         { AWS_DYNAMODB, P_GOV, FIPS, "dynamodb.{r}.{s}" },
         { AWS_DYNAMODB_STREAMS, P_AWS, DUAL, "streams-dynamodb.{r}.{d}" },
@@ -133,7 +133,7 @@ static bool expand(const char *template, enum partition_id partition, struct str
                         }
                         template += 2;
                 }
-                template++;
+                template ++;
                 if (n + piece.n + 1 > size)
                         return false;
                 memcpy(out + n, piece.p, piece.n);
@@ -147,8 +147,8 @@ static bool expand(const char *template, enum partition_id partition, struct str
 
 struct url_parts {
         bool https;
-        struct str host;          /* without the port; with the brackets of an IPv6 address */
-        struct str port;          /* n == 0: the scheme's */
+        struct str host; /* without the port; with the brackets of an IPv6 address */
+        struct str port; /* n == 0: the scheme's */
 };
 
 static bool is_port(struct str s) {
@@ -218,7 +218,8 @@ static int use_custom(struct str url, struct aws_endpoint *ret, struct url_parts
         if (!wrong && (url.n >= sizeof(ret->url) || parts->host.n + parts->port.n + 2 > sizeof(ret->host)))
                 wrong = "it is too long";
         if (wrong)
-                return error_set(reterr, ERR_INPUT, "endpoint URL \"%.*s\": %s", (int)MIN(given.n, 128u), given.p, wrong);
+                return error_set(reterr, ERR_INPUT, "endpoint URL \"%.*s\": %s", (int)MIN(given.n, 128u), given.p,
+                                 wrong);
         memcpy(ret->url, url.p, url.n);
         ret->url[url.n] = 0;
         snprintf(ret->host, sizeof(ret->host), "%.*s%s%.*s", (int)parts->host.n, parts->host.p,
@@ -263,7 +264,8 @@ static int resolve_custom(const struct aws_settings *s, enum aws_service_id serv
             expand(hosts[AWS_DYNAMODB][DUAL], partition_of(s->region), s->region, STR(""), twin, sizeof(twin)) &&
             strcasecmp(twin, ret->host) == 0)
                 return error_set(reterr, ERR_INPUT,
-                                 "endpoint URL \"%s\" is the dual-stack endpoint: use the dual-stack setting instead", ret->url);
+                                 "endpoint URL \"%s\" is the dual-stack endpoint: use the dual-stack setting instead",
+                                 ret->url);
         return 0;
 }
 
@@ -287,8 +289,8 @@ static int choose_account(const struct aws_settings *s, enum partition_id partit
                 why = "the account id is malformed";
         *ret = !why;
         if (why && s->account_mode == AWS_ACCOUNT_REQUIRED)
-                return error_set(reterr, ERR_INPUT, "account-based endpoints are required (account_id_endpoint_mode), but %s",
-                                 why);
+                return error_set(reterr, ERR_INPUT,
+                                 "account-based endpoints are required (account_id_endpoint_mode), but %s", why);
         return 0;
 }
 
@@ -328,10 +330,11 @@ static int resolve_local(enum aws_service_id service, struct aws_endpoint *ret, 
 
 static int check_region(const struct aws_settings *s, struct error *reterr) {
         if (s->region.n == 0)
-                return error_set(reterr, ERR_INPUT,
-                                 "no region is configured: use -o region=NAME, set AWS_REGION, or run: aws configure set "
-                                 "region NAME --profile %s",
-                                 s->profile.n > 0 ? s->profile.p : "default");
+                return error_set(
+                        reterr, ERR_INPUT,
+                        "no region is configured: use -o region=NAME, set AWS_REGION, or run: aws configure set "
+                        "region NAME --profile %s",
+                        s->profile.n > 0 ? s->profile.p : "default");
         if (!is_label(s->region))
                 return error_set(reterr, ERR_INPUT, "\"%.*s\" is not the name of a region", (int)MIN(s->region.n, 64u),
                                  s->region.p);

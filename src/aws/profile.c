@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "ddbfs/base/hash.h"
 #include "profile_internal.h"
+#include "secret_internal.h"
 
 /* Bounds what a hostile file of PROFILE_FILE_MAX can make of itself: a two-byte line costs a struct property. */
 #define PROFILES_ARENA_MAX (64 * MIB)
@@ -33,6 +34,9 @@ struct profiles *profiles_ref(struct profiles *p) {
 struct profiles *profiles_unref(struct profiles *p) {
         if (!p || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) != 1)
                 return NULL;
+        for (const struct section *s = p->all; s; s = s->next)
+                for (const struct property *it = s->properties; it; it = it->next)
+                        secret_wipe(it->value);
         hmap_deinit(&p->sections);
         hmap_deinit(&p->properties);
         arena_deinit(&p->arena);
@@ -160,9 +164,11 @@ static int read_file(const char *path, struct buf *out, struct error *reterr) {
                 close(fd);
         if (r == -ENOMEM)
                 return error_set(reterr, ERR_MEMORY, "out of memory reading %s", path);
-        if (r)
-                return error_set(reterr, r == -EACCES || r == -EPERM ? ERR_ACCESS : ERR_INPUT, "cannot read %s: %s", path,
-                                 r == -EFBIG ? "too large" : strerrordesc_np(-r));
+        if (r) {
+                errno = -r;
+                return error_set(reterr, r == -EACCES || r == -EPERM ? ERR_ACCESS : ERR_INPUT,
+                                 r == -EFBIG ? "cannot read %s: too large" : "cannot read %s: %m", path);
+        }
         return 0;
 }
 
@@ -176,8 +182,7 @@ static int load_file(struct profiles *p, enum profile_file file, char *path, str
                 error_set(reterr, ERR_MEMORY, "out of memory");
         if (!r)
                 r = profiles_parse_file(p, file, path, buf_view(&text), reterr);
-        if (text.p)
-                explicit_bzero(text.p, text.n);
+        secret_wipe(buf_view(&text));
         buf_deinit(&text);
         mem_free(path);
         return r;

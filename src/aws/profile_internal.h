@@ -9,8 +9,8 @@ struct property {
         struct hmap_node node; /* in profiles.properties */
         struct property *next; /* in section.properties */
         const struct section *section;
-        struct str key;        /* lower case */
-        struct str value;      /* never a NULL pointer; "\nname = value\n..." when it has sub-properties */
+        struct str key;   /* lower case */
+        struct str value; /* never a NULL pointer; "\nname = value\n..." when it has sub-properties */
 };
 
 struct section {
@@ -20,7 +20,7 @@ struct section {
         size_t n_properties;
         struct str name;
         enum section_kind kind;
-        bool prefixed;         /* written [profile default], not [default] */
+        bool prefixed; /* written [profile default], not [default] */
 };
 
 struct profiles {

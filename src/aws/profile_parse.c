@@ -13,6 +13,7 @@
 #include <errno.h>
 #include "ddbfs/base/hash.h"
 #include "profile_internal.h"
+#include "secret_internal.h"
 
 enum parser_state {
         AT_START,    /* no header yet */
@@ -29,7 +30,7 @@ struct parser {
         struct section *section; /* NULL: being skipped */
         struct str key;          /* of the property under way; points into the text; n == 0: being skipped */
         struct buf value;
-        bool is_sub;             /* its value began empty: lines below are sub-properties */
+        bool is_sub; /* its value began empty: lines below are sub-properties */
         struct error *reterr;
 };
 
@@ -121,8 +122,10 @@ static int section_add(struct profiles *p, enum section_kind kind, struct str na
 }
 
 static void section_clear(struct profiles *p, struct section *s) {
-        for (struct property *it = s->properties; it; it = it->next)
+        for (struct property *it = s->properties; it; it = it->next) {
                 hmap_remove(&p->properties, &it->node);
+                secret_wipe(it->value);
+        }
         s->properties = NULL;
         s->n_properties = 0;
 }
@@ -241,6 +244,7 @@ static int property_finish(struct parser *p) {
                 if (r)
                         return r;
         }
+        secret_wipe(it->value);
         it->value = value;
         return 0;
 }
@@ -302,7 +306,11 @@ static int parse_line(struct parser *p, struct str line) {
 int profiles_parse_file(struct profiles *profiles, enum profile_file file, const char *label, struct str text,
                         struct error *reterr) {
         struct parser p = {
-                .profiles = profiles, .file = file, .label = label, .value = BUF_INIT(PROFILE_FILE_MAX), .reterr = reterr,
+                .profiles = profiles,
+                .file = file,
+                .label = label,
+                .value = BUF_INIT(PROFILE_FILE_MAX),
+                .reterr = reterr,
         };
         int r = 0;
 
@@ -318,6 +326,7 @@ int profiles_parse_file(struct profiles *profiles, enum profile_file file, const
         }
         if (!r)
                 r = property_finish(&p);
+        secret_wipe(buf_view(&p.value));
         buf_deinit(&p.value);
         return r == -ENOMEM ? error_set(reterr, ERR_MEMORY, "out of memory reading %s", label) : r;
 }

@@ -3,17 +3,17 @@
  * Settings of option, environment and profile, in this order.  One table per type of setting; the
  * settings that depend on others (profile, endpoints) are the functions below the tables.
  */
-#include <errno.h>
 #include <stdio.h>
 #include "ddbfs/base/alloc.h"
+#include "secret_internal.h"
 #include "settings_internal.h"
 
 #define SETTINGS_ARENA_MAX (256 * KIB)
 #define MAX_ATTEMPTS_LIMIT 1000
 
 static const struct {
-        size_t target, option;    /* offsets; option SIZE_MAX: there is none */
-        const char *env, *env2;   /* env2 is asked after env */
+        size_t target, option;  /* offsets; option SIZE_MAX: there is none */
+        const char *env, *env2; /* env2 is asked after env */
         const char *key;
 } texts[] = {
 #define TARGET(m) offsetof(struct aws_settings, m)
@@ -42,10 +42,10 @@ static const char *const switch_names[] = { "false", "true", NULL };
 static const char *const retry_mode_names[] = {
         [AWS_RETRY_STANDARD] = "standard", [AWS_RETRY_ADAPTIVE] = "adaptive", [AWS_RETRY_LEGACY] = "legacy", NULL
 };
-static const char *const account_mode_names[] = {
-        [AWS_ACCOUNT_PREFERRED] = "preferred", [AWS_ACCOUNT_DISABLED] = "disabled",
-        [AWS_ACCOUNT_REQUIRED] = "required", NULL
-};
+static const char *const account_mode_names[] = { [AWS_ACCOUNT_PREFERRED] = "preferred",
+                                                  [AWS_ACCOUNT_DISABLED] = "disabled",
+                                                  [AWS_ACCOUNT_REQUIRED] = "required",
+                                                  NULL };
 
 static struct str environment(const char *name) {
         return str_of(name ? getenv(name) : NULL);
@@ -84,7 +84,8 @@ static int lookup_choice(const struct aws_settings *s, const char *env, const ch
                 }
                 snprintf(known + n, sizeof(known) - n, "%s%s", i > 0 ? ", " : "", names[i]);
         }
-        return error_set(reterr, ERR_INPUT, "%s is \"%.*s\"; it can be: %s", from, (int)MIN(value.n, 64u), value.p, known);
+        return error_set(reterr, ERR_INPUT, "%s is \"%.*s\"; it can be: %s", from, (int)MIN(value.n, 64u), value.p,
+                         known);
 }
 
 static int load_texts(struct aws_settings *s, const struct aws_options *o) {
@@ -179,8 +180,8 @@ static int load_profile(struct aws_settings *s, const char *option, struct error
                 return error_set(reterr, ERR_MEMORY, "out of memory");
         if (s->profile_given && !profiles_has(s->profiles, SECTION_PROFILE, s->profile.p))
                 return error_set(reterr, ERR_INPUT,
-                                 "profile '%s' (from %s) is in neither the config file nor the credentials file", s->profile.p,
-                                 from);
+                                 "profile '%s' (from %s) is in neither the config file nor the credentials file",
+                                 s->profile.p, from);
         return 0;
 }
 
@@ -208,7 +209,8 @@ static int load_endpoints(struct aws_settings *s, struct error *reterr) {
         if (services.n > 0) {
                 snprintf(section, sizeof(section), "%.*s", (int)MIN(services.n, sizeof(section) - 1), services.p);
                 if (!profiles_has(s->profiles, SECTION_SERVICES, section))
-                        return error_set(reterr, ERR_INPUT, "profile '%s' names [services %s], which the config file does not have",
+                        return error_set(reterr, ERR_INPUT,
+                                         "profile '%s' names [services %s], which the config file does not have",
                                          s->profile.p, section);
         }
         for (unsigned i = 0; i < _AWS_SERVICE_N; i++) {
@@ -217,7 +219,8 @@ static int load_endpoints(struct aws_settings *s, struct error *reterr) {
                 if (url.n == 0)
                         url = general;
                 if (url.n == 0 && section[0])
-                        url = profiles_get_sub(s->profiles, SECTION_SERVICES, section, aws_services[i].name, "endpoint_url");
+                        url = profiles_get_sub(s->profiles, SECTION_SERVICES, section, aws_services[i].name,
+                                               "endpoint_url");
                 if (url.n == 0)
                         url = of_profile(s, "endpoint_url");
                 if (url.n > 0 && arena_dup(&s->arena, url, &s->endpoint_urls[i]))
@@ -260,21 +263,11 @@ int aws_settings_load(const struct aws_options *o, struct aws_settings **ret, st
         return 0;
 }
 
-static void wipe(struct str s) {
-        union {
-                const char *c;
-                char *p;
-        } text = { .c = s.p }; /* our own copy in our arena */
-
-        if (s.n > 0)
-                explicit_bzero(text.p, s.n);
-}
-
 struct aws_settings *aws_settings_free(struct aws_settings *s) {
         if (!s)
                 return NULL;
-        wipe(s->secret_access_key);
-        wipe(s->session_token);
+        secret_wipe(s->secret_access_key);
+        secret_wipe(s->session_token);
         profiles_unref(s->profiles);
         arena_deinit(&s->arena);
         return mem_free(s);

@@ -12,7 +12,7 @@
 #include "ddbfs/base/mutex.h"
 
 #define ALGORITHM "AWS4-HMAC-SHA256"
-#define DAY_LEN 8          /* "20150830" */
+#define DAY_LEN 8 /* "20150830" */
 #define HMAC_BLOCK_LEN 64
 #define TEXT_MAX (64 * KIB) /* of a string to sign, an Authorization value */
 
@@ -90,7 +90,7 @@ static int derive_key(struct str secret, struct str day, struct str region, stru
 /* The key cache: the last key derived.  What does not fit is derived each time. */
 struct sigv4_key_cache {
         struct mutex lock;
-        bool filled;                   /* all below: lock */
+        bool filled; /* all below: lock */
         char day[DAY_LEN];
         char region[64], service[32], secret[128];
         size_t region_n, service_n, secret_n;
@@ -114,11 +114,13 @@ struct sigv4_key_cache *sigv4_key_cache_free(struct sigv4_key_cache *c) {
         return mem_free_secret(c, sizeof(*c));
 }
 
-static bool cache_find(struct sigv4_key_cache *c, struct str day, const struct sigv4_params *p, uint8_t key[SHA256_LEN]) {
+static bool cache_find(struct sigv4_key_cache *c, struct str day, const struct sigv4_params *p,
+                       uint8_t key[SHA256_LEN]) {
         bool found;
 
         mutex_lock(&c->lock);
-        found = c->filled && str_eq(str_make(c->day, DAY_LEN), day) && str_eq(str_make(c->region, c->region_n), p->region) &&
+        found = c->filled && str_eq(str_make(c->day, DAY_LEN), day) &&
+                str_eq(str_make(c->region, c->region_n), p->region) &&
                 str_eq(str_make(c->service, c->service_n), p->service) &&
                 str_eq(str_make(c->secret, c->secret_n), p->secret_access_key);
         if (found)

@@ -196,8 +196,8 @@ static int compare_names(struct str a, struct str b) {
 /* Hop by hop, changed by proxies, or not there yet when signing. */
 static bool is_unsigned(struct str name) {
         static const struct str names[] = {
-                { "accept-encoding", 15 }, { "authorization", 13 }, { "connection", 10 },
-                { "expect", 6 },           { "keep-alive", 10 },    { "te", 2 },
+                { "accept-encoding", 15 }, { "authorization", 13 },     { "connection", 10 },
+                { "expect", 6 },           { "keep-alive", 10 },        { "te", 2 },
                 { "trailer", 7 },          { "transfer-encoding", 17 }, { "upgrade", 7 },
                 { "user-agent", 10 },      { "x-amzn-trace-id", 15 },
         };

@@ -98,11 +98,10 @@ static int read_tag(struct reading *g, struct str name, size_t key_pos, struct v
 /* An object whose '{' was the last token: a tag or a map. */
 static int read_object(struct reading *g, struct value *ret) {
         size_t object_pos = g->r->token_pos;
-        struct json_mark begin, value;
+        struct json_mark value;
         enum json_token token;
         int k;
 
-        json_mark(g->r, &begin);
         token = json_next(g->r);
         if (token == JSON_ERROR)
                 return json_status(g->r);
@@ -112,14 +111,11 @@ static int read_object(struct reading *g, struct value *ret) {
                 if (k)
                         return k;
                 token = json_next(g->r);
-                if (token == JSON_OBJECT_END) {
-                        json_rewind(g->r, &value);
-                        return read_tag(g, value.value, value.token_pos, ret);
-                }
                 if (token == JSON_ERROR)
                         return json_status(g->r);
-                json_rewind(g->r, &begin);
-                token = json_next(g->r);
+                json_rewind(g->r, &value); /* the first key is the last token again */
+                if (token == JSON_OBJECT_END)
+                        return read_tag(g, value.value, value.token_pos, ret);
         }
         ret->type = VALUE_M;
         return reading_attributes_from(g, token, object_pos, &ret->attributes, &ret->n);

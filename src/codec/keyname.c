@@ -164,8 +164,6 @@ bool keyname_chain_ok(struct str joined, const struct str *components, size_t n)
                 if (rest.n == 0)
                         return false;
                 rest = str_skip(rest, keyname_piece(rest, &piece, &last));
-                if (last != (i + 1 == n))
-                        return false;
                 if (!last) {
                         if (!keyname_is_chain(c))
                                 return false;

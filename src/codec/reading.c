@@ -67,12 +67,11 @@ int reading_fail(struct reading *g, size_t pos, const char *format, ...) {
 
 size_t reading_locate(struct reading *g, size_t object_pos, struct str name, unsigned nth) {
         struct json_reader again;
-        enum json_token token;
         size_t pos;
 
         json_reader_init(&again, str_skip(g->r->text, object_pos), g->r->arena, JSON_MAX_DEPTH);
-        token = json_next(&again);
-        while ((token = json_next(&again)) == JSON_KEY) {
+        (void)json_next(&again); /* the '{' */
+        while (json_next(&again) == JSON_KEY) {
                 pos = again.token_pos;
                 if (str_eq(again.value, name) && --nth == 0)
                         return object_pos + pos;
@@ -209,7 +208,8 @@ int reading_attributes(struct reading *g, struct attribute **ret, uint32_t *ret_
 }
 
 /* One element, which begins with token, to the end of the list; positions: note in its n where it began. */
-static int read_element(struct reading *g, enum json_token token, value_reader *read, bool positions, struct grow *list) {
+static int read_element(struct reading *g, enum json_token token, value_reader *read, bool positions,
+                        struct grow *list) {
         size_t pos = g->r->token_pos;
         struct value *slot, v;
         int k;
@@ -267,7 +267,8 @@ static int finish_set(struct reading *g, struct value *set) {
         return 0;
 }
 
-int reading_set(struct reading *g, enum json_token token, enum value_type type, value_reader *member, struct value *ret) {
+int reading_set(struct reading *g, enum json_token token, enum value_type type, value_reader *member,
+                struct value *ret) {
         size_t array_pos = g->r->token_pos;
         struct value first[GROW_FIRST], set = { .type = type };
         struct grow list = GROW_INIT(g->r->arena, first);

@@ -21,6 +21,7 @@
 #define GATE_BASE_NS (50 * NS_PER_MS)
 #define GATE_MAX_NS (10 * NS_PER_S)
 #define LEVEL_MAX 10
+#define LEVEL_PROGRESS 4 /* at most, while something gets through: up to 0.8 s between batches */
 #define STALLS_MAX 16 /* about a minute */
 
 /* ---- units ---- */
@@ -133,12 +134,14 @@ static void adjust_gate(struct batch_run *run, const struct batch *b, uint32_t l
                 run->stalls = 0;
         if (b->started_ns < run->gate_set_ns) /* sent before the last lesson was learnt */
                 return;
-        if (left == b->n)
+        if (left == b->n) {
                 run->stalls++;
-        if (2 * left > b->n)
                 run->level = MIN(run->level + 1, LEVEL_MAX);
-        else
+        } else if (2 * left > b->n) {
+                run->level = MIN(run->level + 1, LEVEL_PROGRESS);
+        } else {
                 run->level = MAX(run->level, 2u) - 1;
+        }
         run->gate_set_ns = now;
         run->gate_ns = now + (uint64_t)(rng_unit() * (double)MIN(GATE_BASE_NS << run->level, GATE_MAX_NS));
 }

@@ -10,16 +10,17 @@
 #include "ddbfs/base/rng.h"
 
 /* The error of a cancelled transaction, in the terms of the guilty action. */
-static int cancelled(const struct exchange *x, const struct ddb_cancelled *c, struct error *reterr) {
+static int cancelled(const struct exchange *x, const struct ddb_cancelled *c, enum error_kind kind,
+                     struct error *reterr) {
         if (!reterr)
-                return -error_errno(ERR_CANCELLED);
-        error_set(reterr, ERR_CANCELLED, "%s: action %u: %s%s%s", x->call.operation, c->action, c->code,
+                return -error_errno(kind);
+        error_set(reterr, kind, "%s: action %u: %s%s%s", x->call.operation, c->action, c->code,
                   c->message[0] ? ": " : "", c->message);
         reterr->http_status = x->call.error.http_status;
         reterr->action = c->action;
         snprintf(reterr->code, sizeof(reterr->code), "%s", c->code);
         snprintf(reterr->request_id, sizeof(reterr->request_id), "%s", x->call.error.request_id);
-        return -error_errno(ERR_CANCELLED);
+        return -error_errno(kind);
 }
 
 /* Send x until it is through or refused for good. */
@@ -34,10 +35,9 @@ static int transact(struct ddb_store *d, struct op_ctx *ctx, struct exchange *x,
                 if (ddb_parse_cancelled(buf_view(&x->call.response.body), &c, /* reterr= */ NULL))
                         return r; /* the client's own error says as much as there is */
                 if (!c.transient)
-                        return cancelled(x, &c, reterr);
+                        return cancelled(x, &c, ERR_CANCELLED, reterr);
                 if (attempt == CONFLICT_ATTEMPTS_MAX)
-                        return error_set(reterr, ERR_BUSY, "%s: action %u: %s (%u attempts)", x->call.operation,
-                                         c.action, c.code, attempt);
+                        return cancelled(x, &c, ERR_BUSY, reterr);
                 r = ddb_conflict_sleep(ctx, attempt, reterr);
                 if (r)
                         return r;

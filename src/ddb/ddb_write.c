@@ -44,8 +44,8 @@ static bool write_done(const struct write *w, const struct items *now) {
         return false;
 }
 
-/* After an uncertain attempt a condition did not hold: 0 when it was our own write, and *now is the item; else `refused`
- * again, or the error of the read. */
+/* After an uncertain attempt a condition did not hold: 0 when it was our own write, and *now is the item; else
+ * `refused` again, or the error of the read. */
 static int resolve(struct ddb_store *d, struct op_ctx *ctx, const struct write *w, const struct error *refused,
                    struct items *now, struct error *reterr) {
         struct get_request q = { .table = w->table, .key = w->key, .consistent = true };

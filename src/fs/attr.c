@@ -54,6 +54,8 @@ static int item_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct f
         r = place_of(fs, ctx, n, &p, e);
         if (r)
                 return r;
+        if (away_find(fs, buf_view(&p.id), NULL))
+                return fs_no_item(e);
         cache_get(fs->cache, buf_view(&p.id), fs->o.cache_ttl_ns, false, &view);
         cache_view_deinit(&view);
         if (view.state == CACHE_UNKNOWN) {
@@ -80,6 +82,8 @@ int node_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_attr 
         switch (n->kind) {
         case NODE_ITEM:
                 return item_attr(fs, ctx, n, ret, e);
+        case NODE_LOCAL:
+                return local_attr(fs, n, ret, e);
         case NODE_CONTROL_FILE:
                 attr_file(fs, node_ino_now(fs, n), 0, clock_wall_ns(), 0, ret);
                 ret->mode = S_IFREG | (control_writable(n->control) ? 0200 : 0400);

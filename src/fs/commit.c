@@ -9,6 +9,8 @@
  *      none, O_EXCL           PutItem if there is no such item
  *      none                   PutItem
  *      -o write=overwrite     PutItem
+ *
+ * A text that cannot be saved goes to .ddbfs/rejected (rejected.c); the item stays as it was.
  */
 #include "fs_internal.h"
 #include "ddbfs/base/metrics.h"
@@ -21,6 +23,7 @@ struct save {
         struct arena arena;      /* the two items */
         struct buf text;         /* a copy of the draft's */
         struct item item;        /* what is to be saved */
+        bool touch;              /* an item of only its key */
         bool created, exclusive;
         uint64_t edits;
         enum base_kind base;
@@ -227,50 +230,13 @@ static int save_item(struct save *s, struct error *e) {
         return r ? r : save_update(s, e);
 }
 
-/* Take what is to be saved out of the draft.  false: nothing is. */
-static bool save_begin(struct save *s, struct draft *d, bool touch) {
-        bool wanted;
+/* The version the mount's readers know, unless the draft says which one it replaces. */
+static void base_from_served(struct save *s) {
+        uint64_t hash = 0;
+        enum cache_base base = cache_served(s->fs->cache, buf_view(&s->place.id), &s->base_snapshot, &hash);
 
-        mutex_lock(&d->lock);
-        wanted = touch ? d->created : d->dirty && d->text.n > 0;
-        if (wanted) {
-                buf_str(&s->text, buf_view(&d->text));
-                s->edits = d->edits;
-                s->created = d->created;
-                s->exclusive = d->exclusive || touch;
-                s->base = d->base;
-                s->base_hash = d->base_hash;
-                s->base_snapshot = snapshot_ref(d->base_snapshot);
-        }
-        mutex_unlock(&d->lock);
-        return wanted;
-}
-
-/* The draft's text is in the table: it is the version its writers know. */
-static void save_end(struct save *s, struct draft *d) {
-        struct snapshot *own = NULL;
-
-        if (item_snapshot(s->fs, &s->place, &s->item, &own))
-                own = NULL;
-        mutex_lock(&d->lock);
-        d->created = d->exclusive = d->truncated = false;
-        if (d->edits == s->edits)
-                d->dirty = false;
-        snapshot_unref(d->base_snapshot);
-        d->base_snapshot = snapshot_ref(own);
-        d->base = own ? BASE_SNAPSHOT : BASE_NONE;
-        mutex_unlock(&d->lock);
-        if (s->result) {
-                metric_add(METRIC_COMMITS, 1);
-                fs_wrote(s->fs, &s->place);
-                partition_wrote(s->fs, &s->place);
-                cache_put_own(s->fs->cache, buf_view(&s->place.id), s->result);
-        }
-        if (own)
-                cache_serve(s->fs->cache, buf_view(&s->place.id), own);
-        snapshot_unref(own);
-        if (s->fs->notify.attr)
-                s->fs->notify.attr(s->fs->notify.arg, d->node->id);
+        s->base = base == CACHE_BASE_NONE ? BASE_NONE : base == CACHE_BASE_HASH ? BASE_HASH : BASE_SNAPSHOT;
+        s->base_hash = hash;
 }
 
 static int touched_item(struct save *s, struct error *e) {
@@ -287,32 +253,100 @@ static int touched_item(struct save *s, struct error *e) {
         return attributes_sort(s->item.attributes, s->item.n, NULL) ? error_set(e, ERR_INTERNAL, "key schema") : 0;
 }
 
-static int save_run(struct save *s, struct draft *d, bool touch, struct error *e) {
+/* The caches learn what is in the table now, and what the writers know of it (*ret_own, may be NULL). */
+static void publish(struct save *s, struct snapshot **ret_own) {
+        struct str id = buf_view(&s->place.id);
+
+        *ret_own = NULL;
+        if (item_snapshot(s->fs, &s->place, &s->item, ret_own))
+                *ret_own = NULL;
+        if (s->result) {
+                metric_add(METRIC_COMMITS, 1);
+                fs_wrote(s->fs, &s->place);
+                partition_wrote(s->fs, &s->place);
+                cache_put_own(s->fs->cache, id, s->result);
+        }
+        if (*ret_own)
+                cache_serve(s->fs->cache, id, *ret_own);
+        away_returned(s->fs, id);
+}
+
+/* Everything of s but the item is set: parse, send, publish. */
+static int save_run(struct save *s, struct snapshot **ret_own, struct error *e) {
         int r = buf_status(&s->text);
 
+        *ret_own = NULL;
         if (r)
                 return error_set_errno(e, r, "saving");
-        r = place_of(s->fs, s->ctx, d->node, &s->place, e);
+        r = s->touch ? touched_item(s, e) : item_parse(s->fs, &s->place, buf_view(&s->text), &s->arena, &s->item, e);
+        if (r)
+                return r;
+        if (s->base == BASE_NONE && !s->created)
+                base_from_served(s);
+        r = save_item(s, e);
         if (r == 0)
-                r = touch ? touched_item(s, e) : item_parse(s->fs, &s->place, buf_view(&s->text), &s->arena, &s->item, e);
-        if (r == 0 && s->base == BASE_NONE && !s->created) {
-                uint64_t hash = 0; /* read by somebody since the draft began? */
-                enum cache_base base = cache_served(s->fs->cache, buf_view(&s->place.id), &s->base_snapshot, &hash);
-
-                s->base = base == CACHE_BASE_NONE ? BASE_NONE : base == CACHE_BASE_HASH ? BASE_HASH : BASE_SNAPSHOT;
-                s->base_hash = hash;
-        }
-        if (r == 0)
-                r = save_item(s, e);
-        if (r == 0)
-                save_end(s, d);
-        else if (s->place.table) /* it may or may not have been applied */
+                publish(s, ret_own);
+        else /* it may or may not have been applied */
                 cache_invalidate(s->fs->cache, buf_view(&s->place.id));
         return r;
 }
 
+/* Take what is to be saved out of the draft.  false: nothing is. */
+static bool save_begin(struct save *s, struct draft *d) {
+        bool wanted;
+
+        mutex_lock(&d->lock);
+        wanted = s->touch ? d->created : d->dirty && d->text.n > 0;
+        if (wanted) {
+                buf_str(&s->text, buf_view(&d->text));
+                s->edits = d->edits;
+                s->created = d->created;
+                s->exclusive = d->exclusive || s->touch;
+                s->base = d->base;
+                s->base_hash = d->base_hash;
+                s->base_snapshot = snapshot_ref(d->base_snapshot);
+        }
+        mutex_unlock(&d->lock);
+        return wanted;
+}
+
+/* The draft's text is in the table: it is the version its writers know.  Takes own over. */
+static void draft_saved(struct draft *d, const struct save *s, struct snapshot *own) {
+        mutex_lock(&d->lock);
+        d->created = d->exclusive = d->truncated = false;
+        if (d->edits == s->edits)
+                d->dirty = false;
+        snapshot_unref(d->base_snapshot);
+        d->base_snapshot = own;
+        d->base = own ? BASE_SNAPSHOT : BASE_NONE;
+        mutex_unlock(&d->lock);
+}
+
+static int commit(struct save *s, struct draft *d, struct error *e) {
+        struct snapshot *own = NULL;
+        int r = place_of(s->fs, s->ctx, d->node, &s->place, e);
+
+        if (r == 0)
+                r = save_run(s, &own, e);
+        if (s->touch && r == -EEXIST)
+                return 0; /* it is there: touch asked for no more */
+        if (r == 0) {
+                draft_saved(d, s, own);
+                if (s->fs->notify.attr)
+                        s->fs->notify.attr(s->fs->notify.arg, d->node->id);
+                return 0;
+        }
+        mutex_lock(&d->lock);
+        d->refused = true;
+        d->refused_edits = s->edits;
+        mutex_unlock(&d->lock);
+        if (!s->touch)
+                reject_text(s->fs, d->node, STR_NULL, buf_view(&s->text), e);
+        return r;
+}
+
 int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch, struct error *e) {
-        _cleanup_(save_deinit) struct save s = { .fs = fs, .ctx = ctx, .arena = ARENA_INIT(SAVE_ARENA_MAX),
+        _cleanup_(save_deinit) struct save s = { .fs = fs, .ctx = ctx, .touch = touch, .arena = ARENA_INIT(SAVE_ARENA_MAX),
                                                  .text = BUF_INIT(ITEM_TEXT_MAX) };
         bool detached;
         int r = fs_busy_begin(fs, ctx, &d->busy, e);
@@ -322,10 +356,32 @@ int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch,
         mutex_lock(&fs->nodes.lock);
         detached = d->node->detached;
         mutex_unlock(&fs->nodes.lock);
-        if (!detached && save_begin(&s, d, touch))
-                r = save_run(&s, d, touch, e);
-        if (touch && r == -EEXIST)
-                r = 0; /* it is there: touch asked for no more */
+        if (!detached && save_begin(&s, d))
+                r = commit(&s, d, e);
         fs_busy_end(fs, &d->busy);
+        return r;
+}
+
+int save_text(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct str text, bool exclusive,
+              struct error *e) {
+        _cleanup_(save_deinit) struct save s = { .fs = fs, .ctx = ctx, .arena = ARENA_INIT(SAVE_ARENA_MAX),
+                                                 .text = BUF_INIT(ITEM_TEXT_MAX), .exclusive = exclusive };
+        _cleanup_(child_deinit) struct child c = { 0 };
+        struct snapshot *own = NULL;
+        int r = place_child(fs, ctx, dir, name, &c, e);
+
+        if (r)
+                return r;
+        s.place = c.place; /* taken over */
+        c.place = (struct place){ .table = NULL };
+        buf_str(&s.text, text);
+        if (away_find(fs, buf_view(&s.place.id), &s.base_snapshot))
+                s.base = BASE_SNAPSHOT;
+        else if (exclusive)
+                s.created = true; /* on condition that there is none, whatever was read once */
+        r = save_run(&s, &own, e);
+        snapshot_unref(own);
+        if (r)
+                reject_text(fs, dir, name, text, e);
         return r;
 }

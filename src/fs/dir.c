@@ -77,6 +77,8 @@ static int load_overlay(struct fs *fs, struct fs_dir *d) {
 
         if (r == 0)
                 r = draft_new_names(fs, d->node, &d->overlay);
+        if (r == 0 && d->place.table && (d->place.level == LEVEL_RANGE || !table_has_range(d->place.table)))
+                r = local_names(fs, d->node, &d->overlay);
         if (r == 0) {
                 d->overlay_seen = mem_calloc(d->overlay.n + 1, sizeof(bool));
                 r = d->overlay_seen ? 0 : -ENOMEM;
@@ -227,8 +229,12 @@ static int plus_entry(struct filler *f, struct str name, const struct dir_entry 
         return 0;
 }
 
-static mode_t kind_mode(enum node_kind kind) {
-        return kind == NODE_ITEM || kind == NODE_CONTROL_FILE ? S_IFREG : S_IFDIR;
+static mode_t kind_mode(struct filler *f, struct str name, enum node_kind kind) {
+        struct stat st;
+
+        if (kind == NODE_LOCAL && local_stat(f->fs, f->d->node, name, &st) == 0)
+                return st.st_mode & S_IFMT;
+        return kind == NODE_ITEM || kind == NODE_LOCAL || kind == NODE_CONTROL_FILE ? S_IFREG : S_IFDIR;
 }
 
 /* *ret_more: the buffer has room for another. */
@@ -245,7 +251,7 @@ static int fill_entry(struct filler *f, struct str name, const struct dir_entry 
                 return r;
         if (!f->plus) {
                 entry.attr.ino = node_ino(node_ino_now(f->fs, f->d->node), name);
-                entry.attr.mode = kind_mode(de->kind);
+                entry.attr.mode = kind_mode(f, name, de->kind);
         }
         *ret_more = f->fill(f->arg, name, &entry, next);
         if (!*ret_more && entry.node)
@@ -261,6 +267,8 @@ static struct dir_entry overlay_entry(struct fs_dir *d, struct str name) {
                 de.kind = NODE_ITEM;
         if (keyname_is_chain(name))
                 de.kind = NODE_CHAIN;
+        else if (de.kind == NODE_ITEM && local_name(name))
+                de.kind = NODE_LOCAL;
         return de;
 }
 

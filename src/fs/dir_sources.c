@@ -30,7 +30,7 @@ static struct str page_last_name(const struct dir_page *page) {
         return e ? str_make(page->names.p + e->name_at, e->name_n) : STR_NULL;
 }
 
-/* The item's text goes into the cache; its size and time onto the page. */
+/* The item's text goes into the cache; its size and time onto the page.  -EAGAIN: not to be shown. */
 static int add_item(struct fs *fs, struct fs_dir *d, const struct item *item, const struct key *key, struct buf *text,
                     struct dir_entry *entry, uint64_t start_ns) {
         _cleanup_(buf_deinit) struct buf id = BUF_INIT(8 * KIB);
@@ -39,6 +39,8 @@ static int add_item(struct fs *fs, struct fs_dir *d, const struct item *item, co
 
         buf_reset(text);
         r = place_item_id(d->place.table, key, &id);
+        if (r == 0 && away_find(fs, buf_view(&id), NULL))
+                return -EAGAIN;
         if (r == 0)
                 r = item_text_render(item, &d->place.table->key, &fs->o.text, text);
         if (r == 0)
@@ -84,6 +86,8 @@ static int add_items(struct fs *fs, struct fs_dir *d, const struct items *items,
                         r = add_item(fs, d, &items->v[i], &key, &text, &entry, start_ns);
                 if (r == 0)
                         r = dir_page_add(page, buf_view(&name), &entry);
+                if (r == -EAGAIN) /* renamed away on this mount */
+                        r = 0;
         }
         return r;
 }
@@ -207,10 +211,36 @@ static int load_control(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, con
 
                 r = dir_page_add(page, control_name(i), &entry);
         }
+        if (r == 0) {
+                struct dir_entry entry = { .kind = NODE_LOCAL };
+
+                r = dir_page_add(page, STR(REJECTED_DIR), &entry);
+        }
+        return r ? error_set_errno(e, r, "listing") : 0;
+}
+
+/* A folder below rejected: everything there is this mount's own. */
+static int load_local(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,
+                      struct dir_page *page, struct item **ret_next, struct error *e) {
+        _cleanup_(names_deinit) struct names names;
+        int r;
+
+        (void)ctx;
+        (void)start;
+        (void)ret_next;
+        names_init(&names);
+        r = local_names(fs, d->node, &names);
+        for (uint32_t i = 0; r == 0 && i < names.n; i++) {
+                struct dir_entry entry = { .kind = NODE_LOCAL };
+
+                r = dir_page_add(page, names.v[i], &entry);
+        }
         return r ? error_set_errno(e, r, "listing") : 0;
 }
 
 dir_load dir_source_of(const struct place *p) {
+        if (p->kind == NODE_LOCAL)
+                return load_local;
         if (p->kind == NODE_CONTROL)
                 return load_control;
         if (p->level == LEVEL_TABLE)

@@ -67,6 +67,22 @@ static void base_from_served(struct fs *fs, struct draft *d, struct str id) {
         snapshot_unref(s);
 }
 
+/* Made where an item was renamed away a moment ago, which is still in the table: it replaces that one. */
+static void base_from_away(struct fs *fs, struct draft *d, struct str id) {
+        struct snapshot *s = NULL;
+
+        if (!away_find(fs, id, &s))
+                return;
+        mutex_lock(&d->lock);
+        if (d->base == BASE_NONE) {
+                d->base = BASE_SNAPSHOT;
+                d->base_snapshot = TAKE(s);
+                d->exclusive = false; /* towards its maker it was free */
+        }
+        mutex_unlock(&d->lock);
+        snapshot_unref(s);
+}
+
 static void empty_text(struct draft *d) {
         mutex_lock(&d->lock);
         buf_reset(&d->text);
@@ -107,7 +123,7 @@ static int load_text(struct fs *fs, struct op_ctx *ctx, struct draft *d, const s
         return r ? error_set_errno(e, r, "opening for writing") : 0;
 }
 
-static int prepare(struct fs *fs, struct op_ctx *ctx, struct draft *d, int flags, struct error *e) {
+static int prepare(struct fs *fs, struct op_ctx *ctx, struct draft *d, int flags, bool create, struct error *e) {
         _cleanup_(place_deinit) struct place p = { 0 };
         int r = place_of(fs, ctx, d->node, &p, e);
 
@@ -116,7 +132,9 @@ static int prepare(struct fs *fs, struct op_ctx *ctx, struct draft *d, int flags
         r = fs_busy_begin(fs, ctx, &d->busy, e);
         if (r)
                 return r;
-        if (flags & O_TRUNC) {
+        if (create) {
+                base_from_away(fs, d, buf_view(&p.id));
+        } else if (flags & O_TRUNC) {
                 empty_text(d);
                 base_from_served(fs, d, buf_view(&p.id));
         } else {
@@ -133,8 +151,7 @@ int draft_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, boo
 
         if (!d)
                 return error_set(e, ERR_MEMORY, "out of memory");
-        if (!create)
-                r = prepare(fs, ctx, d, flags, e);
+        r = prepare(fs, ctx, d, flags, create, e);
         if (r)
                 draft_close(fs, ctx, d);
         else
@@ -153,7 +170,7 @@ static void draft_finish(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         mutex_unlock(&fs->nodes.lock);
         mutex_lock(&d->lock);
         touch = d->created && !d->dirty && d->text.n == 0;
-        unsaved = d->dirty && d->text.n > 0;
+        unsaved = d->dirty && d->text.n > 0 && !(d->refused && d->refused_edits == d->edits); /* told already */
         mutex_unlock(&d->lock);
         if (gone || (!touch && !unsaved))
                 return;
@@ -216,7 +233,7 @@ int draft_truncate(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t 
         if (size > ITEM_TEXT_MAX)
                 return error_set(e, ERR_TOO_LARGE, "the text of an item is at most %zu bytes", (size_t)ITEM_TEXT_MAX);
         if (size == 0)
-                return prepare(fs, ctx, d, O_TRUNC, e);
+                return prepare(fs, ctx, d, O_TRUNC, false, e);
         mutex_lock(&d->lock);
         if (size != d->text.n) {
                 if (size < d->text.n)

@@ -50,7 +50,7 @@ static int open_reader(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, str
         return 0;
 }
 
-static void file_free(struct fs *fs, struct fs_file *f) {
+void file_free(struct fs *fs, struct fs_file *f) {
         if (f->cached) {
                 mutex_lock(&fs->nodes.lock);
                 f->node->n_cached--;
@@ -69,6 +69,7 @@ struct fs_file *file_new(struct fs *fs, struct node *n, int flags, const struct 
                 f->ops = ops;
                 f->node = node_ref(fs, n);
                 f->flags = flags;
+                f->fd = -1;
                 f->content = BUF_INIT(CONTROL_TEXT_MAX);
         }
         return f;
@@ -142,7 +143,7 @@ static void item_release(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
         file_free(fs, f);
 }
 
-static void plain_release(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
+static void control_release(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
         (void)ctx;
         file_free(fs, f);
 }
@@ -159,8 +160,8 @@ static int content_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, ui
         return 0;
 }
 
-const struct file_ops item_file_ops = { item_read, item_write, item_commit, item_release };
-const struct file_ops control_file_ops = { content_read, control_write, NULL, plain_release };
+const struct file_ops item_file_ops = { item_read, item_write, item_commit, NULL, item_release };
+const struct file_ops control_file_ops = { content_read, control_write, NULL, NULL, control_release };
 
 /* ---- the interface ---- */
 
@@ -170,7 +171,9 @@ static int open_node(struct fs *fs, struct op_ctx *ctx, struct node *n, int flag
 
         if (n->kind == NODE_CONTROL_FILE)
                 return control_open(fs, n, flags, ret, e);
-        if (n->kind != NODE_ITEM)
+        if (n->kind == NODE_LOCAL && !(writing && fs->o.read_only))
+                return local_open(fs, n, flags, ret, e);
+        if (n->kind != NODE_ITEM && n->kind != NODE_LOCAL)
                 return error_set_errno(e, -EISDIR, "a directory");
         if (writing && fs->o.read_only)
                 return error_set(e, ERR_READ_ONLY, "mounted read-only");
@@ -187,7 +190,7 @@ int fs_open(struct fs *fs, struct op_ctx *ctx, uint64_t node, int flags, struct 
         return fs_done(fs, ctx, h.n, STR_NULL, open_node(fs, ctx, h.n, flags, ret, &e), &e);
 }
 
-/* What may be created below a directory: items, by the name of their key. */
+/* What may be created below a directory: items, by the name of their key, and scratch files. */
 static int creatable(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct child *c,
                      struct error *e) {
         int r;
@@ -199,32 +202,44 @@ static int creatable(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct
         r = place_child(fs, ctx, dir, name, c, e);
         if (r == -ENOENT && e->kind == ERR_NO_ITEM)
                 return error_set(e, ERR_INPUT, "not the name of an item: its key, encoded, and \".json\"");
-        if (r == 0 && c->kind != NODE_ITEM)
+        if (r == 0 && c->kind == NODE_LOCAL && dir->kind == NODE_LOCAL)
+                return error_set(e, ERR_PERMISSION, "the rejected folder is for reading and deleting");
+        if (r == 0 && c->kind != NODE_ITEM && c->kind != NODE_LOCAL)
                 return error_set(e, ERR_INPUT, "this table has a sort key: items are made in the directory of their partition");
         return r;
+}
+
+/* A new open item or scratch file; *ret_node is a reference. */
+static int create(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, int flags, struct node **ret_node,
+                  struct fs_opened *ret, struct error *e) {
+        _cleanup_(child_deinit) struct child c = { 0 };
+        int r = creatable(fs, ctx, dir, name, &c, e);
+
+        if (r == 0 && c.kind == NODE_LOCAL)
+                r = local_create(fs, dir, name, flags, e);
+        if (r)
+                return r;
+        r = node_child(fs, dir, name, c.kind, c.level, ret_node);
+        if (r)
+                return error_set_errno(e, r, "creating");
+        if (c.kind == NODE_LOCAL)
+                return local_open(fs, *ret_node, flags & ~(O_CREAT | O_EXCL | O_TRUNC), ret, e);
+        if ((flags & O_EXCL) && draft_is_new(fs, *ret_node))
+                return error_set(e, ERR_EXISTS, "it is just being made");
+        return item_open(fs, ctx, *ret_node, flags, true, ret, e);
 }
 
 int fs_create(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name, int flags, struct fs_entry *ret,
               struct fs_opened *ret_opened) {
         _cleanup_(held_put) struct held dir = { .fs = fs, .n = node_get(fs, parent) };
         _cleanup_(held_put) struct held h = { .fs = fs };
-        _cleanup_(child_deinit) struct child c = { 0 };
         struct error e = { 0 };
         int r;
 
         *ret_opened = (struct fs_opened){ .file = NULL };
         if (!dir.n)
                 return -ESTALE;
-        r = creatable(fs, ctx, dir.n, name, &c, &e);
-        if (r == 0) {
-                r = node_child(fs, dir.n, name, NODE_ITEM, c.level, &h.n);
-                if (r)
-                        (void)error_set_errno(&e, r, "creating");
-        }
-        if (r == 0 && (flags & O_EXCL) && draft_is_new(fs, h.n))
-                r = error_set(&e, ERR_EXISTS, "it is just being made");
-        if (r == 0)
-                r = item_open(fs, ctx, h.n, flags, true, ret_opened, &e);
+        r = create(fs, ctx, dir.n, name, flags, &h.n, ret_opened, &e);
         if (r == 0) {
                 attr_file(fs, node_ino_now(fs, h.n), 0, fs->started_wall_ns, 0, &ret->attr);
                 ret->node = h.n->id;
@@ -259,7 +274,10 @@ int fs_flush(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
 }
 
 int fs_fsync(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
-        return fs_flush(fs, ctx, f);
+        struct error e = { 0 };
+        int r = fs_flush(fs, ctx, f);
+
+        return r || !f->ops->sync ? r : fs_done(fs, ctx, f->node, STR_NULL, f->ops->sync(fs, ctx, f, &e), &e);
 }
 
 void fs_release(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
@@ -292,6 +310,8 @@ int fs_setattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_file 
                 r = error_set(&e, ERR_READ_ONLY, "mounted read-only");
         else if (size && h.n->kind == NODE_ITEM)
                 r = f && f->draft ? draft_truncate(fs, ctx, f->draft, *size, &e) : truncate_path(fs, ctx, h.n, *size, &e);
+        else if (size && h.n->kind == NODE_LOCAL)
+                r = local_truncate(fs, h.n, f, *size, &e);
         if (r == 0)
                 r = node_attr(fs, ctx, h.n, ret, &e);
         if (r == 0 && size && f && f->draft) { /* the writer's own view */

@@ -24,6 +24,8 @@ struct draft {
         struct buf text;
         bool created, exclusive, loaded, dirty, truncated;
         uint64_t edits;            /* counts changes, to notice those made during a commit */
+        bool refused;              /* the last commit was refused ... */
+        uint64_t refused_edits;    /* ... of this state of the text */
         uint64_t mtime_ns;
         enum base_kind base;       /* what a save replaces */
         struct snapshot *base_snapshot;
@@ -33,7 +35,8 @@ struct draft {
 struct file_ops {
         int (*read)(struct fs *, struct op_ctx *, struct fs_file *, uint64_t, size_t, struct str *, void **, struct error *);
         int (*write)(struct fs *, struct op_ctx *, struct fs_file *, uint64_t, struct str, struct error *);
-        int (*commit)(struct fs *, struct op_ctx *, struct fs_file *, struct error *);
+        int (*commit)(struct fs *, struct op_ctx *, struct fs_file *, struct error *); /* at close and fsync; may be NULL */
+        int (*sync)(struct fs *, struct op_ctx *, struct fs_file *, struct error *);   /* at fsync, after it; may be NULL */
         void (*release)(struct fs *, struct op_ctx *, struct fs_file *);
 };
 
@@ -45,8 +48,11 @@ struct fs_file {
         struct snapshot *snapshot;   /* reader: what it reads */
         struct draft *draft;         /* writer */
         struct buf content;          /* control file: its text */
+        int fd;                      /* local file; -1 otherwise */
+        bool wrote;                  /* local file: since the last flush */
 };
-extern const struct file_ops item_file_ops, control_file_ops;
+extern const struct file_ops item_file_ops, control_file_ops, local_file_ops;
+void file_free(struct fs *fs, struct fs_file *f);
 
 struct fs_file *file_new(struct fs *fs, struct node *n, int flags, const struct file_ops *ops); /* NULL: ENOMEM */
 _must_check_ int item_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool create,
@@ -63,6 +69,10 @@ _must_check_ int draft_new_names(struct fs *fs, struct node *dir, struct names *
 bool draft_is_new(struct fs *fs, struct node *n); /* created here, not in the table yet */
 /* commit.c */
 _must_check_ int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch, struct error *e);
+/* A whole text becomes the item dir/name, replacing the version readers know; exclusive: only if there is none.
+ * A refused text is kept in rejected. */
+_must_check_ int save_text(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct str text,
+                           bool exclusive, struct error *e);
 /* Parse the text as the item at this place. */
 _must_check_ int item_parse(struct fs *fs, const struct place *p, struct str text, struct arena *a, struct item *ret,
                             struct error *e);

@@ -3,6 +3,11 @@
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
 
+/* of options that are 0 */
+#define GRACE_NS (10 * NS_PER_S)
+#define SPOOL_MAX GIB
+#define REJECTED_MAX (64 * MIB)
+
 int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
         struct fs *fs = mem_zalloc(sizeof(*fs));
         int r;
@@ -10,12 +15,21 @@ int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
         if (!fs)
                 return -ENOMEM;
         fs->o = *o;
+        if (!fs->o.grace_ns)
+                fs->o.grace_ns = GRACE_NS;
+        if (!fs->o.spool_max)
+                fs->o.spool_max = SPOOL_MAX;
+        if (!fs->o.rejected_max)
+                fs->o.rejected_max = REJECTED_MAX;
         fs->store = store;
         fs->started_wall_ns = clock_wall_ns();
         mutex_init(&fs->gate);
         cond_init(&fs->gate_cond);
         mutex_init(&fs->small_lock);
         mutex_init(&fs->drafts_lock);
+        mutex_init(&fs->away_lock);
+        cond_init(&fs->away_cond);
+        list_init(&fs->aways);
         list_init(&fs->local_dirs);
         list_init(&fs->drafts);
         r = nodes_init(fs);
@@ -39,11 +53,15 @@ static void free_small(struct fs *fs) {
 struct fs *fs_free(struct fs *fs) {
         if (!fs)
                 return NULL;
+        away_stop(fs);
+        away_free(fs);
         fs->tables = tables_free(fs->tables);
         fs->cache = cache_free(fs->cache);
         free_small(fs);
         nodes_deinit(fs);
         hmap_deinit(&fs->flights);
+        cond_deinit(&fs->away_cond);
+        mutex_deinit(&fs->away_lock);
         mutex_deinit(&fs->drafts_lock);
         mutex_deinit(&fs->small_lock);
         cond_deinit(&fs->gate_cond);
@@ -56,10 +74,12 @@ void fs_set_notify(struct fs *fs, const struct fs_notify *notify) {
 }
 
 int fs_probe(struct fs *fs, struct op_ctx *ctx, struct error *reterr) {
-        return tables_probe(fs, ctx, reterr);
+        int r = tables_probe(fs, ctx, reterr);
+
+        return r ? r : away_start(fs, ctx);
 }
 
-void fs_shutdown(struct fs *fs, struct op_ctx *ctx) {
+static void commit_drafts(struct fs *fs, struct op_ctx *ctx) {
         for (;;) {
                 struct draft *d = NULL;
                 struct error e = { 0 };
@@ -87,23 +107,48 @@ void fs_shutdown(struct fs *fs, struct op_ctx *ctx) {
         }
 }
 
+void fs_shutdown(struct fs *fs, struct op_ctx *ctx) {
+        commit_drafts(fs, ctx);
+        away_stop(fs);
+        (void)away_expire(fs, ctx, true);
+}
+
+static int make_symlink(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct str target,
+                        struct fs_entry *ret, struct error *e) {
+        _cleanup_(held_put) struct held h = { .fs = fs };
+        _cleanup_(child_deinit) struct child c = { 0 };
+        int r;
+
+        if (fs->o.read_only)
+                return error_set(e, ERR_READ_ONLY, "mounted read-only");
+        r = place_child(fs, ctx, dir, name, &c, e);
+        if (r == 0 && (c.kind != NODE_LOCAL || dir->kind == NODE_LOCAL || dir->kind == NODE_CONTROL))
+                r = error_set(e, ERR_PERMISSION, "only scratch names beside items can be links");
+        if (r == 0)
+                r = local_symlink(fs, dir, name, target, e);
+        if (r)
+                return r;
+        r = node_child(fs, dir, name, NODE_LOCAL, c.level, &h.n);
+        return r ? error_set_errno(e, r, "link") : entry_of(fs, ctx, h.n, ret, e);
+}
+
 int fs_symlink(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name, struct str target,
                struct fs_entry *ret) {
-        (void)fs;
-        (void)ctx;
-        (void)parent;
-        (void)name;
-        (void)target;
-        (void)ret;
-        return -EPERM;
+        _cleanup_(held_put) struct held dir = { .fs = fs, .n = node_get(fs, parent) };
+        struct error e = { 0 };
+
+        if (!dir.n)
+                return -ESTALE;
+        return fs_done(fs, ctx, dir.n, name, make_symlink(fs, ctx, dir.n, name, target, ret, &e), &e);
 }
 
 int fs_readlink(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct buf *out) {
-        (void)fs;
+        _cleanup_(held_put) struct held h = { .fs = fs, .n = node_get(fs, node) };
+
         (void)ctx;
-        (void)node;
-        (void)out;
-        return -EINVAL;
+        if (!h.n)
+                return -ESTALE;
+        return h.n->kind == NODE_LOCAL ? local_readlink(fs, h.n, out) : -EINVAL;
 }
 
 void fs_statfs(struct fs *fs, struct fs_space *ret) {

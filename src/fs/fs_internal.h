@@ -53,6 +53,14 @@ struct fs {
         uint64_t n_errors;        /* ever recorded; the ring's head */
 
         atomic_uint own_writes;   /* how many */
+        atomic_ullong spool_bytes;
+
+        struct mutex away_lock;   /* aways, away_running, away_stopping */
+        struct cond away_cond;
+        struct list aways;        /* struct away */
+        bool away_running, away_stopping;
+        atomic_uint n_aways;
+        pthread_t away_thread;
 
         struct mutex drafts_lock;
         struct list drafts;       /* drafts_lock; struct draft */
@@ -97,11 +105,47 @@ bool local_dir_remove(struct fs *fs, uint64_t parent_ino, struct str name);
 void local_dirs_free(struct fs *fs);
 _must_check_ int local_dir_names(struct fs *fs, uint64_t parent_ino, struct names *ret);
 
+/* ---- local files (local.c): scratch files and the rejected folder, real files in the state folder ---- */
+bool local_name(struct str name); /* may be a scratch file's: not an item's, nothing hidden by the name rules */
+_must_check_ int local_stat(struct fs *fs, struct node *dir, struct str name, struct stat *ret); /* -ENOENT, ... */
+_must_check_ int local_attr(struct fs *fs, struct node *n, struct fs_attr *ret, struct error *e);
+_must_check_ int local_names(struct fs *fs, struct node *dir, struct names *ret);
+_must_check_ int local_open(struct fs *fs, struct node *n, int flags, struct fs_opened *ret, struct error *e);
+_must_check_ int local_create(struct fs *fs, struct node *dir, struct str name, int flags, struct error *e);
+_must_check_ int local_remove(struct fs *fs, struct node *dir, struct str name, bool directory, struct error *e);
+_must_check_ int local_rename(struct fs *fs, struct node *dir, struct str name, struct node *new_dir, struct str new_name,
+                              unsigned flags, struct error *e);
+/* The scratch files of a partition that was renamed. */
+void local_move_folder(struct fs *fs, struct node *dir, struct str name, struct node *new_dir, struct str new_name);
+_must_check_ int local_truncate(struct fs *fs, struct node *n, struct fs_file *f, uint64_t size, struct error *e);
+_must_check_ int local_symlink(struct fs *fs, struct node *dir, struct str name, struct str target, struct error *e);
+_must_check_ int local_readlink(struct fs *fs, struct node *n, struct buf *out);
+_must_check_ int local_read_all(struct fs *fs, struct node *dir, struct str name, struct buf *out, struct error *e);
+_must_check_ int local_write_all(struct fs *fs, struct node *dir, struct str name, struct str text, struct error *e);
+
+/* ---- refused texts (rejected.c) ---- */
+/* Keep the text and why beside it, below state_dir/rejected.  Never fails the operation. */
+void reject_text(struct fs *fs, struct node *n, struct str child, struct str text, const struct error *why);
+
+/* ---- items renamed to a scratch name (away.c) ---- */
+/* The item stays in the table for the grace time, invisible here; journaled.  *p is taken over. */
+_must_check_ int away_add(struct fs *fs, struct place *p, struct snapshot *text, struct error *e);
+bool away_find(struct fs *fs, struct str id, struct snapshot **ret /* a reference; may be NULL */);
+void away_returned(struct fs *fs, struct str id); /* there is a new item of that key */
+/* Delete those whose time is up (all: every one).  Returns when the next one is due; UINT64_MAX: never. */
+uint64_t away_expire(struct fs *fs, struct op_ctx *ctx, bool all);
+_must_check_ int away_start(struct fs *fs, struct op_ctx *ctx); /* replay the journal */
+void away_stop(struct fs *fs);
+void away_free(struct fs *fs);
+
 /* ---- items (item.c) ---- */
 /* The item's text, from the cache when not older than max_age_ns, else from the service (one request for
  * many waiters).  -ENOENT (ERR_NO_ITEM) on the service's word. */
 _must_check_ int item_load(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t max_age_ns, bool strong,
                            struct snapshot **ret, struct error *e);
+/* w->conditions: it is still what we read: every attribute, where one expression can say that; else that it exists. */
+_must_check_ int item_unchanged(const struct place *p, const struct item *item, struct write *w, struct arena *a,
+                                struct error *e);
 _must_check_ int item_snapshot(struct fs *fs, const struct place *p, const struct item *item, struct snapshot **ret);
 /* Does the partition hold an item (or exist locally)?  -ENOENT: no. */
 _must_check_ int partition_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name,
@@ -121,6 +165,7 @@ uint64_t ttl_left(struct fs *fs, uint64_t fetched_ns);
 
 /* ---- control (control.c) ---- */
 #define CONTROL_DIR ".ddbfs"
+#define REJECTED_DIR "rejected"
 size_t control_count(void);
 struct str control_name(size_t i);
 bool control_find(struct str name, uint8_t *ret);

@@ -25,6 +25,26 @@ int item_snapshot(struct fs *fs, const struct place *p, const struct item *item,
         return r ? r : snapshot_new(buf_view(&text), ret);
 }
 
+int item_unchanged(const struct place *p, const struct item *item, struct write *w, struct arena *a, struct error *e) {
+        struct condition *c = arena_array(a, (size_t)item->n + 1, sizeof(*c));
+        uint32_t n = 0;
+
+        if (!c)
+                return error_set(e, ERR_MEMORY, "out of memory");
+        for (uint32_t i = 0; i < item->n; i++)
+                if (!key_schema_has(&p->table->key, item->attributes[i].name))
+                        c[n++] = (struct condition){ .op = COND_EQ, .attr = item->attributes[i].name,
+                                                     .value = &item->attributes[i].value };
+        c[n++] = (struct condition){ .op = COND_EXISTS, .attr = p->table->key.attrs[0].name };
+        w->conditions = c;
+        w->n_conditions = n;
+        if (!write_fits(w)) {
+                w->conditions = &c[n - 1];
+                w->n_conditions = 1;
+        }
+        return 0;
+}
+
 /* One GetItem; the cache learns the answer. */
 static int fetch(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool strong, struct snapshot **ret,
                  struct error *e) {
@@ -143,6 +163,8 @@ int item_load(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t
               struct snapshot **ret, struct error *e) {
         struct cache_view view;
 
+        if (away_find(fs, buf_view(&p->id), NULL))
+                return fs_no_item(e);
         if (strong)
                 return fetch(fs, ctx, p, true, ret, e);
         cache_get(fs->cache, buf_view(&p->id), max_age_ns, true, &view);

@@ -8,6 +8,12 @@ static int child_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, str
                         struct error *e) {
         if (c->kind == NODE_PARTITION)
                 return partition_exists(fs, ctx, dir, name, &c->place, e);
+        if (c->kind == NODE_LOCAL) {
+                struct stat st;
+                int r = local_stat(fs, dir, name, &st);
+
+                return r == -ENOENT ? fs_no_item(e) : r ? error_set_errno(e, r, "local file") : 0;
+        }
         return 0; /* items: node_attr asks */
 }
 
@@ -19,6 +25,8 @@ static uint64_t entry_valid(struct fs *fs, enum node_kind kind, const struct fs_
                 return fs->o.schema_ttl_ns;
         case NODE_PARTITION:
                 return fs->o.cache_ttl_ns;
+        case NODE_LOCAL:
+                return attr->valid_ns;
         case NODE_ROOT:
         case NODE_CHAIN:
         case NODE_CONTROL:

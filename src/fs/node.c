@@ -244,6 +244,22 @@ static void set_place(struct fs *fs, struct node *n, struct node *parent, char *
         unref(fs, old_parent);
 }
 
+/* Inode numbers are of the path: below a directory that moved they all change.  Rare, so all are looked at. */
+static uint64_t ino_of_path(const struct node *n) {
+        return n->parent ? node_ino(ino_of_path(n->parent), node_name(n)) : n->ino;
+}
+
+static void renumber(struct fs *fs) {
+        struct hmap_walk w = { 0 };
+        struct hmap_node *h;
+
+        while ((h = hmap_walk_next(&fs->nodes.by_id, &w))) {
+                struct node *n = CONTAINER_OF(h, struct node, by_id);
+
+                n->ino = ino_of_path(n);
+        }
+}
+
 int node_move(struct fs *fs, struct node *n, struct node *parent, struct str name) {
         char *copy = mem_dup(name.p, name.n);
         struct node *old;
@@ -255,6 +271,8 @@ int node_move(struct fs *fs, struct node *n, struct node *parent, struct str nam
         if (old && old != n)
                 detach(fs, old);
         set_place(fs, n, parent, copy, (uint32_t)name.n);
+        if (n->kind == NODE_PARTITION)
+                renumber(fs);
         mutex_unlock(&fs->nodes.lock);
         return 0;
 }

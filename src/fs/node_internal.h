@@ -11,6 +11,7 @@ enum node_kind {
         NODE_PARTITION,    /* all items of one hash key, in a table with a sort key */
         NODE_ITEM,
         NODE_CHAIN,        /* "...%+": the beginning of a long name */
+        NODE_LOCAL,        /* on local disk: a scratch file, or below .ddbfs/rejected */
         NODE_CONTROL,      /* .ddbfs */
         NODE_CONTROL_FILE, /* an entry of the table in control.c */
         _NODE_KIND_N,
@@ -29,7 +30,7 @@ struct node {
         struct node *parent;      /* nodes.lock; a reference; NULL: the root */
         uint32_t refs;            /* nodes.lock: children, handles, calls under way, one for n_lookup > 0 */
         uint64_t n_lookup;        /* nodes.lock: the kernel's */
-        enum node_kind kind;      /* constant */
+        _Atomic(enum node_kind) kind; /* changes when a scratch file becomes an item, or an item a backup */
         enum level level;         /* constant; of a chain */
         bool detached;            /* nodes.lock: unlinked or replaced; no longer found by name */
         uint8_t control;          /* constant; index of the control file */

@@ -172,6 +172,7 @@ static int place_complete(struct fs *fs, struct op_ctx *ctx, struct place *p, en
                 return r;
         p->kind = level_is_item(p->table, level) ? NODE_ITEM : NODE_PARTITION;
         p->level = LEVEL_RANGE;
+        buf_reset(&p->id);
         r = place_item_id(p->table, &p->key, &p->id);
         return r ? error_set_errno(e, r, "key") : 0;
 }
@@ -192,6 +193,19 @@ static int place_copy(const struct place *from, struct place *to, struct error *
         }
         to->key.n = from->key.n;
         return 0;
+}
+
+int place_set_key(struct place *p, const struct key *key) {
+        p->text[0] = p->text[1] = BUF_INIT(NAME_ENCODED_MAX);
+        p->id = BUF_INIT(ID_MAX);
+        p->key.n = key->n;
+        for (uint32_t i = 0; i < key->n && i < 2; i++) {
+                buf_str(&p->text[i], key->parts[i].text);
+                p->key.parts[i] = (struct key_part){ .type = key->parts[i].type, .text = buf_view(&p->text[i]) };
+                if (buf_status(&p->text[i]))
+                        return -ENOMEM;
+        }
+        return place_item_id(p->table, &p->key, &p->id);
 }
 
 static int child_chain(struct place *p, struct str joined, struct str piece, struct error *e) {
@@ -222,8 +236,10 @@ static int child_by_key(struct fs *fs, struct op_ctx *ctx, const struct place *d
                 piece.n -= 2;
         else if (is_item && str_ends(name, item_suffix))
                 piece.n -= item_suffix.n;
-        else if (is_item)
-                return not_a_name(e);
+        else if (is_item) {
+                ret->kind = NODE_LOCAL;
+                return local_name(name) && fs->o.state_dir ? 0 : not_a_name(e);
+        }
         if (piece.n == 0 || piece.n > NAME_PIECE_MAX ||
             (dir->kind == NODE_CHAIN && !piece_follows(dir->last_piece_n, piece, !chain)))
                 return not_a_name(e);
@@ -248,14 +264,17 @@ int place_child(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str 
 
         *ret = (struct child){ .kind = NODE_ROOT };
         place_init(&ret->place);
+        place_init(&p);
+        if (dir->kind == NODE_LOCAL || (dir->kind == NODE_CONTROL && str_eq(name, STR(REJECTED_DIR)))) {
+                ret->kind = NODE_LOCAL;
+                return 0;
+        }
         if (dir->kind == NODE_CONTROL) {
                 ret->kind = NODE_CONTROL_FILE;
-                place_init(&p);
                 return control_find(name, &ret->control) ? 0 : not_a_name(e);
         }
         if (dir->kind == NODE_ROOT && str_eq(name, STR(CONTROL_DIR))) {
                 ret->kind = NODE_CONTROL;
-                place_init(&p);
                 return 0;
         }
         r = place_of(fs, ctx, dir, &p, e);
@@ -299,6 +318,7 @@ static void spell(struct spelled *s, const struct node *n) {
                 break;
         case NODE_TABLE:
         case NODE_ROOT:
+        case NODE_LOCAL:
         case NODE_CONTROL:
         case NODE_CONTROL_FILE:
         case _NODE_KIND_N:
@@ -329,7 +349,7 @@ int place_of(struct fs *fs, struct op_ctx *ctx, struct node *n, struct place *re
 
         place_init(ret);
         ret->kind = n->kind;
-        if (n->kind == NODE_ROOT || n->kind == NODE_CONTROL || n->kind == NODE_CONTROL_FILE)
+        if (n->kind == NODE_ROOT || n->kind == NODE_CONTROL || n->kind == NODE_CONTROL_FILE || n->kind == NODE_LOCAL)
                 return 0;
         spell_path(fs, n, &s);
         for (enum level level = LEVEL_TABLE; r == 0 && level <= LEVEL_RANGE && s.complete[level]; level++)

@@ -38,4 +38,6 @@ _must_check_ int place_child(struct fs *fs, struct op_ctx *ctx, struct node *dir
  * false: the part does not begin with that prefix.  *ret_chain: it is the beginning of a longer name. */
 bool place_component(const struct key_part *part, struct str prefix, bool is_item, struct buf *out, bool *ret_chain);
 uint64_t place_partition_hash(const struct place *p); /* for fs_recent: table and hash key */
+/* Copies the key (of an item) into p, whose table is set. */
+_must_check_ int place_set_key(struct place *p, const struct key *key);
 _must_check_ int place_item_id(const struct table_schema *t, const struct key *key, struct buf *out);

@@ -51,6 +51,12 @@ static int unlink_item(struct fs *fs, struct op_ctx *ctx, struct node *dir, stru
         r = place_child(fs, ctx, dir, name, &c, e);
         if (r)
                 return r;
+        if (c.kind == NODE_LOCAL) {
+                r = local_remove(fs, dir, name, false, e);
+                if (r == 0 && h.n)
+                        node_detach(fs, h.n);
+                return r;
+        }
         if (c.kind != NODE_ITEM)
                 return c.kind == NODE_CONTROL_FILE ? error_set(e, ERR_PERMISSION, "control files cannot be removed")
                                                    : error_set_errno(e, -EISDIR, "a directory");
@@ -76,7 +82,7 @@ int fs_unlink(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str nam
 static int not_a_partition(const struct child *c, struct error *e) {
         if (c->kind == NODE_TABLE)
                 return error_set(e, ERR_PERMISSION, "tables are not made or removed as directories");
-        if (c->kind == NODE_ITEM || c->kind == NODE_CONTROL_FILE)
+        if (c->kind == NODE_ITEM || c->kind == NODE_CONTROL_FILE || c->kind == NODE_LOCAL)
                 return error_set_errno(e, -ENOTDIR, "a file");
         return error_set(e, ERR_PERMISSION, "not a partition");
 }
@@ -96,6 +102,8 @@ static int make_partition(struct fs *fs, struct op_ctx *ctx, struct node *dir, s
                 return error_set(e, ERR_INPUT, "not the name of a partition: its key, encoded");
         if (r)
                 return r;
+        if (c.kind == NODE_LOCAL)
+                return error_set(e, ERR_INPUT, "beside items there are only files");
         if (c.kind != NODE_PARTITION)
                 return c.kind == NODE_CHAIN ? error_set_errno(e, -EEXIST, "beginnings of long names are always there")
                                             : not_a_partition(&c, e);
@@ -124,6 +132,8 @@ static int remove_dir(struct fs *fs, struct op_ctx *ctx, struct node *dir, struc
         r = place_child(fs, ctx, dir, name, &c, e);
         if (r)
                 return r;
+        if (c.kind == NODE_LOCAL)
+                return dir->kind == NODE_LOCAL ? local_remove(fs, dir, name, true, e) : not_a_partition(&c, e);
         if (c.kind != NODE_PARTITION && c.kind != NODE_CHAIN)
                 return not_a_partition(&c, e);
         r = node_child(fs, dir, name, c.kind, c.level, &h.n);
@@ -138,6 +148,8 @@ static int remove_dir(struct fs *fs, struct op_ctx *ctx, struct node *dir, struc
 
                 names_init(&unsaved);
                 r = draft_new_names(fs, h.n, &unsaved);
+                if (r == 0)
+                        r = local_names(fs, h.n, &unsaved);
                 empty = unsaved.n == 0;
         }
         if (r)

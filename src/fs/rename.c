@@ -1,26 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Renaming items: one TransactWriteItems (put the new, delete the old, each conditional), within a
- * partition, across partitions and tables.  The new item is what `cp` would make: the text, with the new key.
+ * Renaming.  The new item is what `cp` would make: the text, with the new key.
+ *
+ *      from       to         what is sent
+ *      item       item       one TransactWriteItems: put the new, delete the old, each conditional; across
+ *                            partitions and tables too; EXCHANGE: two puts
+ *      scratch    item       the text is saved as that item (commit.c), like an editor's save
+ *      item       scratch    nothing yet: a copy becomes the scratch file, the item goes away.c's way
+ *      scratch    scratch    nothing
+ *      partition  partition  up to 50 items: one transaction (rename_partition.c); more: EXDEV, so that mv copies
  */
 #include <linux/fs.h>
-#include "fs_internal.h"
+#include "rename_internal.h"
+#include "ddbfs/base/log.h"
 
 #define MOVE_ARENA_MAX (64 * MIB)
-
-/* One end of a rename. */
-struct end {
-        struct node *dir;
-        struct str name;
-        struct child child;
-        struct items items;       /* the item there now, strongly read */
-        struct snapshot *text;
-        struct condition *conditions;
-        uint32_t n_conditions;
-        struct item moved;        /* what will be here */
-        struct snapshot *moved_text;
-        bool was_served;
-};
 
 static void end_deinit(struct end *x) {
         child_deinit(&x->child);
@@ -34,9 +28,12 @@ static int end_init(struct fs *fs, struct op_ctx *ctx, struct end *x, struct err
 
         if (r)
                 return r;
-        if (x->child.kind == NODE_PARTITION || x->child.kind == NODE_CHAIN)
-                return error_set_errno(e, -EXDEV, "a partition is moved by copying");
-        return x->child.kind == NODE_ITEM ? 0 : error_set(e, ERR_PERMISSION, "this cannot be renamed");
+        if (x->child.kind == NODE_CHAIN)
+                return error_set_errno(e, -EXDEV, "the beginning of a long name is moved by copying");
+        if (x->child.kind == NODE_ITEM || x->child.kind == NODE_PARTITION ||
+            (x->child.kind == NODE_LOCAL && !(x->dir->kind == NODE_CONTROL)))
+                return 0;
+        return error_set(e, ERR_PERMISSION, "this cannot be renamed");
 }
 
 /* Read the item strongly; ENOENT when there is none. */
@@ -54,28 +51,6 @@ static int end_read(struct fs *fs, struct op_ctx *ctx, struct end *x, struct err
         snapshot_unref(served);
         r = item_snapshot(fs, &x->child.place, &x->items.v[0], &x->text);
         return r ? error_set_errno(e, r, "renaming") : 0;
-}
-
-/* "It is still what we read": every attribute, where one expression can say that; else that it exists. */
-static int unchanged(struct end *x, struct write *w, struct arena *a, struct error *e) {
-        const struct item *item = &x->items.v[0];
-
-        x->conditions = arena_array(a, (size_t)item->n + 1, sizeof(*x->conditions));
-        if (!x->conditions)
-                return error_set(e, ERR_MEMORY, "out of memory");
-        for (uint32_t i = 0; i < item->n; i++)
-                if (!key_schema_has(&x->child.place.table->key, item->attributes[i].name))
-                        x->conditions[x->n_conditions++] = (struct condition){ .op = COND_EQ,
-                                .attr = item->attributes[i].name, .value = &item->attributes[i].value };
-        x->conditions[x->n_conditions++] =
-                (struct condition){ .op = COND_EXISTS, .attr = x->child.place.table->key.attrs[0].name };
-        w->conditions = x->conditions;
-        w->n_conditions = x->n_conditions;
-        if (!write_fits(w)) {
-                w->conditions = &x->conditions[x->n_conditions - 1];
-                w->n_conditions = 1;
-        }
-        return 0;
 }
 
 /* The item of `from` as it will be at `to`. */
@@ -131,7 +106,7 @@ static int replace(struct fs *fs, struct op_ctx *ctx, struct end *from, struct e
         if (r == 0)
                 r = move_item(fs, from, to, a, e);
         if (r == 0)
-                r = unchanged(from, &w[1], a, e);
+                r = item_unchanged(&from->child.place, &from->items.v[0], &w[1], a, e);
         if (r)
                 return r;
         if (flags & RENAME_NOREPLACE) {
@@ -143,6 +118,7 @@ static int replace(struct fs *fs, struct op_ctx *ctx, struct end *from, struct e
                 return r;
         cache_put_own(fs->cache, buf_view(&from->child.place.id), NULL);
         arrived(fs, from, to);
+        away_returned(fs, buf_view(&to->child.place.id));
         return 0;
 }
 
@@ -159,9 +135,9 @@ static int exchange(struct fs *fs, struct op_ctx *ctx, struct end *a_end, struct
         if (r == 0)
                 r = move_item(fs, b_end, a_end, a, e);
         if (r == 0)
-                r = unchanged(b_end, &w[0], a, e);
+                r = item_unchanged(&b_end->child.place, &b_end->items.v[0], &w[0], a, e);
         if (r == 0)
-                r = unchanged(a_end, &w[1], a, e);
+                r = item_unchanged(&a_end->child.place, &a_end->items.v[0], &w[1], a, e);
         if (r == 0)
                 r = transact(fs, ctx, w, 2, a_end, b_end, RENAME_EXCHANGE, e);
         if (r)
@@ -169,6 +145,45 @@ static int exchange(struct fs *fs, struct op_ctx *ctx, struct end *a_end, struct
         arrived(fs, a_end, b_end);
         arrived(fs, b_end, a_end);
         return 0;
+}
+
+/* The node at the new place is of the other kind now: what the kernel holds of it is of another text. */
+static void change_kind(struct fs *fs, struct node *n, enum node_kind kind) {
+        mutex_lock(&fs->nodes.lock);
+        n->kind = kind;
+        n->page_hash = n->told_hash = 0;
+        mutex_unlock(&fs->nodes.lock);
+}
+
+static int scratch_to_item(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, struct node *n,
+                           unsigned flags, struct error *e) {
+        _cleanup_(buf_deinit) struct buf text = BUF_INIT(ITEM_TEXT_MAX);
+        struct error ignored = { 0 };
+        int r = local_read_all(fs, from->dir, from->name, &text, e);
+
+        if (r == 0)
+                r = save_text(fs, ctx, to->dir, to->name, buf_view(&text), flags & RENAME_NOREPLACE, e);
+        if (r)
+                return r;
+        r = local_remove(fs, from->dir, from->name, false, &ignored);
+        if (r) /* saved, but its copy stays behind as a scratch file */
+                log_warn("a scratch file could not be removed: %s", ignored.message);
+        if (n)
+                change_kind(fs, n, NODE_ITEM);
+        return 0;
+}
+
+static int item_to_scratch(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, struct node *n,
+                           struct error *e) {
+        int r = end_read(fs, ctx, from, e);
+
+        if (r == 0)
+                r = local_write_all(fs, to->dir, to->name, str_make(from->text->text, from->text->n), e);
+        if (r == 0)
+                r = away_add(fs, &from->child.place, from->text, e);
+        if (r == 0 && n)
+                change_kind(fs, n, NODE_LOCAL);
+        return r;
 }
 
 /* The nodes follow their items. */
@@ -201,9 +216,23 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
                 r = end_init(fs, ctx, to, e);
         if (r)
                 return r;
-        if (n.n && draft_is_new(fs, n.n) && !(flags & RENAME_EXCHANGE))
+        if (from->child.kind != to->child.kind && (flags & RENAME_EXCHANGE))
+                return error_set(e, ERR_INPUT, "only two of a kind can be exchanged");
+        if (n.n && draft_is_new(fs, n.n)) {
+                if (from->child.kind != to->child.kind || (flags & RENAME_EXCHANGE))
+                        return error_set_errno(e, -EXDEV, "not saved yet: it is moved by copying");
                 return move_nodes(fs, from, to, flags, e); /* not in the table yet: it will be saved there */
-        r = flags & RENAME_EXCHANGE ? exchange(fs, ctx, from, to, &a, e) : replace(fs, ctx, from, to, flags, &a, e);
+        }
+        if (from->child.kind == NODE_PARTITION || to->child.kind == NODE_PARTITION)
+                r = partition_rename(fs, ctx, from, to, flags, e);
+        else if (from->child.kind == NODE_LOCAL)
+                r = to->child.kind == NODE_LOCAL
+                            ? local_rename(fs, from->dir, from->name, to->dir, to->name, flags, e)
+                            : scratch_to_item(fs, ctx, from, to, n.n, flags, e);
+        else if (to->child.kind == NODE_LOCAL)
+                r = item_to_scratch(fs, ctx, from, to, n.n, e);
+        else
+                r = flags & RENAME_EXCHANGE ? exchange(fs, ctx, from, to, &a, e) : replace(fs, ctx, from, to, flags, &a, e);
         return r ? r : move_nodes(fs, from, to, flags, e);
 }
 

@@ -53,6 +53,7 @@ struct session {
         atomic_bool gone;            /* the kernel closed the connection, or reading from it failed */
         atomic_int error;            /* why reading failed; 0: it did not */
         atomic_bool serving;         /* notifications reach the kernel */
+        atomic_uint init_offered;    /* flags of the INIT being answered that we add; see fuse_wire.c */
         struct pool pool;
         struct notifier notifier;
 };
@@ -132,8 +133,12 @@ void notify_entry(void *arg, uint64_t parent, struct str name);
 _must_check_ int mount_new_session(const struct session_options *o, struct session *s, struct error *reterr);
 _must_check_ int mount_attach(const struct session_options *o, struct session *s, struct error *reterr);
 
+/* fuse_wire.c */
+extern const struct fuse_custom_io session_io;
+/* One message of the kernel: refused here, or decoded, served and answered by way of libfuse. */
+void session_process(struct session *s, void *message, size_t n);
+
 /* fuse_session.c */
 void session_wake(struct session *s);
-void session_process(struct session *s, void *message, size_t n);
 /* pthread_create() with every signal blocked: signals are for the main thread. */
 _must_check_ int thread_start(pthread_t *ret, void *(*fn)(void *), void *arg, const char *name);

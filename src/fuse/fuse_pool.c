@@ -231,9 +231,15 @@ void pool_init(struct pool *p, unsigned max_busy) {
         list_init(&p->parked);
 }
 
-void pool_deinit(struct pool *p) {
+static void drop_parked(struct pool *p) {
         LIST_FOR_EACH_SAFE(l, &p->parked)
                 mem_free(CONTAINER_OF(l, struct parked, link));
+        list_init(&p->parked);
+        p->parked_bytes = 0;
+}
+
+void pool_deinit(struct pool *p) {
+        drop_parked(p);
         cond_deinit(&p->room);
         cond_deinit(&p->idle);
         mutex_deinit(&p->lock);
@@ -258,6 +264,7 @@ void pool_stop(struct session *s, uint64_t drain_ns) {
         while (p->n_busy > 0 && in_time)
                 in_time = cond_wait_until(&p->idle, &p->lock, until_ns);
         p->stopping = true;
+        drop_parked(p);
         cond_broadcast(&p->room);
         while (p->n_busy > 0)
                 cond_wait(&p->idle, &p->lock);

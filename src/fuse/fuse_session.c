@@ -2,9 +2,9 @@
 /*
  * The life of a mount.
  *
- * libfuse decodes and encodes; reading is ours (fuse_pool.c), and so is the descriptor: s->fd is a duplicate
- * through which we read and, by way of fuse_session_custom_io(), libfuse writes.  fuse_session_unmount()
- * closes libfuse's own before it unmounts; through ours the requests under way are still answered.
+ * libfuse decodes and encodes; reading is ours (fuse_pool.c), writing too (fuse_wire.c), and so is the
+ * descriptor, a duplicate: fuse_session_unmount() closes libfuse's own before it unmounts; through ours the
+ * requests under way are still answered.
  *
  * The order of the end: unmount (no new path leads here), notifier (as long as requests are served, for it
  * may wait for one), workers; then session_free(): commit, close.  Closing tells the kernel that the
@@ -14,12 +14,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
-#include <linux/fuse.h>
 #include "fuse_internal.h"
 #include "ddbfs/base/alloc.h"
-#include "ddbfs/base/log.h"
 
 #define STACK_SIZE (1 * MIB)
 #define DRAIN_DEFAULT_NS (30 * NS_PER_S) /* when operations have no timeout */
@@ -41,41 +38,6 @@ int thread_start(pthread_t *ret, void *(*fn)(void *), void *arg, const char *nam
         if (!r)
                 (void)pthread_setname_np(*ret, name);
         return -r;
-}
-
-static ssize_t io_writev(int fd, struct iovec *iov, int n, void *userdata) {
-        struct session *s = userdata;
-
-        (void)fd; /* libfuse's own: closed by its unmount */
-        return writev(s->fd, iov, n);
-}
-
-/* Required by libfuse and never called: the pool reads. */
-static ssize_t io_read(int fd, void *p, size_t n, void *userdata) {
-        (void)fd, (void)p, (void)n, (void)userdata;
-        errno = ENOSYS;
-        return -1;
-}
-
-static const struct fuse_custom_io io = { .writev = io_writev, .read = io_read };
-
-void session_process(struct session *s, void *message, size_t n) {
-        const struct fuse_in_header *in = message;
-        struct fuse_buf buf = { .size = n, .mem = message };
-        struct fuse_out_header out;
-        int r;
-
-        r = guard_check(message, n);
-        if (!r) {
-                fuse_session_process_buf(s->se, &buf);
-                return;
-        }
-        log_debug("malformed request of %zu bytes", n);
-        if (guard_wants_reply(message, n)) {
-                out = (struct fuse_out_header){ .len = sizeof(out), .error = r, .unique = in->unique };
-                if (write(s->fd, &out, sizeof(out)) < 0)
-                        log_debug("answering a malformed request: %s", strerror(errno));
-        }
 }
 
 static int session_alloc(const struct session_options *o, struct fs *fs, struct session **ret) {
@@ -103,7 +65,7 @@ static int session_connect(struct session *s, int fd) {
         s->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         if (s->fd < 0)
                 return -errno;
-        return fuse_session_custom_io(s->se, &io, fd);
+        return fuse_session_custom_io(s->se, &session_io, fd);
 }
 
 static void session_listen(struct session *s) {
@@ -126,7 +88,7 @@ int session_new(const struct session_options *o, struct fs *fs, struct session *
                 return r;
         r = session_connect(s, fuse_session_fd(s->se));
         if (r)
-                return error_set_errno(reterr, r, "cannot use " "/dev/fuse");
+                return error_set_errno(reterr, r, "cannot use /dev/fuse");
         session_listen(s);
         *ret = TAKE(s);
         return 0;

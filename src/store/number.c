@@ -14,8 +14,8 @@
 
 struct decimal {
         bool negative;
-        unsigned n;                    /* significant digits; 0: the number is zero */
-        long exponent;                 /* of digits[0]: 0 for units */
+        unsigned n;    /* significant digits; 0: the number is zero */
+        long exponent; /* of digits[0]: 0 for units */
         char digits[NUMBER_TEXT_MAX];
 };
 

@@ -30,6 +30,15 @@ const char *value_type_name(enum value_type type) {
 }
 
 bool value_type_from_name(struct str name, enum value_type *ret) {
+        /* once for every value of a page: most names are one letter */
+        static const uint8_t letters[128] = { ['S'] = VALUE_S, ['N'] = VALUE_N, ['B'] = VALUE_B, ['L'] = VALUE_L, ['M'] = VALUE_M };
+
+        if (name.n == 1) {
+                unsigned char c = (unsigned char)name.p[0];
+
+                *ret = (enum value_type)(c < sizeof(letters) ? letters[c] : 0);
+                return *ret != VALUE_NULL;
+        }
         for (unsigned i = 0; i < _VALUE_TYPE_N; i++)
                 if (str_eq(name, str_of(types[i].name))) {
                         *ret = (enum value_type)i;
@@ -37,6 +46,8 @@ bool value_type_from_name(struct str name, enum value_type *ret) {
                 }
         return false;
 }
+
+_Static_assert(VALUE_NULL == 0, "value_type_from_name: 0 is none of the letters");
 
 bool value_set_member(enum value_type set, enum value_type *ret) {
         if ((unsigned)set >= _VALUE_TYPE_N || !types[set].set)
@@ -275,7 +286,7 @@ int item_copy(struct arena *a, const struct item *item, struct item *ret) {
 
 /* ---- sizes ---- */
 
-#define CONTAINER_SIZE 3    /* of an L or M, and 1 for each element */
+#define CONTAINER_SIZE 3 /* of an L or M, and 1 for each element */
 #define NUMBER_SIZE_MAX 21
 
 /* One byte for two digits (pairs counted from the point, zero pairs at either end not stored), one for the

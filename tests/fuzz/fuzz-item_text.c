@@ -12,8 +12,9 @@ static const struct key_schema schema = {
         .n_range = 1,
         .attrs = { { .name = { "pk", 2 }, .type = VALUE_S }, { .name = { "sk", 2 }, .type = VALUE_N } },
 };
-static const struct key path = { .n = 2,
-                                 .parts = { { .type = VALUE_S, .text = { "a", 1 } }, { .type = VALUE_N, .text = { "1", 1 } } } };
+static const struct key path = {
+        .n = 2, .parts = { { .type = VALUE_S, .text = { "a", 1 } }, { .type = VALUE_N, .text = { "1", 1 } } }
+};
 
 static void check_round_trip(const struct item *item, const struct key_schema *key, const struct item_text_options *o) {
         struct arena arena = ARENA_INIT(64 * MIB);
@@ -48,7 +49,8 @@ static void check_value(struct str text) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         uint8_t how = n > 0 ? data[0] : 0;
-        struct item_text_options o = { .format = how & 1 ? ITEM_FORMAT_DYNAMODB : ITEM_FORMAT_PLAIN, .strict_keys = how & 2 };
+        struct item_text_options o = { .format = how & 1 ? ITEM_FORMAT_DYNAMODB : ITEM_FORMAT_PLAIN,
+                                       .strict_keys = how & 2 };
         const struct key_schema *key = how & 4 ? &schema : NULL;
         struct str text = str_skip(str_make(data, n), 1);
         struct arena arena = ARENA_INIT(64 * MIB);

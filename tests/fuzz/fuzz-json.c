@@ -6,9 +6,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 /* Copy the tokens to out as compact JSON.  0 or the reader's status. */
 static int rewrite(struct str text, struct arena *arena, struct buf *out) {
-        static const char *const words[] = { [JSON_OBJECT_BEGIN] = "{", [JSON_OBJECT_END] = "}", [JSON_ARRAY_BEGIN] = "[",
-                                             [JSON_ARRAY_END] = "]",    [JSON_TRUE] = "true",    [JSON_FALSE] = "false",
-                                             [JSON_NULL] = "null" };
+        static const char *const words[] = {
+                [JSON_OBJECT_BEGIN] = "{", [JSON_OBJECT_END] = "}", [JSON_ARRAY_BEGIN] = "[", [JSON_ARRAY_END] = "]",
+                [JSON_TRUE] = "true",      [JSON_FALSE] = "false",  [JSON_NULL] = "null"
+        };
         struct json_reader r;
         enum json_token t;
         bool comma = false;

@@ -11,7 +11,8 @@ static void check(struct str canonical) {
 
         if (canonical.n > NUMBER_CANONICAL_MAX || !number_is_canonical(canonical))
                 __builtin_trap();
-        if (number_canonical(canonical, &again) || !str_eq(canonical, buf_view(&again)) || number_cmp(canonical, buf_view(&again)))
+        if (number_canonical(canonical, &again) || !str_eq(canonical, buf_view(&again)) ||
+            number_cmp(canonical, buf_view(&again)))
                 __builtin_trap();
         if (number_fits_double(canonical)) { /* 17 digits of the double, rounded to the number's own length, are it */
                 char text[64];

@@ -24,7 +24,8 @@ static void put_value(struct buf *out, const char *value) {
         }
 }
 
-static void put_kind(struct buf *out, const struct profiles *p, json_t *sections, enum section_kind kind, const char *word) {
+static void put_kind(struct buf *out, const struct profiles *p, json_t *sections, enum section_kind kind,
+                     const char *word) {
         const char *name, *key;
         json_t *properties, *value;
 
@@ -51,7 +52,8 @@ static void write_config(struct buf *out, const struct profiles *p, struct str r
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
-        _cleanup_(buf_deinit) struct buf first = BUF_INIT(TEXT_MAX), second = BUF_INIT(TEXT_MAX), text = BUF_INIT(TEXT_MAX);
+        _cleanup_(buf_deinit) struct buf first = BUF_INIT(TEXT_MAX), second = BUF_INIT(TEXT_MAX),
+                                         text = BUF_INIT(TEXT_MAX);
         _cleanup_(profiles_unrefp) struct profiles *p = NULL, *again = NULL;
         const uint8_t *nul = n ? memchr(data, 0, n) : NULL;
         size_t config_n = nul ? (size_t)(nul - data) : n;

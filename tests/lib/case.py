@@ -85,7 +85,7 @@ class Case:
     def binary(name="ddbfs"):
         path = os.path.join(build_dir(), "src", "app", name)
         if not os.access(path, os.X_OK):
-            raise Skip("%s is not built" % path)
+            raise Failure("%s is not built" % path)
         return path
 
     @staticmethod
@@ -309,6 +309,7 @@ class Case:
             text = f.read()
         found = SUSPICIOUS.search(text)
         if found:
+            text = re.sub(r"^Shadow bytes around.*?(?=^==)", "", text, flags=re.S | re.M)      # nobody reads those
             raise Failure("%s: %r:\n%s" % (name, found.group(0), text[max(0, found.start() - 200):][:6000]))
 
 

@@ -29,7 +29,11 @@ build() {
 
         if [ ! -f "$dir/build.ninja" ]; then
                 # shellcheck disable=SC2086  # a list
-                CC=$cc meson setup "$dir" "$root" $options >"$dir.log" 2>&1 || { cat "$dir.log"; rm -f "$dir.log"; return 1; }
+                if ! CC=$cc meson setup "$dir" "$root" $options >"$dir.log" 2>&1; then
+                        tail -n 5 "$dir.log"
+                        rm -f "$dir.log"
+                        return 1
+                fi
                 rm -f "$dir.log"
         elif [ "$(cat "$dir/.options" 2>/dev/null)" != "$options" ]; then
                 # shellcheck disable=SC2086
@@ -38,7 +42,8 @@ build() {
         echo "$options" >"$dir/.options"
         # quiet unless it fails: then the compiler's words are what one wants to see
         if ! ninja -C "$dir" -j2 >"$dir/ninja.log" 2>&1; then
-                grep -v '^\[' "$dir/ninja.log" | tail -n 100
+                sed -n '/^FAILED/,$p' "$dir/ninja.log" | grep -vE '^(cc|gcc|clang) |^\[' | head -n 100
+                grep -n 'ERROR:' "$dir/ninja.log"
                 return 1
         fi
         # the program looks for its engine beside itself
@@ -60,10 +65,10 @@ unit() {
         shift
         dir=$(build_of "$kind")
         case $kind in asan) slower=4 ;; tsan) slower=10 ;; esac
-        rm -f "$dir/meson-logs/testlog.junit.xml"
+        rm -f "$dir/meson-logs/testlog.json"
         (sanitizer_options && meson test -C "$dir" --no-rebuild --num-processes 2 --timeout-multiplier "$slower" \
                 --print-errorlogs "$@") >"$dir/test.log" 2>&1 || status=$?
-        if [ ! -f "$dir/meson-logs/testlog.junit.xml" ]; then
+        if [ ! -f "$dir/meson-logs/testlog.json" ]; then
                 cat "$dir/test.log"
                 return 1
         fi
@@ -71,7 +76,7 @@ unit() {
                 # the failing tests' own output, without the line of each that passed
                 grep -vE '^ *[0-9]+/[0-9]+ .* (OK|SKIP) ' "$dir/test.log" | tail -n 400
         fi
-        /usr/bin/python3 "$root/tests/lib/count.py" "$dir" "${summary:-/dev/stdout}" || return 1
+        /usr/bin/python3 "$root/tests/lib/count.py" "$dir" "${summary:--}" || return 1
         return $status
 }
 

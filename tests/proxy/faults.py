@@ -121,17 +121,14 @@ class Rules:
 
 
 def set_pointer(document, pointer, value):
-    """Sets the member at a JSON pointer; members on the way that are missing are made."""
+    """Sets the member at a JSON pointer; an answer that has no such place stays as it is."""
     parts = [p.replace("~1", "/").replace("~0", "~") for p in pointer.split("/")[1:]]
-    for part in parts[:-1]:
-        if isinstance(document, list):
-            document = document[int(part)]
-        else:
-            document = document.setdefault(part, {})
-    if isinstance(document, list):
-        document[int(parts[-1])] = value
-    else:
-        document[parts[-1]] = value
+    try:
+        for part in parts[:-1]:
+            document = document[int(part) if isinstance(document, list) else part]
+        document[int(parts[-1]) if isinstance(document, list) else parts[-1]] = value
+    except (LookupError, TypeError, ValueError):
+        return
 
 
 def split_batch(op, request, keep):

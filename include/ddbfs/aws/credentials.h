@@ -33,7 +33,7 @@ DEFINE_CLEANUP(struct credentials, credentials_unref)
 struct credentials_text {
         struct str id, secret, token, account;
         int64_t expires_s;
-        const char *source;      /* static text */
+        const char *source; /* static text */
 };
 /* credentials_new() for text from outside: a missing half of the pair and characters that cannot stand in a
  * header are -errno with one clear line, which names `from` ("environment", "profile 'x'") and no secret. */
@@ -63,7 +63,8 @@ struct profiles; /* aws/profile.h */
 /* Sources.  Each copies what it is given. */
 _must_check_ int cred_static_new(struct str id, struct str secret, struct str token, struct cred_provider **ret);
 _must_check_ int cred_env_new(struct cred_provider **ret); /* reads the environment at each get() */
-_must_check_ int cred_profile_new(struct profiles *files /* ref taken */, const char *profile, struct cred_provider **ret);
+_must_check_ int cred_profile_new(struct profiles *files /* ref taken */, const char *profile,
+                                  struct cred_provider **ret);
 /* Ask each in turn; takes the providers over (also on failure).  When none has any: -EACCES and one line
  * that names all that was tried and what to do. */
 _must_check_ int cred_chain_new(struct cred_provider **providers, unsigned n, struct cred_provider **ret);

@@ -33,19 +33,19 @@ enum aws_service_id {
 
 struct aws_settings {
         struct arena arena;
-        struct profiles *profiles;    /* ref */
-        struct str profile;           /* the chosen one; "default" */
-        bool profile_given;           /* by option or environment: it must exist */
-        bool profile_option;          /* by option: credentials of the environment are not asked */
-        struct str region;            /* "us-east-1"; empty: not configured anywhere */
-        struct str endpoint_url;      /* the option's; empty: none */
+        struct profiles *profiles;                /* ref */
+        struct str profile;                       /* the chosen one; "default" */
+        bool profile_given;                       /* by option or environment: it must exist */
+        bool profile_option;                      /* by option: credentials of the environment are not asked */
+        struct str region;                        /* "us-east-1"; empty: not configured anywhere */
+        struct str endpoint_url;                  /* the option's; empty: none */
         struct str endpoint_urls[_AWS_SERVICE_N]; /* of environment and profile, the strongest; empty: none */
         bool use_fips, use_dualstack;
         bool ignore_configured_endpoints;
         enum aws_account_mode account_mode;
         struct str ca_bundle;
         enum aws_retry_mode retry_mode;
-        unsigned max_attempts;        /* 0: the service's default */
+        unsigned max_attempts;                                      /* 0: the service's default */
         struct str access_key_id, secret_access_key, session_token; /* of the options */
 };
 
@@ -56,11 +56,11 @@ DEFINE_CLEANUP(struct aws_settings, aws_settings_free)
 
 /* Where to send and how to sign. */
 struct aws_endpoint {
-        char url[512];           /* scheme://host[:port][/path], no trailing slash */
-        char host[300];          /* the Host header: with the port where it is not the scheme's */
+        char url[512];  /* scheme://host[:port][/path], no trailing slash */
+        char host[300]; /* the Host header: with the port where it is not the scheme's */
         char signing_region[64];
         const char *signing_name; /* "dynamodb", "s3", "sts" */
-        bool custom;             /* an override: S3 uses path style there */
+        bool custom;              /* an override: S3 uses path style there */
 };
 /*
  * service: "dynamodb", "dynamodb_streams", "s3", "sts", "sso", "sso_oidc", "signin".  account: for

@@ -20,10 +20,10 @@
 struct sigv4_params {
         struct str access_key_id, secret_access_key;
         struct str region, service;
-        int64_t wall_s;            /* time of signing, skew already applied */
-        bool normalize_path;       /* false for S3 */
-        bool double_encode_path;   /* false for S3 */
-        struct str payload_hash;   /* hex SHA-256 or one of S3's constants; empty: the request's
+        int64_t wall_s;          /* time of signing, skew already applied */
+        bool normalize_path;     /* false for S3 */
+        bool double_encode_path; /* false for S3 */
+        struct str payload_hash; /* hex SHA-256 or one of S3's constants; empty: the request's
                                     * x-amz-content-sha256 header, else the hash of req->body */
 };
 

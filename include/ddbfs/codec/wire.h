@@ -4,6 +4,9 @@
  * DynamoDB JSON <-> values, the service's own form.  Pure.  Reads with base/json.h: numbers stay text,
  * strings without escapes are not copied (they point into the input, which must outlive the values).
  * item_text.c uses it for -o format=dynamodb.
+ *
+ * What is read is in normal form (store/value.h) whatever the engine sent: numbers canonical, sets sorted.
+ * Refused: unknown types, bad numbers and base64, empty sets, duplicates, nesting over 32.
  */
 #include "ddbfs/base/json.h"
 #include "ddbfs/store/value.h"

@@ -22,7 +22,11 @@ enum fs_write_mode { FS_WRITE_OPTIMISTIC, FS_WRITE_OVERWRITE };
 
 struct fs_options {
         const char *tables;       /* comma separated names, globs, ARNs; NULL or "*": all.  Borrowed */
-        const char *state_dir;    /* this mount's folder for spool, rejected, journal; NULL: none.  Borrowed */
+        const char *state_dir;    /* folder of this endpoint: spool, rejected, journal; NULL: none.  Borrowed */
+        const char *mount_id;     /* names this mountpoint's own spool in it; a plain file name.  Borrowed */
+        uint64_t grace_ns;        /* how long an item renamed to a scratch name stays in the table */
+        uint64_t spool_max;       /* bytes of scratch files */
+        uint64_t rejected_max;    /* bytes of rejected texts: the oldest leave when there are more */
         const char *config_json;  /* what .ddbfs/config.json shows; borrowed, no secrets */
         void (*render_requests)(struct buf *out); /* what .ddbfs/requests.jsonl shows; may be NULL */
         bool read_only;

@@ -131,7 +131,7 @@ struct write_measure {
 #define EXPRESSION_OPERATORS_MAX 300
 #define EXPRESSION_VALUES_MAX (2 * MIB)
 struct write_measure write_measure(const struct write *w);
-/* Within the limits of one write's expressions (developer guide, Service quotas); if not, PUT the whole item instead. */
+/* Within the service's limits of one write's expressions; if not, PUT the whole item instead. */
 bool write_fits(const struct write *w);
 
 /*
@@ -157,7 +157,8 @@ struct store_ops {
         int (*write)(struct store *, struct op_ctx *, const struct write *, struct items *ret_new, struct error *);
         /* Any number of PUT and DELETE without conditions: BatchWriteItem of 25, several in flight at once, the
          * unprocessed resent, writes of one key in their order.  results[i] is 0 or -errno of write i; returns the
-         * first error or 0. */
+         * first error or 0.  A write the service refuses on its own account does not stop the others; any other
+         * failure does, and then the rest have its status though those under way may have been done. */
         int (*batch_write)(struct store *, struct op_ctx *, const struct write *, uint32_t n, int *results,
                            struct error *);
         /* All or nothing, at most 100.  ERR_CANCELLED: error->action is the first guilty write; error->code

@@ -51,6 +51,23 @@ def the_same_attribute_is_a_conflict(t):
 
 
 @test
+def what_was_shown_counts_however_old(t):
+    """Opening for writing may read anew; the version to replace is the one a reader has seen."""
+    for options in ("cache_ttl=0", "cache_ttl=0.01", "cache_ttl=0,consistent"):
+        if options == "cache_ttl=0":
+            m = world(t, options)
+        else:
+            m.umount()
+            t.put("Music", dict(KEY, Year={"N": "1999"}, Plays={"N": "1"}))
+            m = t.mount(options=options)
+        text = read(m / PATH)
+        elsewhere(t, "Year", {"N": "1"})
+        os.stat(m / PATH)
+        t.fails("ESTALE", write, m / PATH, text.replace("1999", "2000"))
+        t.eq(t.get("Music", KEY)["Year"], {"N": "1"}, options)
+
+
+@test
 def removed_and_added_attributes(t):
     m = world(t)
     text = read(m / PATH)

@@ -234,9 +234,9 @@ END_TEST
 
 START_TEST(port_owner) {
         struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
         uint16_t port = 0;
         pid_t other;
+        int fd;
 
         ck_assert_int_eq(local_port_choose(&port), 0);
         ck_assert_uint_ne(port, 0);
@@ -244,9 +244,11 @@ START_TEST(port_owner) {
         ck_assert(!local_port_listens(port));
         other = fork();
         if (other == 0) {
+                alarm(10);
                 pause();
                 _exit(0);
         }
+        fd = socket(AF_INET, SOCK_STREAM, 0); /* not the other's */
         a.sin_port = htons(port);
         ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
         ck_assert_int_eq(listen(fd, 1), 0);

@@ -84,7 +84,10 @@ static const struct {
 
 static struct aws_settings settings_of(const char *region, unsigned flags) {
         return (struct aws_settings){
-                .profile = STR("default"), .region = str_of(region), .use_fips = flags & FIPS, .use_dualstack = flags & DUAL,
+                .profile = STR("default"),
+                .region = str_of(region),
+                .use_fips = flags & FIPS,
+                .use_dualstack = flags & DUAL,
         };
 }
 
@@ -111,7 +114,10 @@ END_TEST
 
 START_TEST(signing_names) {
         static const char *const names[][2] = {
-                { "dynamodb", "dynamodb" }, { "dynamodb_streams", "dynamodb" }, { "s3", "s3" }, { "sts", "sts" },
+                { "dynamodb", "dynamodb" },
+                { "dynamodb_streams", "dynamodb" },
+                { "s3", "s3" },
+                { "sts", "sts" },
         };
         struct aws_settings s = settings_of("us-east-1", 0);
         struct aws_endpoint e;
@@ -195,8 +201,9 @@ static const struct {
         { "http://[::1]:8000", "http://[::1]:8000", "[::1]:8000", NULL },
         { "http://[fd00:ec2::23]", "http://[fd00:ec2::23]", "[fd00:ec2::23]", NULL },
         { "http://127.0.0.1:65535", "http://127.0.0.1:65535", "127.0.0.1:65535", NULL },
-        { "https://vpce-1-a.dynamodb.us-east-1.vpce.amazonaws.com", "https://vpce-1-a.dynamodb.us-east-1.vpce.amazonaws.com",
-          "vpce-1-a.dynamodb.us-east-1.vpce.amazonaws.com", NULL },
+        { "https://vpce-1-a.dynamodb.us-east-1.vpce.amazonaws.com",
+          "https://vpce-1-a.dynamodb.us-east-1.vpce.amazonaws.com", "vpce-1-a.dynamodb.us-east-1.vpce.amazonaws.com",
+          NULL },
         { "localhost:8000", NULL, NULL, "begins with neither http:// nor https://" },
         { "ftp://localhost", NULL, NULL, "begins with neither http:// nor https://" },
         { "http://", NULL, NULL, "its host name is missing or malformed" },
@@ -212,7 +219,7 @@ static const struct {
         { "http://host/a b", NULL, NULL, "no spaces" },
         { "http://host\r\nx: y", NULL, NULL, "no spaces" },
         { "http://host/#f", NULL, NULL, "no spaces" },
-        { "http://[::1", NULL, NULL, "its port is not a number from 1 to 65535" },
+        { "http://[::1", NULL, NULL, "its host name is missing or malformed" },
         { "http://[]:1", NULL, NULL, "its host name is missing or malformed" },
         { "https://dynamodb.us-east-1.api.aws", NULL, NULL, "use the dual-stack setting instead" },
         { "https://DynamoDB.us-east-1.api.aws/", NULL, NULL, "use the dual-stack setting instead" },

@@ -42,7 +42,8 @@ END_TEST
 static const char lookup_config[] =
         "[default]\nregion = us-east-1\nempty =\n"
         "[profile dev]\nservices = local\ns3 =\n addressing_style = path\n max = 1\n Max = 2\n"
-        "[services local]\ndynamodb =\n  endpoint_url = http://localhost:8000  # here\n  empty =\ns3 =\n\tendpoint_url=http://x/;y\n"
+        "[services local]\ndynamodb =\n  endpoint_url = http://localhost:8000  # here\n  empty =\ns3 "
+        "=\n\tendpoint_url=http://x/;y\n"
         "plain = endpoint_url = no\n"
         "[sso-session corp]\nsso_region = eu-west-1\n";
 
@@ -74,8 +75,9 @@ START_TEST(lookup) {
         ck_assert_int_eq(profiles_parse(STR(""), STR(""), &p, NULL), 0);
         profiles_unref(p);
         ck_assert_int_eq(profiles_parse(str_of(lookup_config), STR_NULL, &p, NULL), 0);
-        got = lookups[_i].sub ? profiles_get_sub(p, lookups[_i].kind, lookups[_i].section, lookups[_i].key, lookups[_i].sub)
-                              : profiles_get(p, lookups[_i].kind, lookups[_i].section, lookups[_i].key);
+        got = lookups[_i].sub
+                      ? profiles_get_sub(p, lookups[_i].kind, lookups[_i].section, lookups[_i].key, lookups[_i].sub)
+                      : profiles_get(p, lookups[_i].kind, lookups[_i].section, lookups[_i].key);
         if (lookups[_i].value) {
                 ck_assert_ptr_nonnull(got.p);
                 ck_assert_msg(str_eq(got, str_of(lookups[_i].value)), "%.*s", (int)got.n, got.p);
@@ -106,18 +108,20 @@ START_TEST(has_and_references) {
 END_TEST
 
 START_TEST(redacted) {
-        static const char config[] = "[default]\naws_access_key_id = AKID\naws_secret_access_key = S3CR3T\naws_session_token = S3CR3T\n"
-                                     "credential_process = tool --password S3CR3T\nweb_identity_token_file = /path\nregion = r\n"
-                                     "my_password = S3CR3T\ns3 =\n access_token = S3CR3T\n x = y\nother =\n x = z\n";
+        static const char config[] =
+                "[default]\naws_access_key_id = AKID\naws_secret_access_key = S3CR3T\naws_session_token = S3CR3T\n"
+                "credential_process = tool --password S3CR3T\nweb_identity_token_file = /path\nregion = r\n"
+                "my_password = S3CR3T\ns3 =\n access_token = S3CR3T\n x = y\nother =\n x = z\n";
         struct buf out = BUF_INIT(OUT_MAX);
         struct profiles *p = NULL;
 
         ck_assert_int_eq(profiles_parse(str_of(config), STR(""), &p, NULL), 0);
         render(p, true, &out);
-        ck_assert_str_eq(out.p, "{\"profiles\":{\"default\":{\"aws_access_key_id\":\"AKID\",\"aws_secret_access_key\":\"***\","
-                                "\"aws_session_token\":\"***\",\"credential_process\":\"***\",\"my_password\":\"***\","
-                                "\"other\":\"\\nx = z\",\"region\":\"r\",\"s3\":\"***\",\"web_identity_token_file\":\"/path\"}},"
-                                "\"sso_sessions\":{},\"services\":{}}");
+        ck_assert_str_eq(
+                out.p, "{\"profiles\":{\"default\":{\"aws_access_key_id\":\"AKID\",\"aws_secret_access_key\":\"***\","
+                       "\"aws_session_token\":\"***\",\"credential_process\":\"***\",\"my_password\":\"***\","
+                       "\"other\":\"\\nx = z\",\"region\":\"r\",\"s3\":\"***\",\"web_identity_token_file\":\"/path\"}},"
+                       "\"sso_sessions\":{},\"services\":{}}");
         render(p, false, &out);
         ck_assert_ptr_nonnull(strstr(out.p, "S3CR3T"));
         buf_deinit(&out);
@@ -151,8 +155,12 @@ END_TEST
 /* No message quotes the file. */
 START_TEST(messages_hold_no_secrets) {
         static const char *const broken[] = {
-                "[default]\naws_secret_access_key S3CR3T\n", "[default]\n= S3CR3T\n", "aws_secret_access_key = S3CR3T",
-                "[S3CR3T", "[default]\n S3CR3T\n", "[default]\nx =\n S3CR3T\n",
+                "[default]\naws_secret_access_key S3CR3T\n",
+                "[default]\n= S3CR3T\n",
+                "aws_secret_access_key = S3CR3T",
+                "[S3CR3T",
+                "[default]\n S3CR3T\n",
+                "[default]\nx =\n S3CR3T\n",
         };
         struct profiles *p = NULL;
         struct error error;
@@ -209,7 +217,7 @@ static void write_file(const char *name, const char *text) {
 static void folder_set_up(void) {
         char path[256];
 
-        strcpy(folder + strlen(folder) - 6, "XXXXXX");
+        memset(folder + strlen(folder) - 6, 'X', 6);
         ck_assert_ptr_nonnull(mkdtemp(folder));
         snprintf(path, sizeof(path), "%s/.aws", folder);
         ck_assert_int_eq(mkdir(path, 0700), 0);
@@ -219,7 +227,9 @@ static void folder_set_up(void) {
 }
 
 static void folder_tear_down(void) {
-        static const char *const names[] = { ".aws/config", ".aws/credentials", "config", "credentials", "dir", ".aws", "" };
+        static const char *const names[] = {
+                ".aws/config", ".aws/credentials", "config", "credentials", "dir", ".aws", ""
+        };
         char path[256];
 
         for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -284,7 +294,8 @@ START_TEST(unreadable) {
 END_TEST
 
 static int load_and_render(void) {
-        static const char config[] = "[default]\nx = 1\n 2\n[profile default]\nX = 3\ns3 =\n a = \xFF\n[services q]\ny = 2\n";
+        static const char config[] =
+                "[default]\nx = 1\n 2\n[profile default]\nX = 3\ns3 =\n a = \xFF\n[services q]\ny = 2\n";
         _cleanup_(profiles_unrefp) struct profiles *p = NULL;
         _cleanup_(buf_deinit) struct buf out = BUF_INIT(OUT_MAX);
         int r = profiles_parse(str_of(config), STR("[b]\nz = 1\n"), &p, NULL);

@@ -10,26 +10,42 @@
 
 static char config_path[] = "/tmp/test-settings-XXXXXX";
 
-static const char config[] =
-        "[default]\nregion = r-default\n"
-        "[profile full]\nregion = r-full\nca_bundle = /full.pem\nuse_fips_endpoint = TRUE\nuse_dualstack_endpoint = true\n"
-        "retry_mode = adaptive\nmax_attempts = 7\naccount_id_endpoint_mode = Required\n"
-        "[profile urls]\nregion = r\nendpoint_url = http://profile:1\nservices = some\n"
-        "[profile ignoring]\nregion = r\nendpoint_url = http://profile:1\nignore_configured_endpoint_urls = true\nservices = none\n"
-        "[services some]\ns3 =\n  endpoint_url = http://section-s3:1\ndynamodb_streams =\n endpoint_url = http://section-streams:1\n"
-        "[profile missing-services]\nservices = nowhere\n"
-        "[profile bad-mode]\nretry_mode = fast\n"
-        "[profile bad-attempts]\nmax_attempts = many\n"
-        "[profile bad-switch]\nuse_fips_endpoint = yes\n"
-        "[profile bad-account-mode]\naccount_id_endpoint_mode = perhaps\n"
-        "[profile blank]\nregion =\nretry_mode =\nuse_fips_endpoint =\nmax_attempts =\n";
+static const char config[] = "[default]\nregion = r-default\n"
+                             "[profile full]\nregion = r-full\nca_bundle = /full.pem\nuse_fips_endpoint = "
+                             "TRUE\nuse_dualstack_endpoint = true\n"
+                             "retry_mode = adaptive\nmax_attempts = 7\naccount_id_endpoint_mode = Required\n"
+                             "[profile urls]\nregion = r\nendpoint_url = http://profile:1\nservices = some\n"
+                             "[profile ignoring]\nregion = r\nendpoint_url = "
+                             "http://profile:1\nignore_configured_endpoint_urls = true\nservices = none\n"
+                             "[services some]\ns3 =\n  endpoint_url = http://section-s3:1\ndynamodb_streams =\n "
+                             "endpoint_url = http://section-streams:1\n"
+                             "[profile missing-services]\nservices = nowhere\n"
+                             "[profile bad-mode]\nretry_mode = fast\n"
+                             "[profile bad-attempts]\nmax_attempts = many\n"
+                             "[profile bad-switch]\nuse_fips_endpoint = yes\n"
+                             "[profile bad-account-mode]\naccount_id_endpoint_mode = perhaps\n"
+                             "[profile blank]\nregion =\nretry_mode =\nuse_fips_endpoint =\nmax_attempts =\n";
 
 static const char *const variables[] = {
-        "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE", "AWS_USE_FIPS_ENDPOINT",
-        "AWS_USE_DUALSTACK_ENDPOINT", "AWS_RETRY_MODE", "AWS_MAX_ATTEMPTS", "AWS_ACCOUNT_ID_ENDPOINT_MODE",
-        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB",
-        "AWS_ENDPOINT_URL_DYNAMODB_STREAMS", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SSO",
-        "AWS_ENDPOINT_URL_SSO_OIDC", "AWS_ENDPOINT_URL_SIGNIN",
+        "AWS_PROFILE",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_CA_BUNDLE",
+        "AWS_USE_FIPS_ENDPOINT",
+        "AWS_USE_DUALSTACK_ENDPOINT",
+        "AWS_RETRY_MODE",
+        "AWS_MAX_ATTEMPTS",
+        "AWS_ACCOUNT_ID_ENDPOINT_MODE",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_DYNAMODB",
+        "AWS_ENDPOINT_URL_DYNAMODB_STREAMS",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_ENDPOINT_URL_STS",
+        "AWS_ENDPOINT_URL_SSO",
+        "AWS_ENDPOINT_URL_SSO_OIDC",
+        "AWS_ENDPOINT_URL_SIGNIN",
 };
 
 static void set_up(void) {
@@ -65,8 +81,8 @@ static void set_environment(const char *assignments) {
 
 /* One line of all settings. */
 static void describe(const struct aws_settings *s, struct buf *out) {
-        buf_printf(out, "profile=%.*s%s%s region=%.*s", (int)s->profile.n, s->profile.p, s->profile_given ? ",given" : "",
-                   s->profile_option ? ",option" : "", (int)s->region.n, s->region.p);
+        buf_printf(out, "profile=%.*s%s%s region=%.*s", (int)s->profile.n, s->profile.p,
+                   s->profile_given ? ",given" : "", s->profile_option ? ",option" : "", (int)s->region.n, s->region.p);
         if (s->ca_bundle.n > 0)
                 buf_printf(out, " ca=%.*s", (int)s->ca_bundle.n, s->ca_bundle.p);
         buf_printf(out, "%s%s", s->use_fips ? " fips" : "", s->use_dualstack ? " dual" : "");
@@ -92,13 +108,15 @@ static const struct {
         { { .region = "r-option" }, "AWS_REGION=r-first", "profile=default region=r-option" },
         { { .region = "" }, "AWS_REGION=r-first", "profile=default region=r-first" },
         { { 0 }, "AWS_PROFILE=blank", "profile=blank,given region=" },
-        { { 0 }, "AWS_PROFILE=full",
+        { { 0 },
+          "AWS_PROFILE=full",
           "profile=full,given region=r-full ca=/full.pem fips dual retry=1 attempts=7 account=2" },
         { { 0 }, "AWS_DEFAULT_PROFILE=blank", "profile=blank,given region=" },
         { { 0 }, "AWS_PROFILE=default AWS_DEFAULT_PROFILE=blank", "profile=default,given region=r-default" },
         { { .profile = "blank" }, "AWS_PROFILE=full", "profile=blank,given,option region=" },
-        { { 0 }, "AWS_PROFILE=full AWS_USE_FIPS_ENDPOINT=false AWS_USE_DUALSTACK_ENDPOINT=False AWS_RETRY_MODE=legacy "
-                 "AWS_MAX_ATTEMPTS=1 AWS_ACCOUNT_ID_ENDPOINT_MODE=disabled AWS_CA_BUNDLE=/env.pem",
+        { { 0 },
+          "AWS_PROFILE=full AWS_USE_FIPS_ENDPOINT=false AWS_USE_DUALSTACK_ENDPOINT=False AWS_RETRY_MODE=legacy "
+          "AWS_MAX_ATTEMPTS=1 AWS_ACCOUNT_ID_ENDPOINT_MODE=disabled AWS_CA_BUNDLE=/env.pem",
           "profile=full,given region=r-full ca=/env.pem retry=2 attempts=1 account=1" },
         { { .use_fips = true, .use_dualstack = true, .ca_bundle = "/option.pem", .max_attempts = 3 },
           "AWS_CA_BUNDLE=/env.pem AWS_USE_FIPS_ENDPOINT=false AWS_MAX_ATTEMPTS=9",
@@ -128,9 +146,12 @@ static const struct {
         const char *profile, *environment;
         const char *message;
 } refusals[] = {
-        { "none", "", "profile 'none' (from the profile option) is in neither the config file nor the credentials file" },
-        { NULL, "AWS_PROFILE=none", "profile 'none' (from AWS_PROFILE) is in neither the config file nor the credentials file" },
-        { "missing-services", "", "profile 'missing-services' names [services nowhere], which the config file does not have" },
+        { "none", "",
+          "profile 'none' (from the profile option) is in neither the config file nor the credentials file" },
+        { NULL, "AWS_PROFILE=none",
+          "profile 'none' (from AWS_PROFILE) is in neither the config file nor the credentials file" },
+        { "missing-services", "",
+          "profile 'missing-services' names [services nowhere], which the config file does not have" },
         { "bad-mode", "", "retry_mode is \"fast\"; it can be: standard, adaptive, legacy" },
         { NULL, "AWS_RETRY_MODE=fast", "AWS_RETRY_MODE is \"fast\"; it can be: standard, adaptive, legacy" },
         { "bad-attempts", "", "max_attempts is \"many\"; it is a number from 1 to 1000" },
@@ -164,9 +185,11 @@ static const struct {
         { NULL, "", "", "", "" },
         { NULL, "AWS_ENDPOINT_URL=http://all:1", "http://all:1", "http://all:1", "http://all:1" },
         { NULL, "AWS_ENDPOINT_URL_DYNAMODB=http://d:1", "http://d:1", "", "" },
-        { NULL, "AWS_ENDPOINT_URL=http://all:1 AWS_ENDPOINT_URL_S3=http://s:1", "http://all:1", "http://all:1", "http://s:1" },
+        { NULL, "AWS_ENDPOINT_URL=http://all:1 AWS_ENDPOINT_URL_S3=http://s:1", "http://all:1", "http://all:1",
+          "http://s:1" },
         { "urls", "", "http://profile:1", "http://section-streams:1", "http://section-s3:1" },
-        { "urls", "AWS_ENDPOINT_URL_DYNAMODB_STREAMS=http://t:1", "http://profile:1", "http://t:1", "http://section-s3:1" },
+        { "urls", "AWS_ENDPOINT_URL_DYNAMODB_STREAMS=http://t:1", "http://profile:1", "http://t:1",
+          "http://section-s3:1" },
         { "urls", "AWS_ENDPOINT_URL=http://all:1", "http://all:1", "http://all:1", "http://all:1" },
         { "urls", "AWS_ENDPOINT_URL=", "http://profile:1", "http://section-streams:1", "http://section-s3:1" },
         { "urls", "AWS_ENDPOINT_URL=http://all:1 AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true", "", "", "" },
@@ -196,15 +219,18 @@ START_TEST(no_region) {
 
         ck_assert_int_eq(aws_settings_load(&o, &s, NULL), 0);
         ck_assert_int_eq(aws_endpoint_resolve(s, "dynamodb", NULL, &e, &error), -EINVAL);
-        ck_assert_str_eq(error.message, "no region is configured: use -o region=NAME, set AWS_REGION, or run: aws configure set "
-                                        "region NAME --profile blank");
+        ck_assert_str_eq(error.message,
+                         "no region is configured: use -o region=NAME, set AWS_REGION, or run: aws configure set "
+                         "region NAME --profile blank");
         aws_settings_free(s);
         ck_assert_ptr_null(aws_settings_free(NULL));
 }
 END_TEST
 
 START_TEST(out_of_memory) {
-        struct aws_options o = { .profile = "urls", .access_key_id = "i", .secret_access_key = "s", .session_token = "t" };
+        struct aws_options o = {
+                .profile = "urls", .access_key_id = "i", .secret_access_key = "s", .session_token = "t"
+        };
         struct aws_settings *s = NULL;
         unsigned long n = 0;
         struct error error;

@@ -33,9 +33,13 @@ static void make(const struct sigv4_case *c, struct buf *url, struct http_reques
                 req->n_headers++;
         }
         *p = (struct sigv4_params){
-                .access_key_id = STR("AKIDEXAMPLE"), .secret_access_key = str_of(c->secret),
-                .region = str_of(c->region), .service = str_of(c->service), .wall_s = c->wall_s,
-                .normalize_path = c->flags & NORMALIZE, .double_encode_path = c->flags & DOUBLE_ENCODE,
+                .access_key_id = STR("AKIDEXAMPLE"),
+                .secret_access_key = str_of(c->secret),
+                .region = str_of(c->region),
+                .service = str_of(c->service),
+                .wall_s = c->wall_s,
+                .normalize_path = c->flags & NORMALIZE,
+                .double_encode_path = c->flags & DOUBLE_ENCODE,
         };
 }
 
@@ -60,13 +64,15 @@ static void expected_authorization(const struct sigv4_case *c, struct buf *out) 
         while (names[-1] != '\n')
                 names--;
         clock_format_amz(c->wall_s, date);
-        buf_printf(out, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/%.8s/%s/%s/aws4_request, SignedHeaders=%.*s, Signature=%s",
+        buf_printf(out,
+                   "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/%.8s/%s/%s/aws4_request, SignedHeaders=%.*s, Signature=%s",
                    date, c->region, c->service, (int)(hash - names), names, c->signature);
 }
 
 START_TEST(stages) {
         const struct sigv4_case *c = &sigv4_cases[_i];
-        struct buf url = BUF_INIT(OUT_MAX), out = BUF_INIT(OUT_MAX), names = BUF_INIT(OUT_MAX), want = BUF_INIT(OUT_MAX);
+        struct buf url = BUF_INIT(OUT_MAX), out = BUF_INIT(OUT_MAX), names = BUF_INIT(OUT_MAX),
+                   want = BUF_INIT(OUT_MAX);
         struct sigv4_params p;
         struct http_request req;
         char hex[2 * SHA256_LEN + 1];
@@ -143,10 +149,19 @@ START_TEST(key_cache_parts) {
         ck_assert_int_eq(sigv4_key_cache_new(&cache), 0);
         for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
                 struct sigv4_params p = {
-                        .secret_access_key = str_of(keys[i].secret), .region = str_of(keys[i].region),
-                        .service = str_of(keys[i].service), .wall_s = keys[i].wall_s,
+                        .secret_access_key = str_of(keys[i].secret),
+                        .region = str_of(keys[i].region),
+                        .service = str_of(keys[i].service),
+                        .wall_s = keys[i].wall_s,
+                };
+                struct sigv4_params first = {
+                        .secret_access_key = str_of(keys[0].secret),
+                        .region = str_of(keys[0].region),
+                        .service = str_of(keys[0].service),
+                        .wall_s = keys[0].wall_s,
                 };
 
+                ck_assert_int_eq(sigv4_signature(STR("text"), &first, cache, cached), 0);
                 ck_assert_int_eq(sigv4_signature(STR("text"), &p, NULL, plain), 0);
                 for (unsigned again = 0; again < 2; again++) {
                         ck_assert_int_eq(sigv4_signature(STR("text"), &p, cache, cached), 0);
@@ -236,7 +251,8 @@ static const struct {
 START_TEST(target) {
         struct http_request req = { .method = "GET", .url = str_of(targets[_i].url) };
         struct sigv4_params p = {
-                .normalize_path = targets[_i].flags & NORMALIZE, .double_encode_path = targets[_i].flags & DOUBLE_ENCODE,
+                .normalize_path = targets[_i].flags & NORMALIZE,
+                .double_encode_path = targets[_i].flags & DOUBLE_ENCODE,
         };
         struct buf out = BUF_INIT(OUT_MAX), names = BUF_INIT(OUT_MAX);
         char want[256];
@@ -257,14 +273,24 @@ static const struct {
         { { { { "Host", 4 }, { "other", 5 } } }, "host:other\n", "host" },
         { { { { "A", 1 }, { " \t x \t y  ", 9 } } }, "a:x y\nhost:h:1\n", "a;host" },
         { { { { "A", 1 }, { "", 0 } }, { { "a", 1 }, { " ", 1 } }, { { "a", 1 }, { "z", 1 } } },
-          "a:,,z\nhost:h:1\n", "a;host" },
-        { { { { "User-Agent", 10 }, { "u", 1 } }, { { "Authorization", 13 }, { "u", 1 } },
-            { { "CONNECTION", 10 }, { "u", 1 } }, { { "Proxy-Authorization", 19 }, { "u", 1 } },
-            { { "accept-encoding", 15 }, { "u", 1 } }, { { "X-Amzn-Trace-Id", 15 }, { "u", 1 } } },
-          "host:h:1\n", "host" },
-        { { { { "te", 2 }, { "u", 1 } }, { { "tea", 3 }, { "u", 1 } }, { { "proxy", 5 }, { "u", 1 } },
-            { { "Expect", 6 }, { "", 0 } }, { { "z", 1 }, { "1", 1 } }, { { "b", 1 }, { "2", 1 } } },
-          "b:2\nhost:h:1\nproxy:u\ntea:u\nz:1\n", "b;host;proxy;tea;z" },
+          "a:,,z\nhost:h:1\n",
+          "a;host" },
+        { { { { "User-Agent", 10 }, { "u", 1 } },
+            { { "Authorization", 13 }, { "u", 1 } },
+            { { "CONNECTION", 10 }, { "u", 1 } },
+            { { "Proxy-Authorization", 19 }, { "u", 1 } },
+            { { "accept-encoding", 15 }, { "u", 1 } },
+            { { "X-Amzn-Trace-Id", 15 }, { "u", 1 } } },
+          "host:h:1\n",
+          "host" },
+        { { { { "te", 2 }, { "u", 1 } },
+            { { "tea", 3 }, { "u", 1 } },
+            { { "proxy", 5 }, { "u", 1 } },
+            { { "Expect", 6 }, { "", 0 } },
+            { { "z", 1 }, { "1", 1 } },
+            { { "b", 1 }, { "2", 1 } } },
+          "b:2\nhost:h:1\nproxy:u\ntea:u\nz:1\n",
+          "b;host;proxy;tea;z" },
 };
 
 START_TEST(headers) {
@@ -273,11 +299,13 @@ START_TEST(headers) {
         struct buf out = BUF_INIT(OUT_MAX), names = BUF_INIT(OUT_MAX);
         char want[256];
 
-        for (; req.n_headers < ARRAY_LEN(header_cases[_i].headers) && header_cases[_i].headers[req.n_headers].name.n > 0;
+        for (;
+             req.n_headers < ARRAY_LEN(header_cases[_i].headers) && header_cases[_i].headers[req.n_headers].name.n > 0;
              req.n_headers++)
                 req.headers[req.n_headers] = header_cases[_i].headers[req.n_headers];
         ck_assert_int_eq(sigv4_canonical_request(&req, &p, &out, &names), 0);
-        snprintf(want, sizeof(want), "POST\n/\n\n%s\n%s\nUNSIGNED-PAYLOAD", header_cases[_i].lines, header_cases[_i].names);
+        snprintf(want, sizeof(want), "POST\n/\n\n%s\n%s\nUNSIGNED-PAYLOAD", header_cases[_i].lines,
+                 header_cases[_i].names);
         assert_text(&out, want, "headers");
         assert_text(&names, header_cases[_i].names, "names");
         buf_deinit(&out);
@@ -327,7 +355,9 @@ END_TEST
 /* Every allocation may fail: -ENOMEM, or no need of it; and the next try succeeds. */
 START_TEST(out_of_memory) {
         struct http_request req = { .method = "GET", .url = STR("https://h/a%20b/../c?x=1&y=2") };
-        struct sigv4_params p = { .region = STR("r"), .service = STR("s"), .normalize_path = true, .double_encode_path = true };
+        struct sigv4_params p = {
+                .region = STR("r"), .service = STR("s"), .normalize_path = true, .double_encode_path = true
+        };
         struct sigv4_key_cache *cache;
         unsigned long n = 0;
         int r = -ENOMEM;

@@ -7,9 +7,10 @@
 
 /* The tokens of a text as one line: "{ k:a 1 }" ...; an error as "!line:column message". */
 static void dump(struct str text, unsigned max_depth, struct buf *out) {
-        static const char *const names[] = { [JSON_OBJECT_BEGIN] = "{", [JSON_OBJECT_END] = "}", [JSON_ARRAY_BEGIN] = "[",
-                                             [JSON_ARRAY_END] = "]",    [JSON_TRUE] = "true",    [JSON_FALSE] = "false",
-                                             [JSON_NULL] = "null",      [JSON_END] = "." };
+        static const char *const names[] = {
+                [JSON_OBJECT_BEGIN] = "{", [JSON_OBJECT_END] = "}", [JSON_ARRAY_BEGIN] = "[", [JSON_ARRAY_END] = "]",
+                [JSON_TRUE] = "true",      [JSON_FALSE] = "false",  [JSON_NULL] = "null",     [JSON_END] = "."
+        };
         struct arena arena = ARENA_INIT(MIB);
         struct json_reader r;
         enum json_token t;
@@ -32,7 +33,8 @@ static void dump(struct str text, unsigned max_depth, struct buf *out) {
         arena_deinit(&arena);
 }
 
-#define CASE(text_, expected_) { .text = { .p = "" text_, .n = sizeof(text_) - 1 }, .expected = expected_ }
+#define CASE(text_, expected_) \
+        { .text = { .p = "" text_, .n = sizeof(text_) - 1 }, .expected = expected_ }
 
 static const struct {
         struct str text;
@@ -40,14 +42,17 @@ static const struct {
 } tokens[] = {
         CASE("{}", "{ } ."),
         CASE(" [ ] ", "[ ] ."),
-        CASE("{\"a\":1,\"b\" : [true,false,null,{\"c\":\"d\"}]}\n", "{ k:a n:1 k:b [ true false null { k:c s:d } ] } ."),
+        CASE("{\"a\":1,\"b\" : [true,false,null,{\"c\":\"d\"}]}\n",
+             "{ k:a n:1 k:b [ true false null { k:c s:d } ] } ."),
         CASE("\"x\"", "s:x ."),
         CASE("-0", "n:-0 ."),
         CASE("[0,-1,10,0.5,1.25e10,1E+5,1e-5,-0.0]", "[ n:0 n:-1 n:10 n:0.5 n:1.25e10 n:1E+5 n:1e-5 n:-0.0 ] ."),
         CASE("12345678901234567890123456789012345678", "n:12345678901234567890123456789012345678 ."),
         CASE("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "s:\"\\/\b\f\n\r\t ."),
-        CASE("\"\\u0041\\u00e9\\u20ac\\ud83d\\ude00\\uD83D\\uDE00\"", "s:A\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\xF0\x9F\x98\x80 ."),
-        CASE("\"a long string with an \\\"escape\\\" in its very middle\"", "s:a long string with an \"escape\" in its very middle ."),
+        CASE("\"\\u0041\\u00e9\\u20ac\\ud83d\\ude00\\uD83D\\uDE00\"",
+             "s:A\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80\xF0\x9F\x98\x80 ."),
+        CASE("\"a long string with an \\\"escape\\\" in its very middle\"",
+             "s:a long string with an \"escape\" in its very middle ."),
         CASE("{\"\\u0061\":\"\\\\\"}", "{ k:a s:\\ } ."),
         CASE("\"\x7F\xC3\xA9\xE2\x80\xA8\xF4\x8F\xBF\xBF\"", "s:\x7F\xC3\xA9\xE2\x80\xA8\xF4\x8F\xBF\xBF ."),
         CASE("{\"a\":1,\"a\":2}", "{ k:a n:1 k:a n:2 } ."),
@@ -93,6 +98,8 @@ static const struct {
         CASE("\"\\u123", "!1:2 bad \\u escape: four hexadecimal digits, surrogates in pairs"),
         CASE("\"\\ud83d\"", "!1:2 bad \\u escape: four hexadecimal digits, surrogates in pairs"),
         CASE("\"\\ud83d\\u0041\"", "!1:2 bad \\u escape: four hexadecimal digits, surrogates in pairs"),
+        CASE("\"\\ud83d\\u", "!1:2 bad \\u escape: four hexadecimal digits, surrogates in pairs"),
+        CASE("\"\\ud83d\\ude0", "!1:2 bad \\u escape: four hexadecimal digits, surrogates in pairs"),
         CASE("\"ok\\ude00\"", "!1:4 bad \\u escape: four hexadecimal digits, surrogates in pairs"),
         CASE("\"ab\xFF\"", "!1:4 not valid UTF-8"),
         CASE("\"\xC3\xA9\xC3\"", "!1:3 not valid UTF-8"),
@@ -203,9 +210,13 @@ START_TEST(test_mark_and_rewind) {
         struct arena arena = ARENA_INIT(MIB);
         struct json_reader r;
         struct json_mark mark;
+        size_t token_pos;
 
-        json_reader_init(&r, STR("{\"a\":[1,{\"b\":2}],\"c\":3}"), &arena, 10);
+        json_reader_init(&r, STR("{\"0\":\"before\",\"a\":[1,{\"b\":2}],\"c\":3}"), &arena, 10);
         ck_assert_int_eq(json_next(&r), JSON_OBJECT_BEGIN);
+        ck_assert_int_eq(json_next(&r), JSON_KEY);
+        ck_assert_int_eq(json_next(&r), JSON_STRING);
+        token_pos = r.token_pos;
         json_mark(&r, &mark);
         for (int round = 0; round < 3; round++) {
                 ck_assert_int_eq(json_next(&r), JSON_KEY);
@@ -214,6 +225,7 @@ START_TEST(test_mark_and_rewind) {
                 ck_assert_int_eq(json_next(&r), JSON_KEY);
                 ck_assert(str_eq(r.value, STR("c")));
                 json_rewind(&r, &mark);
+                ck_assert(str_eq(r.value, STR("before")) && r.token_pos == token_pos);
         }
         arena_deinit(&arena);
 }

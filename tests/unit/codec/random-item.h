@@ -43,8 +43,10 @@ static inline void random_char(struct random *r, struct buf *out) {
         else if (c < 0x800)
                 buf_append(out, (char[]){ (char)(0xC0 | c >> 6), (char)(0x80 | (c & 0x3F)) }, 2);
         else if (c < 0x10000)
-                buf_append(out, (char[]){ (char)(0xE0 | c >> 12), (char)(0x80 | (c >> 6 & 0x3F)), (char)(0x80 | (c & 0x3F)) },
-                           3);
+                buf_append(
+                        out,
+                        (char[]){ (char)(0xE0 | c >> 12), (char)(0x80 | (c >> 6 & 0x3F)), (char)(0x80 | (c & 0x3F)) },
+                        3);
         else
                 buf_append(out,
                            (char[]){ (char)(0xF0 | c >> 18), (char)(0x80 | (c >> 12 & 0x3F)),
@@ -54,12 +56,42 @@ static inline void random_char(struct random *r, struct buf *out) {
 
 /* Appends a little valid UTF-8, mostly of the kind that breaks things. */
 static inline void random_text(struct random *r, struct buf *out) {
-        static const struct { const char *p; size_t n; } hostile[] = {
-                { "\0", 1 }, { "\n", 1 }, { "\r\n", 2 }, { "\"", 1 }, { "\\", 1 }, { "\\u0000", 6 }, { "/", 1 }, { "%", 1 },
-                { "%2F", 3 }, { "%+", 2 }, { ".", 1 }, { "..", 2 }, { ".json", 5 }, { ",", 1 }, { "$", 1 }, { "{", 1 },
-                { "}", 1 }, { "[", 1 }, { "]", 1 }, { ":", 1 }, { " ", 1 }, { "\x7F", 1 }, { "\x1F", 1 }, { "\xC2\x80", 2 },
-                { "\xE2\x80\xA8", 3 }, { "\xE2\x80\xA9", 3 }, { "\xEF\xBB\xBF", 3 }, { "\xEF\xBF\xBF", 3 },
-                { "\xF0\x9F\x98\x80", 4 }, { "\xF4\x8F\xBF\xBF", 4 }, { "e\xCC\x81", 3 }, { "\b\t\f", 3 },
+        static const struct {
+                const char *p;
+                size_t n;
+        } hostile[] = {
+                { "\0", 1 },
+                { "\n", 1 },
+                { "\r\n", 2 },
+                { "\"", 1 },
+                { "\\", 1 },
+                { "\\u0000", 6 },
+                { "/", 1 },
+                { "%", 1 },
+                { "%2F", 3 },
+                { "%+", 2 },
+                { ".", 1 },
+                { "..", 2 },
+                { ".json", 5 },
+                { ",", 1 },
+                { "$", 1 },
+                { "{", 1 },
+                { "}", 1 },
+                { "[", 1 },
+                { "]", 1 },
+                { ":", 1 },
+                { " ", 1 },
+                { "\x7F", 1 },
+                { "\x1F", 1 },
+                { "\xC2\x80", 2 },
+                { "\xE2\x80\xA8", 3 },
+                { "\xE2\x80\xA9", 3 },
+                { "\xEF\xBB\xBF", 3 },
+                { "\xEF\xBF\xBF", 3 },
+                { "\xF0\x9F\x98\x80", 4 },
+                { "\xF4\x8F\xBF\xBF", 4 },
+                { "e\xCC\x81", 3 },
+                { "\b\t\f", 3 },
         };
 
         for (unsigned n = random_below(r, 6); n > 0; n--) {
@@ -116,7 +148,8 @@ static inline struct str random_str(struct random *r, struct arena *a, enum valu
 }
 
 static inline struct str random_name(struct random *r, struct arena *a) {
-        static const char *const names[] = { "$b", "$n", "$m", "$ss", "$ns", "$bs", "$s3", "$", "$x", "S", "N", "M", "pk", "sk" };
+        static const char *const names[] = { "$b", "$n", "$m", "$ss", "$ns", "$bs", "$s3",
+                                             "$",  "$x", "S",  "N",   "M",   "pk",  "sk" };
         struct str s;
 
         if (random_below(r, 3) == 0)

@@ -87,8 +87,8 @@ static void check_form(const char *name, const struct item *item, const struct k
                 write_file(name, file, buf_view(&out));
         ck_assert_msg(read_file(name, file, &expected), "%s", golden_file(name, file));
         ck_assert_msg(str_eq(buf_view(&out), buf_view(&expected)), "%s\n%s", golden_file(name, file), out.p);
-        ck_assert_msg(item_text_parse(buf_view(&expected), key, NULL, &forms[form].o, &arena, &back, &e) == 0, "%s:%u:%u: %s",
-                      golden_file(name, file), e.line, e.column, e.message);
+        ck_assert_msg(item_text_parse(buf_view(&expected), key, NULL, &forms[form].o, &arena, &back, &e) == 0,
+                      "%s:%u:%u: %s", golden_file(name, file), e.line, e.column, e.message);
         ck_assert(item_equal(item, &back));
         buf_deinit(&out);
         buf_deinit(&expected);
@@ -107,7 +107,8 @@ START_TEST(test_golden) {
         ck_assert(read_file(name, "item.json", &text));
         key = read_key(name, &key_text, &schema);
         json_reader_init(&r, buf_view(&text), &arena, WIRE_MAX_DEPTH);
-        ck_assert_msg(wire_read_item(&r, &item) == 0, "%s:%u:%u: %s", name, r.error.line, r.error.column, r.error.message);
+        ck_assert_msg(wire_read_item(&r, &item) == 0, "%s:%u:%u: %s", name, r.error.line, r.error.column,
+                      r.error.message);
         for (size_t i = 0; i < ARRAY_LEN(forms); i++)
                 check_form(name, &item, key, i);
         buf_deinit(&text);

@@ -57,11 +57,13 @@ static const struct {
         { "{\"$m\":{\"x\":1}}", NULL },
         { "{\"a\":{\"$b\":\"x\",\"c\":1}}", NULL },
         { "{\"a\":{\"c\":1,\"$b\":\"x\"}}", "{\"a\":{\"$b\":\"x\",\"c\":1}}" },
-        { "{\"a\":{\"$x\":{\"$b\":\"AA==\"},\"$y\":[{\"$n\":\"1\"}]}}", "{\"a\":{\"$x\":{\"$b\":\"AA==\"},\"$y\":[1]}}" },
+        { "{\"a\":{\"$x\":{\"$b\":\"AA==\"},\"$y\":[{\"$n\":\"1\"}]}}",
+          "{\"a\":{\"$x\":{\"$b\":\"AA==\"},\"$y\":[1]}}" },
         { "{\"a\":\"$b\"}", NULL },
 };
 
-static struct str parse_and_render(struct str text, const struct item_text_options *o, struct arena *arena, struct buf *out) {
+static struct str parse_and_render(struct str text, const struct item_text_options *o, struct arena *arena,
+                                   struct buf *out) {
         struct error e = { 0 };
         struct item item;
 
@@ -99,7 +101,8 @@ static const struct {
         { &plain, "{\n  \"a\": 1,\n}", "3:1 expected an attribute name in quotes, not '}'" },
         { &plain, "{\"a\":1,\"b\":2,\"a\":3}", "1:14 duplicate attribute \"a\"" },
         { &plain, "{\"a\":1,\"\\u0061\":3}", "1:8 duplicate attribute \"a\"" },
-        { &plain, "{\"x\":[{\"\xC3\xA9\":1,\n \"y\":2, \"\xC3\xA9\":3}]}", "2:9 attribute \"x\"[0]: duplicate attribute \"\xC3\xA9\"" },
+        { &plain, "{\"x\":[{\"\xC3\xA9\":1,\n \"y\":2, \"\xC3\xA9\":3}]}",
+          "2:9 attribute \"x\"[0]: duplicate attribute \"\xC3\xA9\"" },
         { &plain, "{\"x\":{\"$b\":\"x\",\"$b\":\"y\"}}", "1:16 attribute \"x\": duplicate attribute \"$b\"" },
         { &plain, "{\"\":1}", "1:2 attribute \"\": an attribute name may not be empty" },
         { &plain, "{\"a\":{\"\":1}}", "1:7 attribute \"a\".\"\": an attribute name may not be empty" },
@@ -153,7 +156,9 @@ START_TEST(test_refused) {
                 ck_assert_int_eq(e.kind, ERR_INPUT);
                 (void)snprintf(message, sizeof(message), "%u:%u %s", e.line, e.column, e.message);
                 ck_assert_str_eq(message, refused[_i].message);
-                ck_assert_int_eq(item_text_parse(str_of(refused[_i].in), NULL, NULL, refused[_i].o, &arena, &item, NULL), -EINVAL);
+                ck_assert_int_eq(
+                        item_text_parse(str_of(refused[_i].in), NULL, NULL, refused[_i].o, &arena, &item, NULL),
+                        -EINVAL);
         } else
                 ck_assert_int_eq(k, 0);
         arena_deinit(&arena);
@@ -190,8 +195,11 @@ START_TEST(test_depth) {
         static const struct {
                 const char *open, *close;
                 const struct item_text_options *o;
-        } wraps[] = { { "[", "]", &plain },       { "{\"x\":", "}", &plain },   { "{\"$m\":{\"$x\":", "}}", &plain },
-                      { "{\"L\":[", "]}", &dynamodb }, { "{\"M\":{\"x\":", "}}", &dynamodb } };
+        } wraps[] = { { "[", "]", &plain },
+                      { "{\"x\":", "}", &plain },
+                      { "{\"$m\":{\"$x\":", "}}", &plain },
+                      { "{\"L\":[", "]}", &dynamodb },
+                      { "{\"M\":{\"x\":", "}}", &dynamodb } };
         bool ddb = wraps[_i].o == &dynamodb;
 
         for (int n = 31; n <= 32; n++) {
@@ -208,9 +216,11 @@ START_TEST(test_depth) {
                         buf_puts(&text, wraps[_i].close);
                 buf_puts(&text, "}");
                 if (n == 31)
-                        ck_assert(str_eq(parse_and_render(buf_view(&text), wraps[_i].o, &arena, &out), buf_view(&text)));
+                        ck_assert(
+                                str_eq(parse_and_render(buf_view(&text), wraps[_i].o, &arena, &out), buf_view(&text)));
                 else {
-                        ck_assert_int_eq(item_text_parse(buf_view(&text), NULL, NULL, wraps[_i].o, &arena, &item, &e), -EINVAL);
+                        ck_assert_int_eq(item_text_parse(buf_view(&text), NULL, NULL, wraps[_i].o, &arena, &item, &e),
+                                         -EINVAL);
                         ck_assert_ptr_nonnull(strstr(e.message, "nested deeper than 32 levels"));
                 }
                 buf_deinit(&text);
@@ -231,7 +241,8 @@ START_TEST(test_size) {
                 buf_puts(&text, "{\"a\":\"");
                 buf_fill(&text, 'x', ITEM_SIZE_MAX - 1 + over);
                 buf_puts(&text, "\"}");
-                ck_assert_int_eq(item_text_parse(buf_view(&text), NULL, NULL, &plain, &arena, &item, &e), over ? -EFBIG : 0);
+                ck_assert_int_eq(item_text_parse(buf_view(&text), NULL, NULL, &plain, &arena, &item, &e),
+                                 over ? -EFBIG : 0);
         }
         ck_assert_int_eq(e.kind, ERR_TOO_LARGE);
         ck_assert_str_eq(e.message, "the item has 409601 bytes, DynamoDB takes 409600");
@@ -252,7 +263,13 @@ END_TEST
 
 /* ---- keys ---- */
 
-#define PATH { .n = 2, .parts = { { .type = VALUE_S, .text = { "new", 3 } }, { .type = VALUE_N, .text = { "7", 1 } } } }
+#define PATH                                                       \
+        {                                                          \
+                .n = 2, .parts = {                                 \
+                        { .type = VALUE_S, .text = { "new", 3 } }, \
+                        { .type = VALUE_N, .text = { "7", 1 } }    \
+                }                                                  \
+        }
 static const struct key path = PATH;
 
 static const struct {
@@ -317,7 +334,9 @@ END_TEST
 START_TEST(test_path_key_is_copied) {
         struct arena arena = ARENA_INIT(MIB);
         char hash[] = "hash", range[] = "5";
-        struct key k = { .n = 2, .parts = { { .type = VALUE_S, .text = str_of(hash) }, { .type = VALUE_N, .text = str_of(range) } } };
+        struct key k = { .n = 2,
+                         .parts = { { .type = VALUE_S, .text = str_of(hash) },
+                                    { .type = VALUE_N, .text = str_of(range) } } };
         struct item item;
 
         ck_assert_int_eq(item_text_parse(STR("{\"pk\":\"x\"}"), &schema, &k, &plain, &arena, &item, NULL), 0);
@@ -458,7 +477,8 @@ START_TEST(test_random_values) {
 END_TEST
 
 START_TEST(test_no_memory) {
-        struct str text = STR("{\"a\":1.0,\"b\":{\"$b\":\"AAAA\"},\"c\":\"\\n\",\"d\":{\"$ss\":[\"x\"]},\"sk\":3,\"e\":[{\"x\":[1,2.0]}]}");
+        struct str text = STR("{\"a\":1.0,\"b\":{\"$b\":\"AAAA\"},\"c\":\"\\n\",\"d\":{\"$ss\":[\"x\"]},\"sk\":3,\"e\":"
+                              "[{\"x\":[1,2.0]}]}");
         struct buf out = BUF_INIT(MIB);
         struct error e;
         struct item item;

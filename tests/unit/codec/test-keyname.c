@@ -57,10 +57,10 @@ static const struct {
 } refused[] = {
         { VALUE_S, "", false },
         { VALUE_S, "a/b", false },
-        { VALUE_S, "a%2fb", false },     /* lower case */
-        { VALUE_S, "a%20b", false },     /* needless */
+        { VALUE_S, "a%2fb", false }, /* lower case */
+        { VALUE_S, "a%20b", false }, /* needless */
         { VALUE_S, "%41", false },
-        { VALUE_S, "a%2Ejson", false },  /* a dot is escaped at the start only */
+        { VALUE_S, "a%2Ejson", false }, /* a dot is escaped at the start only */
         { VALUE_S, "a%2E", false },
         { VALUE_S, ".a", false },
         { VALUE_S, ".", false },
@@ -74,7 +74,7 @@ static const struct {
         { VALUE_S, "%80", false },
         { VALUE_S, "%FF", false },
         { VALUE_S, "%C3%A9", false },
-        { VALUE_S, "a%2Cb", false },     /* only in views */
+        { VALUE_S, "a%2Cb", false }, /* only in views */
         { VALUE_S, "a,b", true },
         { VALUE_S, "a\nb", false },
         { VALUE_S, "a\x7F", false },
@@ -92,7 +92,7 @@ static const struct {
         { VALUE_N, "%31", false },
         { VALUE_B, "", false },
         { VALUE_B, "AA==", false },
-        { VALUE_B, "AB", false },        /* unused bits */
+        { VALUE_B, "AB", false }, /* unused bits */
         { VALUE_B, "A", false },
         { VALUE_B, "+/+/", false },
         { VALUE_B, "A A", false },
@@ -139,6 +139,23 @@ START_TEST(test_limits) {
         ck_assert_int_eq(keyname_decode(&out, str_make(text, 2048), VALUE_S, false, &part), 0);
         ck_assert_int_eq(keyname_decode(&out, str_make(text, 2049), VALUE_S, false, &part), KEYNAME_E_MALFORMED);
         buf_deinit(&out);
+}
+END_TEST
+
+/* Other names than keys': attributes, of any length. */
+START_TEST(test_text) {
+        struct buf out = BUF_INIT(MIB), name = BUF_INIT(MIB);
+        char text[5000];
+
+        memset(text, '/', sizeof(text));
+        keyname_encode_text(&name, str_make(text, sizeof(text)), false);
+        ck_assert_uint_eq(name.n, 3 * sizeof(text));
+        ck_assert_int_eq(keyname_decode_text(&out, buf_view(&name), false), 0);
+        ck_assert(str_eq(buf_view(&out), str_make(text, sizeof(text))));
+        ck_assert_int_eq(keyname_decode_text(&out, STR("a\xFF"), false), KEYNAME_E_MALFORMED);
+        ck_assert_int_eq(keyname_decode_text(&out, STR(""), false), KEYNAME_E_MALFORMED);
+        buf_deinit(&out);
+        buf_deinit(&name);
 }
 END_TEST
 
@@ -316,7 +333,8 @@ static void check_name(struct str name) {
 START_TEST(test_bijection) {
         struct random rnd = random_seed();
         struct arena arena = ARENA_INIT(MIB);
-        struct buf name = BUF_INIT(64 * KIB), out = BUF_INIT(64 * KIB), parts = BUF_INIT(64 * KIB), again = BUF_INIT(64 * KIB);
+        struct buf name = BUF_INIT(64 * KIB), out = BUF_INIT(64 * KIB), parts = BUF_INIT(64 * KIB),
+                   again = BUF_INIT(64 * KIB);
         struct str pieces[CHAIN_MAX];
         struct key_part key, back;
         unsigned accepted = 0;
@@ -363,6 +381,7 @@ int main(void) {
         tcase_add_loop_test(t, test_names, 0, (int)ARRAY_LEN(names));
         tcase_add_loop_test(t, test_refused, 0, (int)ARRAY_LEN(refused));
         tcase_add_test(t, test_limits);
+        tcase_add_test(t, test_text);
         tcase_add_test(t, test_decode_appends);
         tcase_add_test(t, test_no_memory);
         tcase_add_test(t, test_chain);

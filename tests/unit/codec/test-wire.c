@@ -63,7 +63,8 @@ static const struct {
         { "{\"a\":{\"N\":1}}", "1:11 attribute \"a\": \"N\" takes a string" },
         { "{\"a\":{\"N\":\"x\"}}", "1:11 attribute \"a\": \"x\" is not a number" },
         { "{\"a\":{\"N\":\"\"}}", "1:11 attribute \"a\": \"\" is not a number" },
-        { "{\"a\":{\"N\":\"1e126\"}}", "1:11 attribute \"a\": number is out of DynamoDB's range, 1E-130 to 9.99...E+125" },
+        { "{\"a\":{\"N\":\"1e126\"}}",
+          "1:11 attribute \"a\": number is out of DynamoDB's range, 1E-130 to 9.99...E+125" },
         { "{\"a\":{\"B\":\"AA\"}}", "1:11 attribute \"a\": not base64 with padding" },
         { "{\"a\":{\"B\":7}}", "1:11 attribute \"a\": \"B\" takes a string" },
         { "{\"a\":{\"BOOL\":\"true\"}}", "1:14 attribute \"a\": \"BOOL\" takes true or false" },
@@ -75,9 +76,11 @@ static const struct {
         { "{\"a\":{\"NS\":[\"1\",\"1.0\"]}}", "1:17 attribute \"a\": this member is in the set already" },
         { "{\"a\":{\"L\":{}}}", "1:11 attribute \"a\": \"L\" takes an array" },
         { "{\"a\":{\"M\":[]}}", "1:11 attribute \"a\": \"M\" takes an object" },
-        { "{\"a\":{\"L\":[{\"S\":\"\"},{\"M\":{\"b\":{\"S\":2}}}]}}", "1:36 attribute \"a\"[1].\"b\": \"S\" takes a string" },
+        { "{\"a\":{\"L\":[{\"S\":\"\"},{\"M\":{\"b\":{\"S\":2}}}]}}",
+          "1:36 attribute \"a\"[1].\"b\": \"S\" takes a string" },
         { "{\"a\":{\"S\":\"1\"},\"b\":{\"S\":\"2\"},\n\"a\":{\"S\":\"3\"}}", "2:1 duplicate attribute \"a\"" },
-        { "{\"x\":{\"M\":{\"a\":{\"S\":\"1\"},\"\\u0061\":{\"S\":\"2\"}}}}", "1:26 attribute \"x\": duplicate attribute \"a\"" },
+        { "{\"x\":{\"M\":{\"a\":{\"S\":\"1\"},\"\\u0061\":{\"S\":\"2\"}}}}",
+          "1:26 attribute \"x\": duplicate attribute \"a\"" },
         { "{\"\":{\"S\":\"1\"}}", "1:2 attribute \"\": an attribute name may not be empty" },
         { "{\"a\":{\"S\":\"\xFF\"}}", "1:12 not valid UTF-8" },
         { "{\"a\":{\"S\":}}", "1:11 expected a value, not '}'" },
@@ -133,7 +136,8 @@ END_TEST
 
 /* Items are read in place, one after the other, from the middle of a page; strings are not copied. */
 START_TEST(test_page) {
-        struct str text = STR("{\"Count\":2,\"Items\":[{\"b\":{\"N\":\"2\"},\"a\":{\"S\":\"x\"}},{}],\"LastEvaluatedKey\":{}}");
+        struct str text =
+                STR("{\"Count\":2,\"Items\":[{\"b\":{\"N\":\"2\"},\"a\":{\"S\":\"x\"}},{}],\"LastEvaluatedKey\":{}}");
         struct arena arena = ARENA_INIT(MIB);
         struct json_reader r;
         struct item item;
@@ -160,13 +164,15 @@ START_TEST(test_page) {
 END_TEST
 
 START_TEST(test_write_key) {
-        struct key_part parts[] = { { .type = VALUE_S, .text = STR("a\"b") }, { .type = VALUE_N, .text = STR("-1.5") },
+        struct key_part parts[] = { { .type = VALUE_S, .text = STR("a\"b") },
+                                    { .type = VALUE_N, .text = STR("-1.5") },
                                     { .type = VALUE_B, .text = STR("\0\xFF") } };
         struct str names[] = { STR("pk"), STR("s\nk"), STR("x") };
         struct buf out = BUF_INIT(KIB);
 
         wire_write_key(&out, parts, names, 3);
-        ck_assert_str_eq(buf_view(&out).p, "{\"pk\":{\"S\":\"a\\\"b\"},\"s\\nk\":{\"N\":\"-1.5\"},\"x\":{\"B\":\"AP8=\"}}");
+        ck_assert_str_eq(buf_view(&out).p,
+                         "{\"pk\":{\"S\":\"a\\\"b\"},\"s\\nk\":{\"N\":\"-1.5\"},\"x\":{\"B\":\"AP8=\"}}");
         buf_deinit(&out);
 }
 END_TEST
@@ -225,8 +231,9 @@ START_TEST(test_random_items) {
 END_TEST
 
 START_TEST(test_no_memory) {
-        struct str text = STR("{\"a\":{\"N\":\"1.0\"},\"b\":{\"B\":\"AAAA\"},\"c\":{\"S\":\"\\n\"},\"d\":{\"SS\":[\"x\"]},"
-                              "\"e\":{\"L\":[{\"M\":{\"x\":{\"NS\":[\"1\",\"2.0\"]}}}]}}");
+        struct str text =
+                STR("{\"a\":{\"N\":\"1.0\"},\"b\":{\"B\":\"AAAA\"},\"c\":{\"S\":\"\\n\"},\"d\":{\"SS\":[\"x\"]},"
+                    "\"e\":{\"L\":[{\"M\":{\"x\":{\"NS\":[\"1\",\"2.0\"]}}}]}}");
         struct json_reader r;
         struct item item;
         int k = -ENOMEM;

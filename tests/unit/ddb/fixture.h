@@ -5,13 +5,26 @@
 
 #include "ddbfs/store/store.h"
 
-#define V_S(s) { .type = VALUE_S, .text = { .p = "" s, .n = sizeof(s) - 1 } }
-#define V_N(s) { .type = VALUE_N, .text = { .p = "" s, .n = sizeof(s) - 1 } }
-#define V_B(s) { .type = VALUE_B, .text = { .p = "" s, .n = sizeof(s) - 1 } }
-#define T(s) { .p = "" s, .n = sizeof(s) - 1 }
-#define P_S(s) { .type = VALUE_S, .text = T(s) }
-#define P_N(s) { .type = VALUE_N, .text = T(s) }
-#define P_B(s) { .type = VALUE_B, .text = T(s) }
+#define V_S(s)                                                            \
+        {                                                                 \
+                .type = VALUE_S, .text = {.p = "" s, .n = sizeof(s) - 1 } \
+        }
+#define V_N(s)                                                            \
+        {                                                                 \
+                .type = VALUE_N, .text = {.p = "" s, .n = sizeof(s) - 1 } \
+        }
+#define V_B(s)                                                            \
+        {                                                                 \
+                .type = VALUE_B, .text = {.p = "" s, .n = sizeof(s) - 1 } \
+        }
+#define T(s) \
+        { .p = "" s, .n = sizeof(s) - 1 }
+#define P_S(s) \
+        { .type = VALUE_S, .text = T(s) }
+#define P_N(s) \
+        { .type = VALUE_N, .text = T(s) }
+#define P_B(s) \
+        { .type = VALUE_B, .text = T(s) }
 
 static struct index_schema music_indexes[] = {
         {
@@ -20,7 +33,9 @@ static struct index_schema music_indexes[] = {
                 .active = true,
                 .key = { .n_hash = 2,
                          .n_range = 2,
-                         .attrs = { { T("label"), VALUE_S }, { T("country"), VALUE_S }, { T("year"), VALUE_N },
+                         .attrs = { { T("label"), VALUE_S },
+                                    { T("country"), VALUE_S },
+                                    { T("year"), VALUE_N },
                                     { T("title"), VALUE_S } } },
         },
 };

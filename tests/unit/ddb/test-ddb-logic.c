@@ -19,7 +19,7 @@
 struct reply {
         const char *operation; /* expected; NULL: the end */
         const char *body;
-        enum error_kind kind;  /* ERR_NONE: 200 */
+        enum error_kind kind; /* ERR_NONE: 200 */
         const char *code;
         bool uncertain;
 };
@@ -119,7 +119,9 @@ static void tear_down(void) {
         clock_real();
 }
 
-static struct attribute song_attributes[] = { { T("artist"), V_S("a") }, { T("n"), V_N("2") }, { T("song"), V_S("b") } };
+static struct attribute song_attributes[] = { { T("artist"), V_S("a") },
+                                              { T("n"), V_N("2") },
+                                              { T("song"), V_S("b") } };
 static const struct item song = { 3, song_attributes };
 static const struct attribute sets[] = { { T("n"), V_N("2") } };
 static const struct str removes[] = { T("gone") };
@@ -128,11 +130,17 @@ static const struct condition absent = { COND_NOT_EXISTS, T("artist"), NULL };
 
 /* ---- lost answers ---- */
 
-#define CCF { 0, "{}", ERR_CONDITION, "ConditionalCheckFailedException", true }
-#define PUT { .op = WRITE_PUT, .table = &music, .item = &song, .conditions = &absent, .n_conditions = 1 }
-#define UPDATE { .op = WRITE_UPDATE, KEY, .set = sets, .n_set = 1, .remove = removes, .n_remove = 1, \
-                 .conditions = &absent, .n_conditions = 1 }
-#define DELETE { .op = WRITE_DELETE, KEY, .conditions = &absent, .n_conditions = 1 }
+#define CCF \
+        { 0, "{}", ERR_CONDITION, "ConditionalCheckFailedException", true }
+#define PUT \
+        { .op = WRITE_PUT, .table = &music, .item = &song, .conditions = &absent, .n_conditions = 1 }
+#define UPDATE                                                                                      \
+        {                                                                                           \
+                .op = WRITE_UPDATE, KEY, .set = sets, .n_set = 1, .remove = removes, .n_remove = 1, \
+                .conditions = &absent, .n_conditions = 1                                            \
+        }
+#define DELETE \
+        { .op = WRITE_DELETE, KEY, .conditions = &absent, .n_conditions = 1 }
 #define ITEM(more) "{\"Item\":{\"artist\":{\"S\":\"a\"},\"song\":{\"S\":\"b\"}" more "}}"
 
 static const struct {
@@ -164,7 +172,8 @@ static const struct {
 START_TEST(lost_answers) {
         const char *operations[] = { "PutItem", "UpdateItem", "DeleteItem" };
         struct reply replies[] = {
-                { operations[lost[_i].w.op], "{}", ERR_CONDITION, "ConditionalCheckFailedException", lost[_i].uncertain },
+                { operations[lost[_i].w.op], "{}", ERR_CONDITION, "ConditionalCheckFailedException",
+                  lost[_i].uncertain },
                 { lost[_i].now ? "GetItem" : NULL, lost[_i].now, ERR_NONE, NULL, false },
                 { 0 },
         };
@@ -195,7 +204,8 @@ END_TEST
 
 /* ---- conflicts ---- */
 
-#define CONFLICT(op, doubt) { op, "{}", ERR_BUSY, "TransactionConflictException", doubt }
+#define CONFLICT(op, doubt) \
+        { op, "{}", ERR_BUSY, "TransactionConflictException", doubt }
 
 START_TEST(conflicts) {
         const struct write w = PUT;
@@ -272,7 +282,8 @@ END_TEST
 
 START_TEST(transaction_conflicts_without_end) {
         const struct reply c = CANCELLED("{\"Code\":\"TransactionConflict\"}");
-        const struct reply odd = { "TransactWriteItems", "<html>", ERR_CANCELLED, "TransactionCanceledException", false };
+        const struct reply odd = { "TransactWriteItems", "<html>", ERR_CANCELLED, "TransactionCanceledException",
+                                   false };
         const struct reply replies[] = { c, c, c, c, c, c, c, c, odd, { 0 } };
         const struct write w = PUT;
 
@@ -340,9 +351,9 @@ END_TEST
 #define IDS 300
 static struct {
         unsigned left_percent, throttle_percent;
-        char state[IDS];      /* 'P' put, 'D' deleted, 0 neither */
-        unsigned bad;         /* id of which every batch is refused */
-        unsigned most;        /* units in the largest batch */
+        char state[IDS]; /* 'P' put, 'D' deleted, 0 neither */
+        unsigned bad;    /* id of which every batch is refused */
+        unsigned most;   /* units in the largest batch */
 } service;
 
 static bool chance(unsigned percent) {
@@ -391,13 +402,13 @@ static int write_model(struct aws_call *call) {
                         buf_printf(&left, "%s{\"%s\":{\"%s\":{\"id\":{\"N\":\"%u\"}}}}", n_left++ ? "," : "",
                                    put ? "PutRequest" : "DeleteRequest", put ? "Item" : "Key", id);
         }
-        buf_puts(&left, n_left ? "]}}" : "]}}");
+        buf_puts(&left, "]}}");
         r = answer(call, buf_view(&left).p, ERR_NONE, NULL);
         buf_deinit(&left);
         return r;
 }
 
-static char id_text[IDS][8];
+static char id_text[IDS][16];
 static struct attribute id_attributes[IDS];
 static struct item id_items[IDS];
 
@@ -428,8 +439,8 @@ START_TEST(batch_write_storm) {
 
         rng_seed((uint64_t)_i + 1);
         name_ids();
-        service.left_percent = (unsigned)(_i % 4) * 25;
-        service.throttle_percent = (unsigned)(_i / 4) * 20;
+        service.left_percent = (unsigned)(_i % 4) * 20;
+        service.throttle_percent = (unsigned)(_i / 4) * 10;
         for (unsigned i = 0; i < WRITES; i++) {
                 unsigned id = (unsigned)(rng_u64() % IDS);
                 bool put = rng_u64() & 1;
@@ -640,14 +651,14 @@ END_TEST
 /* ---- memory ---- */
 
 START_TEST(out_of_memory) {
-        struct get_request q[130];
+        struct get_request q[102];
         bool all_done = false;
 
         name_ids();
         for (unsigned i = 0; i < ARRAY_LEN(q); i++)
                 q[i] = (struct get_request){ .table = &users, .key = unit_write(i, true).key };
-        for (unsigned i = 0; i < 130; i++)
-                many[i] = unit_write(i % 100, i & 1);
+        for (unsigned i = 0; i < 30; i++)
+                many[i] = unit_write(i % 20, i & 1);
         for (unsigned long n = 1; !all_done; n++) {
                 int r, w;
 
@@ -655,16 +666,16 @@ START_TEST(out_of_memory) {
                 items_deinit(&got);
                 mem_fail_at(n);
                 model = write_model;
-                w = store->ops->batch_write(store, &ctx, many, 130, results, &err);
+                w = store->ops->batch_write(store, &ctx, many, 30, results, &err);
                 model = get_model;
                 r = w ? 0 : store->ops->batch_get(store, &ctx, q, ARRAY_LEN(q), &got, &err);
                 mem_fail_at(0);
                 /* an answer cut short by the fake's own failed allocation is nonsense */
                 ck_assert_msg(w == 0 || w == -ENOMEM || w == -EIO, "%d: %s", w, err.message);
                 ck_assert_msg(r == 0 || r == -ENOMEM || r == -EIO, "%d: %s", r, err.message);
-                for (unsigned i = 0; w && i < 130; i++)
+                for (unsigned i = 0; w && i < 30; i++)
                         ck_assert(results[i] == 0 || results[i] == w);
-                all_done = w == 0 && r == 0 && got.n == 86 && n > 30;
+                all_done = w == 0 && r == 0 && got.n == 68 && n > 30;
         }
 }
 END_TEST

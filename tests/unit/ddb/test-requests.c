@@ -60,8 +60,9 @@ static const struct {
         struct query_request q;
         const char *want;
 } queries[] = {
-        { { HASH_A }, Q_HEAD "#n0=:v0\",\"ExpressionAttributeNames\":{\"#n0\":\"artist\"},"
-                             "\"ExpressionAttributeValues\":{\":v0\":{\"S\":\"a\"}}," CAPACITY "}" },
+        { { HASH_A },
+          Q_HEAD "#n0=:v0\",\"ExpressionAttributeNames\":{\"#n0\":\"artist\"},"
+                 "\"ExpressionAttributeValues\":{\":v0\":{\"S\":\"a\"}}," CAPACITY "}" },
         { { HASH_A, RANGE_B }, Q_HEAD "#n0=:v0 AND #n1=:v1\"," Q_NAMES Q_VALUES },
         { { HASH_A, RANGE_B, .range_op = RANGE_EQ }, Q_HEAD "#n0=:v0 AND #n1=:v1\"," Q_NAMES Q_VALUES },
         { { HASH_A, RANGE_B, .range_op = RANGE_GE }, Q_HEAD "#n0=:v0 AND #n1>=:v1\"," Q_NAMES Q_VALUES },
@@ -71,9 +72,10 @@ static const struct {
         { { HASH_A, RANGE_B, .range_op = RANGE_BEGINS_WITH },
           Q_HEAD "#n0=:v0 AND begins_with(#n1,:v1)\"," Q_NAMES Q_VALUES },
         { { HASH_A, RANGE_B, .range_op = RANGE_BETWEEN, .range_end = P_S("c") },
-          Q_HEAD "#n0=:v0 AND #n1 BETWEEN :v1 AND :v2\"," Q_NAMES
-                 "\"ExpressionAttributeValues\":{\":v0\":{\"S\":\"a\"},\":v1\":{\"S\":\"b\"},\":v2\":{\"S\":\"c\"}},"
-                 CAPACITY "}" },
+          Q_HEAD
+          "#n0=:v0 AND #n1 BETWEEN :v1 AND :v2\"," Q_NAMES
+          "\"ExpressionAttributeValues\":{\":v0\":{\"S\":\"a\"},\":v1\":{\"S\":\"b\"},\":v2\":{\"S\":\"c\"}}," CAPACITY
+          "}" },
         { { HASH_A, .reverse = true, .consistent = true, .limit = 20, .start = &start },
           Q_HEAD "#n0=:v0\",\"ExpressionAttributeNames\":{\"#n0\":\"artist\"},"
                  "\"ExpressionAttributeValues\":{\":v0\":{\"S\":\"a\"}},\"ScanIndexForward\":false,"
@@ -89,8 +91,11 @@ static const struct {
           Q_HEAD "#n0=:v0\",\"ExpressionAttributeNames\":{\"#n0\":\"artist\"},"
                  "\"ExpressionAttributeValues\":{\":v0\":{\"S\":\"a\"}},\"Select\":\"COUNT\"," CAPACITY "}" },
         /* several hash and range attributes */
-        { { .table = &music, .index = &music_indexes[0], .hash = { 2, { P_S("l"), P_S("c") } },
-            .range = { 2, { P_N("1999"), P_S("t") } }, .range_op = RANGE_BEGINS_WITH },
+        { { .table = &music,
+            .index = &music_indexes[0],
+            .hash = { 2, { P_S("l"), P_S("c") } },
+            .range = { 2, { P_N("1999"), P_S("t") } },
+            .range_op = RANGE_BEGINS_WITH },
           "{\"TableName\":\"Music\",\"IndexName\":\"by-label\",\"KeyConditionExpression\":\"#n0=:v0 AND #n1=:v1 AND "
           "#n2=:v2 AND begins_with(#n3,:v3)\",\"ExpressionAttributeNames\":{\"#n0\":\"label\",\"#n1\":\"country\","
           "\"#n2\":\"year\",\"#n3\":\"title\"},\"ExpressionAttributeValues\":{\":v0\":{\"S\":\"l\"},"
@@ -123,8 +128,13 @@ static const struct {
         const char *want;
 } scans[] = {
         { { .table = &music }, "{\"TableName\":\"Music\"," CAPACITY "}" },
-        { { .table = &music, .index = &music_indexes[0], .segment = 3, .total_segments = 4, .limit = 1,
-            .consistent = true, .start = &start },
+        { { .table = &music,
+            .index = &music_indexes[0],
+            .segment = 3,
+            .total_segments = 4,
+            .limit = 1,
+            .consistent = true,
+            .start = &start },
           "{\"TableName\":\"Music\",\"IndexName\":\"by-label\",\"Segment\":3,\"TotalSegments\":4,"
           "\"ConsistentRead\":true,\"Limit\":1,\"ExclusiveStartKey\":{\"artist\":{\"S\":\"a\"},"
           "\"song\":{\"S\":\"x\"}}," CAPACITY "}" },
@@ -169,23 +179,34 @@ static const struct {
         bool all_new;
         const char *want;
 } writes[] = {
-        { { .op = WRITE_PUT, .table = &music, .item = &song }, false,
+        { { .op = WRITE_PUT, .table = &music, .item = &song },
+          false,
           "{\"TableName\":\"Music\"," SONG "," CAPACITY "}" },
-        { { .op = WRITE_PUT, .table = &music, .item = &song, .conditions = conditions, .n_conditions = 3 }, true,
+        { { .op = WRITE_PUT, .table = &music, .item = &song, .conditions = conditions, .n_conditions = 3 },
+          true,
           "{\"TableName\":\"Music\"," SONG ",\"ConditionExpression\":\"attribute_exists(#n0) AND #n1=:v0 AND "
           "attribute_not_exists(#n2)\",\"ExpressionAttributeNames\":{\"#n0\":\"artist\",\"#n1\":\"n\","
           "\"#n2\":\"t\"},\"ExpressionAttributeValues\":{\":v0\":{\"N\":\"1\"}}," CAPACITY "}" },
-        { { .op = WRITE_UPDATE, WKEY, .set = sets, .n_set = 2, .remove = removes, .n_remove = 2,
-            .conditions = &conditions[1], .n_conditions = 1 }, true,
+        { { .op = WRITE_UPDATE,
+            WKEY,
+            .set = sets,
+            .n_set = 2,
+            .remove = removes,
+            .n_remove = 2,
+            .conditions = &conditions[1],
+            .n_conditions = 1 },
+          true,
           "{\"TableName\":\"Music\"," KEY_AB ",\"UpdateExpression\":\"SET #n0=:v0,#n1=:v1 REMOVE #n2,#n3\","
           "\"ConditionExpression\":\"#n4=:v2\",\"ExpressionAttributeNames\":{\"#n0\":\"n\",\"#n1\":\"t\","
           "\"#n2\":\"u\",\"#n3\":\"w\",\"#n4\":\"n\"},\"ExpressionAttributeValues\":{\":v0\":{\"N\":\"2\"},"
           "\":v1\":{\"S\":\"x\"},\":v2\":{\"N\":\"1\"}},\"ReturnValues\":\"ALL_NEW\"," CAPACITY "}" },
-        { { .op = WRITE_UPDATE, WKEY, .remove = removes, .n_remove = 1 }, false,
+        { { .op = WRITE_UPDATE, WKEY, .remove = removes, .n_remove = 1 },
+          false,
           "{\"TableName\":\"Music\"," KEY_AB ",\"UpdateExpression\":\"REMOVE #n0\","
           "\"ExpressionAttributeNames\":{\"#n0\":\"u\"}," CAPACITY "}" },
         { { .op = WRITE_UPDATE, WKEY }, false, "{\"TableName\":\"Music\"," KEY_AB "," CAPACITY "}" },
-        { { .op = WRITE_DELETE, WKEY, .conditions = conditions, .n_conditions = 1 }, false,
+        { { .op = WRITE_DELETE, WKEY, .conditions = conditions, .n_conditions = 1 },
+          false,
           "{\"TableName\":\"Music\"," KEY_AB ",\"ConditionExpression\":\"attribute_exists(#n0)\","
           "\"ExpressionAttributeNames\":{\"#n0\":\"artist\"}," CAPACITY "}" },
         { { .op = WRITE_CHECK, WKEY, .conditions = conditions, .n_conditions = 1 }, false, NULL },
@@ -244,7 +265,10 @@ END_TEST
 
 START_TEST(batch_get_text) {
         const struct get_request q[] = {
-                { .table = &users, .key = { 1, { P_N("1") } }, .consistent = true, .projection = odd_names,
+                { .table = &users,
+                  .key = { 1, { P_N("1") } },
+                  .consistent = true,
+                  .projection = odd_names,
                   .n_projection = 1 },
                 { .table = &users, .key = { 1, { P_N("2") } } },
                 { .table = &users, .key = { 1, { P_N("3") } } },
@@ -330,8 +354,14 @@ static struct write many_write(uint32_t n_set, uint32_t n_remove, uint32_t n_con
                 many_removes[i] = STR("gone");
                 many_conditions[i] = (struct condition){ (enum condition_op)(i % 3), STR("name"), &one };
         }
-        return (struct write){ .op = WRITE_UPDATE, WKEY, .set = many_sets, .n_set = n_set, .remove = many_removes,
-                               .n_remove = n_remove, .conditions = many_conditions, .n_conditions = n_conditions };
+        return (struct write){ .op = WRITE_UPDATE,
+                               WKEY,
+                               .set = many_sets,
+                               .n_set = n_set,
+                               .remove = many_removes,
+                               .n_remove = n_remove,
+                               .conditions = many_conditions,
+                               .n_conditions = n_conditions };
 }
 
 /* Round the points where the aliases grow by a digit. */
@@ -357,9 +387,9 @@ static const struct {
         uint32_t n_set, n_remove, n_conditions;
         bool fits;
 } fits[] = {
-        { 0, 0, 0, true },     { 1, 1, 1, true },      { 150, 150, 0, true }, { 150, 151, 0, false },
-        { 300, 0, 0, true },   { 301, 0, 0, false },   { 0, 300, 0, true },   { 0, 301, 0, false },
-        { 0, 0, 150, true },   { 0, 0, 151, false },   { 0, 0, 400, false },
+        { 0, 0, 0, true },   { 1, 1, 1, true },    { 150, 150, 0, true }, { 150, 151, 0, false },
+        { 300, 0, 0, true }, { 301, 0, 0, false }, { 0, 300, 0, true },   { 0, 301, 0, false },
+        { 0, 0, 150, true }, { 0, 0, 151, false }, { 0, 0, 400, false },
 };
 
 START_TEST(fits_limits) {

@@ -86,8 +86,9 @@ static void check_attr(const struct item *item, const char *name, enum value_typ
 START_TEST(get_item) {
         struct outcome o;
 
-        run(GET, STR("{\"ConsumedCapacity\":{\"TableName\":\"T\",\"CapacityUnits\":0.5,\"Table\":{\"CapacityUnits\":"
-                     "9.0}},\"Item\":{\"b\":{\"N\":\"1\"},\"a\":{\"S\":\"x\\u0041\"}},\"New\":[{}]}"),
+        run(GET,
+            STR("{\"ConsumedCapacity\":{\"TableName\":\"T\",\"CapacityUnits\":0.5,\"Table\":{\"CapacityUnits\":"
+                "9.0}},\"Item\":{\"b\":{\"N\":\"1\"},\"a\":{\"S\":\"x\\u0041\"}},\"New\":[{}]}"),
             &o);
         ck_assert_int_eq(o.r, 0);
         ck_assert_uint_eq(o.items.n, 1);
@@ -122,8 +123,9 @@ END_TEST
 START_TEST(page) {
         struct outcome o;
 
-        run(PAGE, STR("{\"Count\":2,\"Items\":[{\"k\":{\"S\":\"1\"}},{\"k\":{\"S\":\"2\"}}],\"ScannedCount\":7,"
-                      "\"LastEvaluatedKey\":{\"k\":{\"S\":\"2\"}},\"ConsumedCapacity\":{\"CapacityUnits\":12}}"),
+        run(PAGE,
+            STR("{\"Count\":2,\"Items\":[{\"k\":{\"S\":\"1\"}},{\"k\":{\"S\":\"2\"}}],\"ScannedCount\":7,"
+                "\"LastEvaluatedKey\":{\"k\":{\"S\":\"2\"}},\"ConsumedCapacity\":{\"CapacityUnits\":12}}"),
             &o);
         ck_assert_int_eq(o.r, 0);
         ck_assert_uint_eq(o.items.n, 2);
@@ -165,9 +167,10 @@ END_TEST
 START_TEST(batches) {
         struct outcome o;
 
-        run(BATCH_GET, STR("{\"Responses\":{\"T\":[{\"k\":{\"S\":\"1\"}}],\"U\":[]},\"UnprocessedKeys\":{\"T\":{"
-                           "\"Keys\":[{\"k\":{\"S\":\"2\"}},{\"k\":{\"S\":\"3\"}}],\"ConsistentRead\":true}},"
-                           "\"ConsumedCapacity\":[{\"TableName\":\"T\",\"CapacityUnits\":1.5},{\"CapacityUnits\":2}]}"),
+        run(BATCH_GET,
+            STR("{\"Responses\":{\"T\":[{\"k\":{\"S\":\"1\"}}],\"U\":[]},\"UnprocessedKeys\":{\"T\":{"
+                "\"Keys\":[{\"k\":{\"S\":\"2\"}},{\"k\":{\"S\":\"3\"}}],\"ConsistentRead\":true}},"
+                "\"ConsumedCapacity\":[{\"TableName\":\"T\",\"CapacityUnits\":1.5},{\"CapacityUnits\":2}]}"),
             &o);
         ck_assert_int_eq(o.r, 0);
         ck_assert_uint_eq(o.items.n, 1);
@@ -177,8 +180,9 @@ START_TEST(batches) {
         ck_assert(o.usage.total == 3.5);
         finish(&o);
 
-        run(BATCH_WRITE, STR("{\"UnprocessedItems\":{\"T\":[{\"PutRequest\":{\"Item\":{\"k\":{\"S\":\"1\"},\"x\":{\"N\":"
-                             "\"1\"}}}},{\"DeleteRequest\":{\"Key\":{\"k\":{\"S\":\"2\"}}}}]}}"),
+        run(BATCH_WRITE,
+            STR("{\"UnprocessedItems\":{\"T\":[{\"PutRequest\":{\"Item\":{\"k\":{\"S\":\"1\"},\"x\":{\"N\":"
+                "\"1\"}}}},{\"DeleteRequest\":{\"Key\":{\"k\":{\"S\":\"2\"}}}}]}}"),
             &o);
         ck_assert_int_eq(o.r, 0);
         ck_assert_uint_eq(o.left.n, 2);
@@ -191,8 +195,9 @@ END_TEST
 START_TEST(transactions) {
         struct outcome o;
 
-        run(TRANSACT_GET, STR("{\"Responses\":[{},{\"Item\":{\"k\":{\"S\":\"1\"}}}],\"ConsumedCapacity\":[{"
-                              "\"CapacityUnits\":4,\"ReadCapacityUnits\":4}]}"),
+        run(TRANSACT_GET,
+            STR("{\"Responses\":[{},{\"Item\":{\"k\":{\"S\":\"1\"}}}],\"ConsumedCapacity\":[{"
+                "\"CapacityUnits\":4,\"ReadCapacityUnits\":4}]}"),
             &o);
         ck_assert_int_eq(o.r, 0);
         ck_assert_uint_eq(o.items.n, 2);
@@ -213,8 +218,12 @@ START_TEST(transactions) {
 END_TEST
 
 START_TEST(odd_capacity_counts_nothing) {
-        static const char *const odd[] = { "null", "\"x\"", "{\"CapacityUnits\":\"1\"}", "{\"CapacityUnits\":-1}",
-                                           "{\"CapacityUnits\":1e999}", "[[1],2,{\"CapacityUnits\":1e300}]",
+        static const char *const odd[] = { "null",
+                                           "\"x\"",
+                                           "{\"CapacityUnits\":\"1\"}",
+                                           "{\"CapacityUnits\":-1}",
+                                           "{\"CapacityUnits\":1e999}",
+                                           "[[1],2,{\"CapacityUnits\":1e300}]",
                                            "{\"CapacityUnits\":11111111111111111111111111111111111111111111111}" };
         struct outcome o;
         char text[200];
@@ -280,7 +289,8 @@ static const struct {
         { BATCH_WRITE, "{\"UnprocessedItems\":[]}" },
         { BATCH_WRITE, "{\"UnprocessedItems\":{\"T\":[{}]}}" },
         { BATCH_WRITE, "{\"UnprocessedItems\":{\"T\":[{\"PutRequest\":{}}]}}" },
-        { BATCH_WRITE, "{\"UnprocessedItems\":{\"T\":[{\"PutRequest\":{\"Item\":{}},\"DeleteRequest\":{\"Key\":{}}}]}}" },
+        { BATCH_WRITE,
+          "{\"UnprocessedItems\":{\"T\":[{\"PutRequest\":{\"Item\":{}},\"DeleteRequest\":{\"Key\":{}}}]}}" },
         { TRANSACT_GET, "{}" },
         { TRANSACT_GET, "{\"Responses\":[]}" },
         { TRANSACT_GET, "{\"Responses\":[{},{},{}]}" },
@@ -369,6 +379,12 @@ END_TEST
 #define HASH_OF(n) "{\"AttributeName\":\"" n "\",\"KeyType\":\"HASH\"}"
 #define RANGE_OF(n) "{\"AttributeName\":\"" n "\",\"KeyType\":\"RANGE\"}"
 
+/* clang-format off */
+#define KEYS_ONLY "\"Projection\":{\"ProjectionType\":\"KEYS_ONLY\"}"
+#define ALL "\"Projection\":{\"ProjectionType\":\"ALL\"}"
+#define EIGHT HASH_OF("a") "," HASH_OF("b") "," HASH_OF("c") "," HASH_OF("d") "," \
+              RANGE_OF("e") "," RANGE_OF("f") "," RANGE_OF("g") "," RANGE_OF("h")
+
 static const char description[] =
         "{\"TableName\":\"Music\",\"TableArn\":\"arn:x\",\"TableStatus\":\"ACTIVE\",\"CreationDateTime\":1.5E9,"
         "\"ItemCount\":12,\"TableSizeBytes\":345,\"LatestStreamArn\":\"arn:s\","
@@ -377,24 +393,22 @@ static const char description[] =
         "{\"AttributeName\":\"n\",\"AttributeType\":\"N\"},{\"AttributeName\":\"odd\",\"AttributeType\":\"V\"},"
         S_DEF("a") "," S_DEF("b") "," S_DEF("c") "," S_DEF("d") "," S_DEF("e") "," S_DEF("f") "," S_DEF("g") ","
         S_DEF("h") "," S_DEF("i") "],"
-        "\"LocalSecondaryIndexes\":[{\"IndexName\":\"lsi\",\"KeySchema\":[" HASH_OF("artist") "," RANGE_OF("n") "],"
+        "\"LocalSecondaryIndexes\":["
+        "{\"IndexName\":\"lsi\",\"KeySchema\":[" HASH_OF("artist") "," RANGE_OF("n") "],"
         "\"Projection\":{\"ProjectionType\":\"INCLUDE\",\"NonKeyAttributes\":[\"x\",\"y\"]}}],"
         "\"GlobalSecondaryIndexes\":["
-        "{\"IndexName\":\"eight\",\"IndexStatus\":\"ACTIVE\",\"KeySchema\":[" HASH_OF("a") "," HASH_OF("b") ","
-        HASH_OF("c") "," HASH_OF("d") "," RANGE_OF("e") "," RANGE_OF("f") "," RANGE_OF("g") "," RANGE_OF("h") "],"
-        "\"Projection\":{\"ProjectionType\":\"KEYS_ONLY\"}},"
-        "{\"IndexName\":\"nine\",\"KeySchema\":[" HASH_OF("a") "," HASH_OF("b") "," HASH_OF("c") "," HASH_OF("d") ","
-        RANGE_OF("e") "," RANGE_OF("f") "," RANGE_OF("g") "," RANGE_OF("h") "," RANGE_OF("i") "],"
-        "\"Projection\":{\"ProjectionType\":\"ALL\"}},"
-        "{\"IndexName\":\"odd-type\",\"KeySchema\":[" HASH_OF("odd") "],\"Projection\":{\"ProjectionType\":\"ALL\"}},"
-        "{\"IndexName\":\"odd-role\",\"KeySchema\":[" HASH_OF("a") ",{\"AttributeName\":\"b\",\"KeyType\":\"VECTOR\"}],"
-        "\"Projection\":{\"ProjectionType\":\"ALL\"}},"
+        "{\"IndexName\":\"eight\",\"IndexStatus\":\"ACTIVE\",\"KeySchema\":[" EIGHT "]," KEYS_ONLY "},"
+        "{\"IndexName\":\"nine\",\"KeySchema\":[" EIGHT "," RANGE_OF("i") "]," ALL "},"
+        "{\"IndexName\":\"odd-type\",\"KeySchema\":[" HASH_OF("odd") "]," ALL "},"
+        "{\"IndexName\":\"odd-role\",\"KeySchema\":[" HASH_OF("a") ",{\"AttributeName\":\"b\",\"KeyType\":\"VECTOR\"}"
+        "]," ALL "},"
         "{\"IndexName\":\"odd-projection\",\"KeySchema\":[" HASH_OF("a") "],\"Projection\":{\"ProjectionType\":\"X\"}},"
-        "{\"IndexName\":\"odd/name\",\"KeySchema\":[" HASH_OF("a") "],\"Projection\":{\"ProjectionType\":\"ALL\"}},"
-        "{\"IndexName\":\"lsi\",\"KeySchema\":[" HASH_OF("a") "],\"Projection\":{\"ProjectionType\":\"ALL\"}},"
+        "{\"IndexName\":\"odd/name\",\"KeySchema\":[" HASH_OF("a") "]," ALL "},"
+        "{\"IndexName\":\"lsi\",\"KeySchema\":[" HASH_OF("a") "]," ALL "},"
         "7,"
-        "{\"IndexName\":\"new\",\"IndexStatus\":\"CREATING\",\"KeySchema\":[" HASH_OF("n") "],"
-        "\"Projection\":{\"ProjectionType\":\"ALL\"}}],\"VectorIndexes\":[{}]}";
+        "{\"IndexName\":\"new\",\"IndexStatus\":\"CREATING\",\"KeySchema\":[" HASH_OF("n") "]," ALL "}],"
+        "\"VectorIndexes\":[{}]}";
+/* clang-format on */
 
 START_TEST(describe) {
         struct buf text = BUF_INIT(MIB);
@@ -457,15 +471,19 @@ static const struct {
         uint32_t n, action;
         const char *code, *message;
 } cancels[] = {
-        { "{\"CancellationReasons\":[{\"Code\":\"None\"},{\"Code\":\"ConditionalCheckFailed\",\"Message\":\"m\",\"Item\":"
-          "{\"a\":{\"S\":\"x\"}}}]}", 0, false, 2, 1, "ConditionalCheckFailed", "m" },
-        { "{\"CancellationReasons\":[{\"Code\":\"None\",\"Message\":null},{\"Code\":\"TransactionConflict\"}]}", 0, true,
-          2, 1, "TransactionConflict", "" },
+        { "{\"CancellationReasons\":[{\"Code\":\"None\"},{\"Code\":\"ConditionalCheckFailed\",\"Message\":\"m\","
+          "\"Item\":"
+          "{\"a\":{\"S\":\"x\"}}}]}",
+          0, false, 2, 1, "ConditionalCheckFailed", "m" },
+        { "{\"CancellationReasons\":[{\"Code\":\"None\",\"Message\":null},{\"Code\":\"TransactionConflict\"}]}", 0,
+          true, 2, 1, "TransactionConflict", "" },
         { "{\"CancellationReasons\":[{\"Code\":\"ThrottlingError\"},{\"Code\":\"ProvisionedThroughputExceeded\"}]}", 0,
           true, 2, 0, "ThrottlingError", "" },
         /* the lasting reason is the guilty one, wherever it stands */
-        { "{\"CancellationReasons\":[{\"Code\":\"TransactionConflict\"},{\"Code\":\"None\"},{\"Code\":\"ValidationError\"},"
-          "{\"Code\":\"ConditionalCheckFailed\"}]}", 0, false, 4, 2, "ValidationError", "" },
+        { "{\"CancellationReasons\":[{\"Code\":\"TransactionConflict\"},{\"Code\":\"None\"},{\"Code\":"
+          "\"ValidationError\"},"
+          "{\"Code\":\"ConditionalCheckFailed\"}]}",
+          0, false, 4, 2, "ValidationError", "" },
         { "{\"CancellationReasons\":[{},{\"Code\":\"None\"}]}", 0, true, 2, 0, "", "" },
         { "{}", -EIO, false, 0, 0, "", "" },
         { "", -EIO, false, 0, 0, "", "" },
@@ -492,18 +510,21 @@ static const struct {
         enum parser parser;
         const char *text;
 } whole[] = {
-        { GET, "{\"Item\":{\"b\":{\"N\":\"1\"},\"a\":{\"L\":[{\"S\":\"x\\n\"},{\"M\":{\"z\":{\"BS\":[\"AA==\"]}}}]}}}" },
+        { GET,
+          "{\"Item\":{\"b\":{\"N\":\"1\"},\"a\":{\"L\":[{\"S\":\"x\\n\"},{\"M\":{\"z\":{\"BS\":[\"AA==\"]}}}]}}}" },
         { PAGE, "{\"Items\":[{\"k\":{\"S\":\"1\"}},{\"k\":{\"S\":\"2\"}}],\"Count\":2,\"ScannedCount\":2,"
                 "\"LastEvaluatedKey\":{\"k\":{\"S\":\"2\"}},\"ConsumedCapacity\":{\"CapacityUnits\":1}}" },
-        { BATCH_GET, "{\"Responses\":{\"T\":[{\"k\":{\"S\":\"1\"}}]},\"UnprocessedKeys\":{\"T\":{\"Keys\":[{\"k\":{\"S\":"
-                     "\"2\"}}]}}}" },
+        { BATCH_GET,
+          "{\"Responses\":{\"T\":[{\"k\":{\"S\":\"1\"}}]},\"UnprocessedKeys\":{\"T\":{\"Keys\":[{\"k\":{\"S\":"
+          "\"2\"}}]}}}" },
         { BATCH_WRITE, "{\"UnprocessedItems\":{\"T\":[{\"PutRequest\":{\"Item\":{\"k\":{\"S\":\"1\"}}}}]}}" },
         { TRANSACT_GET, "{\"Responses\":[{},{\"Item\":{\"k\":{\"S\":\"1\"}}}]}" },
         { TABLES, "{\"TableNames\":[\"a\",\"b\"],\"LastEvaluatedTableName\":\"b\"}" },
-        { DESCRIBE, "{\"Table\":{\"TableName\":\"T\",\"KeySchema\":[{\"AttributeName\":\"a\",\"KeyType\":\"HASH\"}],"
-                    "\"AttributeDefinitions\":[{\"AttributeName\":\"a\",\"AttributeType\":\"S\"}],"
-                    "\"GlobalSecondaryIndexes\":[{\"IndexName\":\"x\",\"KeySchema\":[{\"AttributeName\":\"a\",\"KeyType\":"
-                    "\"HASH\"}],\"Projection\":{\"ProjectionType\":\"INCLUDE\",\"NonKeyAttributes\":[\"q\"]}}]}}" },
+        { DESCRIBE,
+          "{\"Table\":{\"TableName\":\"T\",\"KeySchema\":[{\"AttributeName\":\"a\",\"KeyType\":\"HASH\"}],"
+          "\"AttributeDefinitions\":[{\"AttributeName\":\"a\",\"AttributeType\":\"S\"}],"
+          "\"GlobalSecondaryIndexes\":[{\"IndexName\":\"x\",\"KeySchema\":[{\"AttributeName\":\"a\",\"KeyType\":"
+          "\"HASH\"}],\"Projection\":{\"ProjectionType\":\"INCLUDE\",\"NonKeyAttributes\":[\"q\"]}}]}}" },
 };
 
 START_TEST(truncated) {

@@ -3,12 +3,15 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "wire.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/metrics.h"
-#include "ddbfs/base/rng.h"
 
 static const struct session_options plain = { .source = "table", .op_timeout_ns = 5 * NS_PER_S };
 static struct wire *w;
@@ -53,7 +56,7 @@ static void release(uint64_t node, uint32_t opcode, uint64_t fh) {
 START_TEST(test_init) {
         const struct fuse_init_out *out = (void *)w->data;
         uint32_t wanted = FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_PARALLEL_DIROPS | FUSE_ATOMIC_O_TRUNC |
-                          FUSE_ASYNC_READ;
+                          FUSE_ASYNC_READ | FUSE_HANDLE_KILLPRIV_V2;
         uint32_t refused = FUSE_WRITEBACK_CACHE | FUSE_AUTO_INVAL_DATA | FUSE_EXPLICIT_INVAL_DATA | FUSE_POSIX_LOCKS |
                            FUSE_FLOCK_LOCKS | FUSE_EXPORT_SUPPORT | FUSE_SPLICE_READ | FUSE_SPLICE_WRITE;
 
@@ -63,6 +66,20 @@ START_TEST(test_init) {
         ck_assert_uint_eq(out->max_write, 1 << 20);
         ck_assert_uint_eq(out->max_background, 64);
         ck_assert_uint_eq(out->time_gran, 1);
+}
+END_TEST
+
+/* An old kernel is promised nothing it did not offer. */
+START_TEST(test_init_old) {
+        struct fuse_init_in init = { .major = FUSE_KERNEL_VERSION, .minor = 31, .flags = FUSE_BIG_WRITES };
+        const struct fuse_init_out *out = (void *)w->data;
+
+        tear_down();
+        w = wire_new(&plain);
+        out = (void *)w->data;
+        wire_run(w);
+        ck_assert_int_eq(wire_call(w, FUSE_INIT, 0, &init, offsetof(struct fuse_init_in, flags2)), 0);
+        ck_assert_uint_eq(out->flags & ~(unsigned)FUSE_BIG_WRITES, 0);
 }
 END_TEST
 
@@ -507,8 +524,10 @@ START_TEST(test_memory) {
         struct fuse_getxattr_in get = { .size = 100 };
         int r;
 
+        (void)poll(NULL, 0, 20); /* all threads read again: none is about to be started */
         mem_fail_at(1);
         ck_assert_int_eq(wire_call(w, FUSE_READDIR, 1, &in, sizeof(in)), -ENOMEM);
+        (void)poll(NULL, 0, 20);
         mem_fail_at(1);
         ck_assert_int_eq(wire_call_names(w, FUSE_GETXATTR, node, &get, sizeof(get), "user.ddbfs.node", NULL), -ENOMEM);
         mem_fail_at(0);
@@ -546,6 +565,7 @@ int main(void) {
 
         tcase_add_checked_fixture(t, set_up, tear_down);
         tcase_add_test(t, test_init);
+        tcase_add_test(t, test_init_old);
         tcase_add_test(t, test_lookup);
         tcase_add_test(t, test_forget_many);
         tcase_add_test(t, test_getattr_and_setattr);

@@ -104,7 +104,7 @@ static void server_flood(struct server *s, int fd) {
                         return;
 }
 
-static void server_answer(int fd, const struct server_step *step, unsigned number) {
+static void server_answer(int fd, const struct server_step *step, unsigned number, bool head_only) {
         size_t n = step->body_n ? step->body_n : strlen(step->body ? step->body : "{}"), at;
         char *out = malloc(n + 16384 + 32 * step->n_headers);
         char date[64], *body = malloc(n + 1);
@@ -131,7 +131,7 @@ static void server_answer(int fd, const struct server_step *step, unsigned numbe
                 at += (size_t)sprintf(out + at, "x-many-%u: v\r\n", i);
         at += (size_t)sprintf(out + at, "\r\n");
         memcpy(out + at, body, n);
-        server_send(fd, out, at + (step->action == HALF ? n / 2 : n));
+        server_send(fd, out, at + (head_only ? 0 : step->action == HALF ? n / 2 : n));
         free(out);
         free(body);
 }
@@ -199,7 +199,7 @@ static bool server_serve(struct server *s, int fd, struct server_record *r) {
         else if (step.action == FLOOD)
                 server_flood(s, fd);
         else if (step.action != CLOSE)
-                server_answer(fd, &step, number);
+                server_answer(fd, &step, number, strncmp(r->head, "HEAD ", 5) == 0);
         return step.action == ANSWER;
 }
 

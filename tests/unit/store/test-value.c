@@ -30,8 +30,9 @@ START_TEST(test_type_names) {
 END_TEST
 
 START_TEST(test_attributes_sort) {
-        struct attribute a[] = { attr("b", text(VALUE_S, "2")), attr("a", text(VALUE_S, "1")), attr("", text(VALUE_S, "0")),
-                                 attr("ab", text(VALUE_S, "3")), attr("\xC3\xA9", text(VALUE_S, "4")) };
+        struct attribute a[] = { attr("b", text(VALUE_S, "2")), attr("a", text(VALUE_S, "1")),
+                                 attr("", text(VALUE_S, "0")), attr("ab", text(VALUE_S, "3")),
+                                 attr("\xC3\xA9", text(VALUE_S, "4")) };
         struct item item = { .n = ARRAY_LEN(a), .attributes = a };
         struct str dup = STR_NULL;
 
@@ -67,12 +68,16 @@ START_TEST(test_set_sort) {
 END_TEST
 
 START_TEST(test_equal) {
-        struct value ab[] = { text(VALUE_S, "a"), text(VALUE_S, "b") }, ba[] = { ab[1], ab[0] }, ac[] = { ab[0], text(VALUE_S, "c") };
+        struct value ab[] = { text(VALUE_S, "a"), text(VALUE_S, "b") }, ba[] = { ab[1], ab[0] },
+                     ac[] = { ab[0], text(VALUE_S, "c") };
         struct attribute m1[] = { attr("x", ab[0]) }, m2[] = { attr("x", ab[1]) }, m3[] = { attr("y", ab[0]) };
-        struct value set1 = { .type = VALUE_SS, .n = 2, .elements = ab }, set2 = { .type = VALUE_SS, .n = 2, .elements = ba };
-        struct value set3 = { .type = VALUE_SS, .n = 2, .elements = ac }, set4 = { .type = VALUE_SS, .n = 1, .elements = ab };
+        struct value set1 = { .type = VALUE_SS, .n = 2, .elements = ab },
+                     set2 = { .type = VALUE_SS, .n = 2, .elements = ba };
+        struct value set3 = { .type = VALUE_SS, .n = 2, .elements = ac },
+                     set4 = { .type = VALUE_SS, .n = 1, .elements = ab };
         struct value l1 = { .type = VALUE_L, .n = 2, .elements = ab }, l2 = { .type = VALUE_L, .n = 2, .elements = ba };
-        struct value map1 = { .type = VALUE_M, .n = 1, .attributes = m1 }, map2 = { .type = VALUE_M, .n = 1, .attributes = m2 };
+        struct value map1 = { .type = VALUE_M, .n = 1, .attributes = m1 },
+                     map2 = { .type = VALUE_M, .n = 1, .attributes = m2 };
         struct value map3 = { .type = VALUE_M, .n = 1, .attributes = m3 }, null = { .type = VALUE_NULL };
         struct value yes = { .type = VALUE_BOOL, .boolean = true }, no = { .type = VALUE_BOOL };
         struct item i1 = { .n = 1, .attributes = m1 }, i2 = { .n = 1, .attributes = m2 }, none = { 0 };
@@ -89,8 +94,10 @@ START_TEST(test_equal) {
 END_TEST
 
 static struct attribute inner[] = { { .name = { "k", 1 }, .value = { .type = VALUE_B, .text = { "\0\xFF", 2 } } } };
-static struct value list[] = { { .type = VALUE_N, .text = { "-1.5", 4 } }, { .type = VALUE_NULL },
-                               { .type = VALUE_M, .n = 1, .attributes = inner }, { .type = VALUE_L } };
+static struct value list[] = { { .type = VALUE_N, .text = { "-1.5", 4 } },
+                               { .type = VALUE_NULL },
+                               { .type = VALUE_M, .n = 1, .attributes = inner },
+                               { .type = VALUE_L } };
 static struct value members[] = { { .type = VALUE_S, .text = { "", 0 } }, { .type = VALUE_S, .text = { "x", 1 } } };
 static struct attribute sample[] = {
         { .name = { "bool", 4 }, .value = { .type = VALUE_BOOL, .boolean = true } },
@@ -136,11 +143,30 @@ static const struct {
         const char *n;
         size_t size;
 } numbers[] = {
-        { "0", 1 },       { "1", 2 },       { "-1", 3 },      { "10", 2 },        { "12", 2 },       { "123", 3 },
-        { "1234", 3 },    { "12345", 4 },   { "100", 2 },     { "1000", 2 },      { "10000", 2 },    { "0.1", 2 },
-        { "0.01", 2 },    { "0.001", 2 },   { "0.123", 3 },   { "1.5", 3 },       { "-1.5", 4 },     { "100.01", 4 },
-        { "1000000", 2 }, { "12.34", 3 },   { "1.23", 3 },    { "12345678901234567890123456789012345678", 20 },
-        { "-12345678901234567890123456789012345678", 21 },    { "-1.2345678901234567890123456789012345678", 21 },
+        { "0", 1 },
+        { "1", 2 },
+        { "-1", 3 },
+        { "10", 2 },
+        { "12", 2 },
+        { "123", 3 },
+        { "1234", 3 },
+        { "12345", 4 },
+        { "100", 2 },
+        { "1000", 2 },
+        { "10000", 2 },
+        { "0.1", 2 },
+        { "0.01", 2 },
+        { "0.001", 2 },
+        { "0.123", 3 },
+        { "1.5", 3 },
+        { "-1.5", 4 },
+        { "100.01", 4 },
+        { "1000000", 2 },
+        { "12.34", 3 },
+        { "1.23", 3 },
+        { "12345678901234567890123456789012345678", 20 },
+        { "-12345678901234567890123456789012345678", 21 },
+        { "-1.2345678901234567890123456789012345678", 21 },
 };
 
 START_TEST(test_number_size) {

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Texts that could not be saved: kept under STATE/rejected by the path of their item, with the reason beside
+ * them (NAME.why).  On disk before the error is returned, so they survive a crash.  Bounded: when there is
+ * more than rejected_max, the oldest leave, after a warning.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <unistd.h>
+#include "fs_internal.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/base/json.h"
+#include "ddbfs/base/log.h"
+
+#define REJECTED_PATH_MAX 3800
+#define COPIES_MAX 1000
+#define KEPT_FILES_MAX 100000
+#define FOLDER_DEPTH_MAX 64
+
+static int write_file(const char *path, struct str text) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        ssize_t put;
+        int r = 0;
+
+        if (fd < 0)
+                return -errno;
+        while (r == 0 && text.n > 0) {
+                put = write(fd, text.p, text.n);
+                if (put < 0 && errno != EINTR)
+                        r = -errno;
+                text = str_skip(text, put > 0 ? (size_t)put : 0);
+        }
+        if (r == 0 && fsync(fd) < 0)
+                r = -errno;
+        close(fd);
+        if (r)
+                (void)unlink(path);
+        return r;
+}
+
+static void make_folders(char *path, size_t from) {
+        for (char *slash = strchr(path + from, '/'); slash; slash = strchr(slash + 1, '/')) {
+                *slash = '\0';
+                (void)mkdir(path, 0700);
+                *slash = '/';
+        }
+}
+
+/* STATE/rejected/TABLE/.../NAME; a path too long for the disk is named by the item's inode number. */
+static int target_path(struct fs *fs, struct node *n, struct str child, struct buf *out) {
+        _cleanup_(buf_deinit) struct buf path = BUF_INIT(PATH_TEXT_MAX);
+
+        node_path(fs, n, child, &path);
+        buf_puts(out, fs->o.state_dir);
+        buf_puts(out, "/rejected");
+        if (out->n + path.n < REJECTED_PATH_MAX) {
+                buf_str(out, buf_view(&path));
+        } else {
+                struct str rest = str_skip(buf_view(&path), 1);
+                const char *slash = memchr(rest.p, '/', rest.n);
+                uint64_t ino = node_ino_now(fs, n);
+
+                buf_printf(out, "/%.*s/long-%016llx.json", slash ? (int)(slash - rest.p) : 0, rest.p,
+                           (unsigned long long)(child.n ? node_ino(ino, child) : ino));
+        }
+        return buf_status(out) ? buf_status(out) : buf_status(&path);
+}
+
+static void render_why(struct fs *fs, struct node *n, struct str child, const struct error *why, struct buf *out) {
+        _cleanup_(buf_deinit) struct buf path = BUF_INIT(PATH_TEXT_MAX);
+        char when[CLOCK_ISO_LEN];
+
+        node_path(fs, n, child, &path);
+        clock_format_iso(clock_wall_ns(), when);
+        buf_printf(out, "{\n  \"time\": \"%s\",\n  \"path\": ", when);
+        json_write_string(out, utf8_valid(buf_view(&path)) ? buf_view(&path) : STR("?"));
+        buf_printf(out, ",\n  \"errno\": \"%s\",\n  \"reason\": ", strerrorname_np(error_errno(why->kind)));
+        json_write_string(out, str_of(why->message));
+        if (why->line)
+                buf_printf(out, ",\n  \"line\": %u,\n  \"column\": %u", why->line, why->column);
+        buf_puts(out, ",\n  \"code\": ");
+        json_write_string(out, str_of(why->code));
+        buf_puts(out, ",\n  \"request_id\": ");
+        json_write_string(out, str_of(why->request_id));
+        buf_puts(out, "\n}\n");
+}
+
+/* ---- the bound ---- */
+
+struct kept {
+        char *path;
+        struct timespec mtime;
+        uint64_t size;
+};
+
+struct kept_list {
+        struct kept *v;
+        size_t n, cap;
+        uint64_t total;
+};
+
+static void kept_add(struct kept_list *l, const char *path, const struct stat *st) {
+        if (l->n == l->cap && l->cap < KEPT_FILES_MAX) {
+                size_t cap = l->cap ? 2 * l->cap : 64;
+                struct kept *v = mem_realloc(l->v, cap * sizeof(*v));
+
+                if (!v)
+                        return;
+                l->v = v;
+                l->cap = cap;
+        }
+        l->total += (uint64_t)st->st_size;
+        if (l->n < l->cap && (l->v[l->n].path = mem_strdup(path))) {
+                l->v[l->n].mtime = st->st_mtim;
+                l->v[l->n++].size = (uint64_t)st->st_size;
+        }
+}
+
+static void kept_walk(struct kept_list *l, const char *folder, unsigned depth) {
+        DIR *d = depth < FOLDER_DEPTH_MAX ? opendir(folder) : NULL;
+        struct dirent *entry;
+
+        while (d && (entry = readdir(d))) {
+                char path[PATH_MAX];
+                struct stat st;
+
+                if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+                    snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) >= (int)sizeof(path) || lstat(path, &st) < 0)
+                        continue;
+                if (S_ISDIR(st.st_mode))
+                        kept_walk(l, path, depth + 1);
+                else
+                        kept_add(l, path, &st);
+        }
+        if (d)
+                closedir(d);
+}
+
+static int older(const void *a, const void *b) {
+        const struct kept *x = a, *y = b;
+
+        if (x->mtime.tv_sec != y->mtime.tv_sec)
+                return x->mtime.tv_sec < y->mtime.tv_sec ? -1 : 1;
+        return (x->mtime.tv_nsec > y->mtime.tv_nsec) - (x->mtime.tv_nsec < y->mtime.tv_nsec);
+}
+
+static void enforce_bound(struct fs *fs, const char *just_written) {
+        struct kept_list l = { .n = 0 };
+        char folder[PATH_MAX];
+
+        if (snprintf(folder, sizeof(folder), "%s/rejected", fs->o.state_dir) >= (int)sizeof(folder))
+                return;
+        kept_walk(&l, folder, 0);
+        if (l.total > fs->o.rejected_max) {
+                qsort(l.v, l.n, sizeof(*l.v), older);
+                for (size_t i = 0; i < l.n && l.total > fs->o.rejected_max; i++) {
+                        if (str_starts(str_of(l.v[i].path), str_of(just_written)))
+                                continue;
+                        log_warn("rejected texts take more than rejected_max allows: %s is removed", l.v[i].path);
+                        if (unlink(l.v[i].path) == 0)
+                                l.total -= l.v[i].size;
+                }
+        }
+        for (size_t i = 0; i < l.n; i++)
+                mem_free(l.v[i].path);
+        mem_free(l.v);
+}
+
+static int keep(struct fs *fs, struct node *n, struct str child, struct str text, const struct error *why) {
+        _cleanup_(buf_deinit) struct buf base = BUF_INIT(PATH_MAX);
+        _cleanup_(buf_deinit) struct buf reason = BUF_INIT(PATH_TEXT_MAX + 4 * KIB);
+        char path[PATH_MAX];
+        int r = target_path(fs, n, child, &base);
+
+        if (r)
+                return r;
+        make_folders(base.p, strlen(fs->o.state_dir) + 1);
+        for (unsigned copy = 1; copy < COPIES_MAX; copy++) {
+                (void)(copy == 1 ? snprintf(path, sizeof(path), "%s", base.p)
+                                 : snprintf(path, sizeof(path), "%s.%u", base.p, copy));
+                r = write_file(path, text);
+                if (r != -EEXIST)
+                        break;
+        }
+        if (r)
+                return r;
+        render_why(fs, n, child, why, &reason);
+        if (snprintf(path + strlen(path), sizeof(path) - strlen(path), ".why") != 4 || buf_status(&reason))
+                return 0;
+        (void)unlink(path);
+        (void)write_file(path, buf_view(&reason));
+        path[strlen(path) - 4] = '\0';
+        log_info("the text that was not saved is kept in %s", path);
+        enforce_bound(fs, path);
+        return 0;
+}
+
+void reject_text(struct fs *fs, struct node *n, struct str child, struct str text, const struct error *why) {
+        int r = fs->o.state_dir ? keep(fs, n, child, text, why) : -ENOENT;
+
+        if (r)
+                log_error("a text that could not be saved could not be kept either: %s", strerrordesc_np(-r));
+}

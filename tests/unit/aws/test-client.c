@@ -1,0 +1,831 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../../../src/aws/client_internal.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include "ddbfs/base/alloc.h"
+#include "ddbfs/base/metrics.h"
+#include "../http/scripted-server.h"
+
+/* A provider that gives new keys after each refusal. */
+struct fake_provider {
+        struct cred_provider base;
+        atomic_uint gets, refusals;
+        int result; /* of get() */
+};
+
+static int fake_get(struct cred_provider *p, struct op_ctx *ctx, struct credentials **ret, struct error *reterr) {
+        struct fake_provider *f = CONTAINER_OF(p, struct fake_provider, base);
+        char token[32];
+
+        (void)ctx;
+        f->gets++;
+        if (f->result < 0)
+                return error_set(reterr, ERR_ACCESS, "the provider failed");
+        if (f->result > 0)
+                return f->result;
+        snprintf(token, sizeof(token), "token-%u", f->refusals);
+        if (credentials_new(STR("AKIDEXAMPLE"), STR("secret"), str_of(token), STR_NULL, INT64_MAX, "fake", ret))
+                return error_set_errno(reterr, -ENOMEM, "credentials");
+        return 0;
+}
+
+static void fake_refused(struct cred_provider *p, const struct credentials *c) {
+        ck_assert_str_eq(c->access_key_id, "AKIDEXAMPLE");
+        CONTAINER_OF(p, struct fake_provider, base)->refusals++;
+}
+
+static const struct cred_provider_ops fake_ops = { .name = "fake", .get = fake_get, .refused = fake_refused };
+static const struct cred_provider_ops stubborn_ops = { .name = "stubborn", .get = fake_get };
+
+static struct server *server;
+static struct http_transport *transport;
+static struct aws_settings *settings;
+static struct fake_provider provider;
+static struct aws_client *client;
+static struct aws_call call;
+static struct op_ctx ctx;
+static struct error error;
+
+static void make_client(int port, unsigned max_attempts) {
+        struct http_options h = {
+                .max_connections = 16,
+                .connect_timeout_ns = 2 * NS_PER_S,
+                .timeout_ns = 10 * NS_PER_S,
+                .idle_ns = 60 * NS_PER_S,
+        };
+        char url[64];
+        struct aws_options o = { .region = "us-east-1", .endpoint_url = url, .max_attempts = max_attempts };
+        struct aws_client_options c = {
+                .service = "dynamodb",
+                .target_prefix = "DynamoDB_20120810.",
+                .credentials = &provider.base,
+                .max_parallel = 8,
+        };
+
+        snprintf(url, sizeof(url), "http://127.0.0.1:%d", port);
+        ck_assert_int_eq(aws_settings_load(&o, &settings, &error), 0);
+        ck_assert_int_eq(http_transport_new(&h, &transport, &error), 0);
+        c.transport = transport;
+        c.settings = settings;
+        ck_assert_int_eq(aws_client_new(&c, &client, &error), 0);
+}
+
+static void drop_client(void) {
+        client = aws_client_free(client);
+        transport = http_transport_free(transport);
+        settings = aws_settings_free(settings);
+}
+
+/* From here on the first back-off is next to nothing, whatever its base. */
+static void make_delays_short(void) {
+        for (uint64_t seed = 1;; seed++) {
+                char uuid[UUID_LEN];
+
+                rng_seed(seed);
+                rng_uuid(uuid);
+                if (rng_unit() < 0.01) {
+                        rng_seed(seed);
+                        return;
+                }
+        }
+}
+
+static void set_up(void) {
+        server = server_start();
+        provider = (struct fake_provider){ .base.ops = &fake_ops };
+        make_client(server->port, 0);
+        call = (struct aws_call){ .operation = "GetItem", .body = STR("{\"TableName\":\"t\"}") };
+        http_response_init(&call.response);
+        op_ctx_init(&ctx, "read", 20 * NS_PER_S);
+}
+
+static void tear_down(void) {
+        rng_seed(0);
+        op_ctx_deinit(&ctx);
+        http_response_deinit(&call.response);
+        drop_client();
+        server_stop(server);
+}
+
+static double ms_since(uint64_t start) {
+        return (double)(clock_now_ns() - start) / (double)NS_PER_MS;
+}
+
+/* ---- one call ---- */
+
+START_TEST(test_request) {
+        char host[32], date[CLOCK_AMZ_LEN], scope[128];
+        const char *authorization;
+
+        snprintf(host, sizeof(host), "127.0.0.1:%d", server->port);
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
+        ck_assert_uint_eq(call.attempts, 1);
+        ck_assert(!call.uncertain);
+        ck_assert_int_eq(call.error.kind, ERR_NONE);
+        ck_assert(str_eq(buf_view(&call.response.body), STR("{}")));
+        ck_assert_uint_eq(ctx.requests, 1);
+
+        ck_assert_int_eq(strncmp(server->records[0].head, "POST / HTTP/1.1\r\n", 17), 0);
+        ck_assert_str_eq(server->records[0].body, "{\"TableName\":\"t\"}");
+        ck_assert_str_eq(server_header(server, 0, "host"), host);
+        ck_assert_str_eq(server_header(server, 0, "x-amz-target"), "DynamoDB_20120810.GetItem");
+        ck_assert_str_eq(server_header(server, 0, "content-type"), "application/x-amz-json-1.0");
+        ck_assert_str_eq(server_header(server, 0, "accept-encoding"), "identity");
+        ck_assert_str_eq(server_header(server, 0, "x-amz-security-token"), "token-0");
+        ck_assert_str_eq(server_header(server, 0, "amz-sdk-request"), "attempt=1; max=4");
+        ck_assert_uint_eq(strlen(server_header(server, 0, "amz-sdk-invocation-id")), UUID_LEN - 1);
+        ck_assert_str_eq(server_header(server, 0, "user-agent"), "ddbfs/" DDBFS_VERSION);
+        snprintf(date, sizeof(date), "%s", server_header(server, 0, "x-amz-date"));
+        ck_assert_uint_eq(strlen(date), CLOCK_AMZ_LEN - 1);
+        authorization = server_header(server, 0, "authorization");
+        snprintf(scope, sizeof(scope), "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/%.8s/us-east-1/dynamodb/aws4_request, ", date);
+        ck_assert_int_eq(strncmp(authorization, scope, strlen(scope)), 0);
+        ck_assert_ptr_nonnull(strstr(authorization, "x-amz-security-token"));
+        ck_assert_ptr_null(strstr(authorization, "user-agent"));
+}
+END_TEST
+
+#define TYPE(t) "{\"__type\":\"com.amazonaws.dynamodb.v20120810#" t "\",\"message\":\"m\"}"
+
+static const struct {
+        struct server_step steps[4]; /* until the first empty one; then 200 */
+        unsigned n_steps, attempts;
+        enum error_kind kind; /* ERR_NONE: success */
+        bool uncertain;
+        const char *code, *message;
+} runs[] = {
+        { { { .status = 500, .body = TYPE("InternalServerError") } }, 1, 2, ERR_NONE, true, "", "" },
+        { { { .status = 503, .body = "" }, { .status = 502, .body = "<html>" }, { .status = 504, .body = "" } }, 3, 4,
+          ERR_NONE, true, "", "" },
+        { { { .status = 500, .body = TYPE("InternalServerError") }, { .status = 500, .body = TYPE("InternalServerError") },
+            { .status = 500, .body = TYPE("InternalServerError") }, { .status = 500, .body = TYPE("InternalServerError") } },
+          4, 4, ERR_SERVICE, true, "InternalServerError", "m (4 attempts)" },
+        { { { .action = CLOSE } }, 1, 2, ERR_NONE, true, "", "" },
+        { { { .action = HALF } }, 1, 2, ERR_NONE, true, "", "" },
+        { { { .action = GARBAGE } }, 1, 2, ERR_NONE, true, "", "" },
+        { { { .bad_crc = true } }, 1, 2, ERR_NONE, true, "", "" },
+        { { { .status = 400, .bad_crc = true, .body = TYPE("ValidationException") } }, 1, 2, ERR_NONE, true, "", "" },
+        { { { .bad_crc = true }, { .bad_crc = true }, { .bad_crc = true }, { .bad_crc = true } }, 4, 4, ERR_PROTOCOL, true,
+          "", "GetItem: the answer was damaged on its way (CRC mismatch) (4 attempts)" },
+        { { { .no_crc = true } }, 1, 1, ERR_NONE, false, "", "" },
+        { { { .no_crc = true, .headers = "x-amz-crc32: nonsense\r\n" } }, 1, 1, ERR_NONE, false, "", "" },
+        { { { .body = "" } }, 1, 1, ERR_NONE, false, "", "" },
+        { { { .body = " \n{\"a\":1}\n" } }, 1, 1, ERR_NONE, false, "", "" },
+        { { { .body = "hello" } }, 1, 2, ERR_NONE, true, "", "" },
+        { { { .body = "[]" } }, 1, 2, ERR_NONE, true, "", "" },
+        { { { .body = "{" } }, 1, 2, ERR_NONE, true, "", "" },
+        { { { .status = 400, .body = TYPE("ThrottlingException") } }, 1, 2, ERR_NONE, false, "", "" },
+        { { { .status = 400, .body = TYPE("ProvisionedThroughputExceededException") } }, 1, 2, ERR_NONE, false, "", "" },
+        { { { .status = 400, .body = TYPE("ValidationException") } }, 1, 1, ERR_VALIDATION, false, "ValidationException", "m" },
+        { { { .status = 400, .body = TYPE("ConditionalCheckFailedException") } }, 1, 1, ERR_CONDITION, false,
+          "ConditionalCheckFailedException", "m" },
+        { { { .status = 500, .body = "" }, { .status = 400, .body = TYPE("ConditionalCheckFailedException") } }, 2, 2,
+          ERR_CONDITION, true, "ConditionalCheckFailedException", "m (2 attempts)" },
+        { { { .status = 400, .body = TYPE("ResourceNotFoundException") } }, 1, 1, ERR_NO_TABLE, false,
+          "ResourceNotFoundException", "m" },
+        { { { .status = 400, .body = TYPE("AccessDeniedException") } }, 1, 1, ERR_ACCESS, false, "AccessDeniedException", "m" },
+        { { { .status = 403, .body = TYPE("InvalidSignatureException") } }, 1, 1, ERR_ACCESS, false,
+          "InvalidSignatureException", "m" },
+        { { { .status = 301, .body = "" } }, 1, 1, ERR_SERVICE, false, "",
+          "the service answered with status 301 and no error code" },
+        { { { .status = 404, .body = "" } }, 1, 1, ERR_SERVICE, false, "",
+          "the service answered with status 404 and no error code" },
+        { { { .n_headers = 400 } }, 1, 1, ERR_NONE, false, "", "" },
+        { { { .action = FLOOD } }, 1, 2, ERR_NONE, true, "", "" },
+};
+
+START_TEST(test_runs) {
+        int64_t retries = metric_get(METRIC_RETRIES), requests = metric_get(METRIC_REQUESTS);
+        int64_t failures = metric_get(METRIC_REQUEST_ERRORS);
+        int r;
+
+        make_delays_short();
+        for (unsigned i = 0; i < runs[_i].n_steps; i++)
+                server_step(server, runs[_i].steps[i]);
+        r = aws_client_call(client, &ctx, &call);
+        ck_assert_int_eq(r, call.result);
+        ck_assert_msg(call.error.kind == runs[_i].kind, "%s: %s", error_kind_name(call.error.kind), call.error.message);
+        ck_assert_int_eq(r, -error_errno(runs[_i].kind));
+        ck_assert_uint_eq(call.attempts, runs[_i].attempts);
+        ck_assert_int_eq(call.uncertain, runs[_i].uncertain);
+        ck_assert_str_eq(call.error.code, runs[_i].code);
+        ck_assert_str_eq(call.error.message, runs[_i].message);
+        ck_assert_uint_eq(ctx.requests, runs[_i].attempts);
+        ck_assert_uint_eq(provider.gets, runs[_i].attempts); /* fresh credentials each time */
+        ck_assert_int_eq(metric_get(METRIC_REQUESTS) - requests, runs[_i].attempts);
+        ck_assert_int_eq(metric_get(METRIC_RETRIES) - retries, runs[_i].attempts - 1);
+        ck_assert_int_eq(metric_get(METRIC_REQUEST_ERRORS) - failures, runs[_i].kind != ERR_NONE);
+        if (r && call.error.http_status) {
+                char id[16];
+
+                snprintf(id, sizeof(id), "REQ-%u", runs[_i].attempts - 1);
+                ck_assert_str_eq(call.error.request_id, id);
+        }
+}
+END_TEST
+
+START_TEST(test_each_attempt_is_its_own) {
+        char id[UUID_LEN];
+
+        server_step(server, (struct server_step){ .status = 500 });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
+        snprintf(id, sizeof(id), "%s", server_header(server, 0, "amz-sdk-invocation-id"));
+        ck_assert_str_eq(server_header(server, 1, "amz-sdk-invocation-id"), id);
+        ck_assert_str_eq(server_header(server, 1, "amz-sdk-request"), "attempt=2; max=4");
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
+        ck_assert_str_ne(server_header(server, 2, "amz-sdk-invocation-id"), id);
+        ck_assert_str_eq(server_header(server, 2, "amz-sdk-request"), "attempt=1; max=4");
+        ck_assert(!call.uncertain);
+}
+END_TEST
+
+START_TEST(test_cancelled_transaction) {
+        server_step(server, (struct server_step){
+                .status = 400,
+                .body = "{\"__type\":\"a#TransactionCanceledException\",\"Message\":\"Transaction cancelled\","
+                        "\"CancellationReasons\":[{\"Code\":\"None\"},{\"Code\":\"None\"},{\"Code\":"
+                        "\"ConditionalCheckFailed\",\"Message\":\"The conditional request failed\"}]}" });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -ECANCELED);
+        ck_assert_int_eq(call.error.kind, ERR_CANCELLED);
+        ck_assert_uint_eq(call.error.action, 2);
+        ck_assert_str_eq(call.error.code, "ConditionalCheckFailed");
+        ck_assert_str_eq(call.error.message, "The conditional request failed");
+        ck_assert_uint_eq(call.attempts, 1);
+}
+END_TEST
+
+START_TEST(test_closed_connection_is_sent_again) {
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
+        server_step(server, (struct server_step){ .action = CLOSE });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
+        ck_assert_uint_eq(call.attempts, 1);
+        ck_assert(call.uncertain); /* the first of the two may have been carried out */
+}
+END_TEST
+
+START_TEST(test_huge_body) {
+        server_step(server, (struct server_step){ .body_n = 65 * MIB, .no_crc = true });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EIO);
+        ck_assert_int_eq(call.error.kind, ERR_PROTOCOL);
+        ck_assert_uint_eq(call.attempts, 1); /* it would be as large again */
+        ck_assert_ptr_nonnull(strstr(call.error.message, "larger than"));
+}
+END_TEST
+
+/* ---- the clock ---- */
+
+static const char *const skew_codes[] = {
+        TYPE("InvalidSignatureException"), TYPE("SignatureDoesNotMatch"), TYPE("AuthFailure"),
+        TYPE("RequestTimeTooSkewed"), TYPE("AccessDeniedException"),
+};
+
+static void check_date(unsigned request, long offset) {
+        char date[CLOCK_AMZ_LEN];
+        bool found = false;
+
+        for (long slack = -3; slack <= 1 && !found; slack++) {
+                clock_format_amz(clock_wall_s() + offset + slack, date);
+                found = strcmp(server_header(server, request, "x-amz-date"), date) == 0;
+        }
+        ck_assert(found);
+}
+
+START_TEST(test_skew) {
+        for (long offset = -600; offset <= 600; offset += 1200) {
+                unsigned first = server_requests(server);
+
+                atomic_store(&client->skew_s, 0);
+                server_step(server, (struct server_step){ .status = 403, .body = skew_codes[_i], .date_offset_s = offset });
+                ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
+                ck_assert_uint_eq(call.attempts, 2);
+                ck_assert(!call.uncertain);
+                check_date(first, 0);
+                check_date(first + 1, offset);
+                ck_assert_uint_eq(retry_tokens(client->retry), 500);
+                /* kept for the next call */
+                ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
+                ck_assert_uint_eq(call.attempts, 1);
+                check_date(first + 2, offset);
+        }
+}
+END_TEST
+
+START_TEST(test_skew_only_once) {
+        for (unsigned i = 0; i < 4; i++)
+                server_step(server, (struct server_step){ .status = 403, .body = skew_codes[0], .date_offset_s = 600 * (long)(i + 1) });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EACCES);
+        ck_assert_uint_eq(call.attempts, 2);
+}
+END_TEST
+
+START_TEST(test_real_refusal_with_known_skew) {
+        server_step(server, (struct server_step){ .status = 403, .body = skew_codes[0], .date_offset_s = 600 });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
+        /* the clocks agree now: a refusal is a refusal */
+        server_step(server, (struct server_step){ .status = 400, .body = skew_codes[4], .date_offset_s = 600 });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EACCES);
+        ck_assert_uint_eq(call.attempts, 1);
+}
+END_TEST
+
+/* ---- credentials ---- */
+
+START_TEST(test_expired_token) {
+        server_step(server, (struct server_step){ .status = 400, .body = TYPE("ExpiredTokenException") });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
+        ck_assert_uint_eq(call.attempts, 2);
+        ck_assert_uint_eq(provider.refusals, 1);
+        ck_assert_str_eq(server_header(server, 0, "x-amz-security-token"), "token-0");
+        ck_assert_str_eq(server_header(server, 1, "x-amz-security-token"), "token-1");
+}
+END_TEST
+
+START_TEST(test_expired_token_again) {
+        for (unsigned i = 0; i < 3; i++)
+                server_step(server, (struct server_step){ .status = 400, .body = TYPE("UnrecognizedClientException") });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EACCES);
+        ck_assert_uint_eq(call.attempts, 2);
+        ck_assert_uint_eq(provider.refusals, 1);
+        provider.base.ops = &stubborn_ops;
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EACCES);
+        ck_assert_uint_eq(call.attempts, 1);
+}
+END_TEST
+
+START_TEST(test_no_credentials) {
+        provider.result = CRED_E_NONE;
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EACCES);
+        ck_assert_str_eq(call.error.message, "no credentials found");
+        provider.result = -EACCES;
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EACCES);
+        ck_assert_str_eq(call.error.message, "the provider failed");
+        ck_assert_uint_eq(call.attempts, 0);
+        ck_assert_uint_eq(server_requests(server), 0);
+}
+END_TEST
+
+/* ---- interruption, deadlines ---- */
+
+static uint64_t cancelled_at;
+
+static void *cancel_later(void *arg) {
+        usleep(80000);
+        cancelled_at = clock_now_ns();
+        op_ctx_cancel(arg);
+        return NULL;
+}
+
+static const struct server_step blockers[] = {
+        { .delay_ms = 3000 },                                              /* waits for the answer */
+        { .status = 500, .headers = "x-amz-retry-after: 4000\r\n" },       /* waits in back-off */
+};
+
+START_TEST(test_interrupted) {
+        pthread_t t;
+        double late;
+        int r;
+
+        server_step(server, blockers[_i]);
+        pthread_create(&t, NULL, cancel_later, &ctx);
+        r = aws_client_call(client, &ctx, &call);
+        late = ms_since(cancelled_at);
+        pthread_join(t, NULL);
+        ck_assert_int_eq(r, -EINTR);
+        ck_assert_int_eq(call.error.kind, ERR_INTERRUPTED);
+        ck_assert_double_lt(late, 50);
+        ck_assert_uint_eq(call.attempts, 1);
+        ck_assert(call.uncertain);
+}
+END_TEST
+
+START_TEST(test_interrupted_before) {
+        op_ctx_cancel(&ctx);
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EINTR);
+        ck_assert_uint_eq(call.attempts, 0);
+        ck_assert(!call.uncertain);
+}
+END_TEST
+
+START_TEST(test_deadline) {
+        uint64_t start = clock_now_ns();
+
+        op_ctx_deinit(&ctx);
+        op_ctx_init(&ctx, "read", 150 * NS_PER_MS);
+        server_step(server, (struct server_step){ .delay_ms = 3000 });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -ETIMEDOUT);
+        ck_assert_int_eq(call.error.kind, ERR_TIMEOUT);
+        ck_assert_ptr_eq(strstr(call.error.message, "GetItem: no answer within 0."), call.error.message);
+        ck_assert_double_lt(ms_since(start), 800);
+        ck_assert(call.uncertain);
+}
+END_TEST
+
+/* No sense in sleeping beyond the deadline: the real reason at once. */
+START_TEST(test_deadline_before_retry) {
+        uint64_t start = clock_now_ns();
+
+        op_ctx_deinit(&ctx);
+        op_ctx_init(&ctx, "read", 1 * NS_PER_S);
+        server_step(server, blockers[1]);
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EIO);
+        ck_assert_int_eq(call.error.kind, ERR_SERVICE);
+        ck_assert_double_lt(ms_since(start), 800);
+}
+END_TEST
+
+START_TEST(test_server_hint) {
+        uint64_t start = clock_now_ns();
+
+        server_step(server, (struct server_step){ .status = 500, .headers = "x-amz-retry-after: 120\r\n" });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
+        ck_assert_double_ge(ms_since(start), 120);
+        ck_assert_double_lt(ms_since(start), 1500);
+}
+END_TEST
+
+START_TEST(test_connect_refused) {
+        struct server *gone = server_start();
+        char expected[128];
+        int port = gone->port;
+
+        server_stop(gone);
+        drop_client();
+        make_client(port, 0);
+        snprintf(expected, sizeof(expected), "cannot connect to 127.0.0.1:%d: Connection refused (4 attempts)", port);
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EHOSTUNREACH);
+        ck_assert_int_eq(call.error.kind, ERR_CONNECT);
+        ck_assert_str_eq(call.error.message, expected);
+        ck_assert_uint_eq(call.attempts, 4);
+        ck_assert(!call.uncertain); /* nothing ever reached anybody */
+}
+END_TEST
+
+START_TEST(test_quota) {
+        uint64_t delay;
+        unsigned cost;
+
+        while (retry_next(client->retry, 1, RETRY_TRANSIENT, -1, &delay, &cost))
+                ;
+        server_step(server, (struct server_step){ .status = 500 });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EIO);
+        ck_assert_uint_eq(call.attempts, 1);
+        /* successes fill it again */
+        for (unsigned i = 0; i < 4; i++)
+                ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
+        ck_assert_uint_eq(retry_tokens(client->retry), 14);
+        server_step(server, (struct server_step){ .status = 500 });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
+        ck_assert_uint_eq(call.attempts, 2);
+}
+END_TEST
+
+START_TEST(test_max_attempts) {
+        drop_client();
+        make_client(server->port, 1);
+        server_step(server, (struct server_step){ .status = 500 });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EIO);
+        ck_assert_uint_eq(call.attempts, 1);
+        ck_assert_str_eq(server_header(server, 0, "amz-sdk-request"), "attempt=1; max=1");
+}
+END_TEST
+
+START_TEST(test_allocation_failure) {
+        unsigned failed = 0;
+        int r = -1;
+
+        for (unsigned long n = 1; r; n++) {
+                http_response_deinit(&call.response);
+                http_response_init(&call.response);
+                drop_client();
+                make_client(server->port, 1);
+                mem_fail_at(n);
+                r = aws_client_call(client, &ctx, &call);
+                mem_fail_at(0);
+                ck_assert_msg(r == 0 || r == -ENOMEM, "%lu: %d %s", n, r, call.error.message);
+                failed += r != 0;
+        }
+        ck_assert_uint_ge(failed, 6);
+}
+END_TEST
+
+/* ---- many calls ---- */
+
+#define CALLS 40
+
+static struct aws_call calls[CALLS];
+static unsigned n_next, n_done, stop_after;
+
+static struct aws_call *next_call(void *arg) {
+        (void)arg;
+        return n_next < CALLS ? &calls[n_next++] : NULL;
+}
+
+static int call_done(void *arg, struct aws_call *c) {
+        (void)arg;
+        ck_assert(c >= calls && c < calls + CALLS && !c->user);
+        c->user = c; /* told of once */
+        n_done++;
+        return n_done == stop_after ? -ENOSPC : c->result == -EACCES ? -EACCES : 0;
+}
+
+static const struct aws_run_ops run_ops = { next_call, call_done };
+
+static void run_set_up(void) {
+        set_up();
+        n_next = n_done = stop_after = 0;
+        for (unsigned i = 0; i < CALLS; i++) {
+                calls[i] = (struct aws_call){ .operation = "Query", .body = STR("{}") };
+                http_response_init(&calls[i].response);
+        }
+}
+
+static void run_tear_down(void) {
+        for (unsigned i = 0; i < CALLS; i++)
+                http_response_deinit(&calls[i].response);
+        tear_down();
+}
+
+START_TEST(test_run) {
+        unsigned attempts = 0, retried = 0, refused = 0;
+        uint64_t start;
+
+        drop_client();
+        make_client(server->port, 20); /* no call has bad luck that often */
+        start = clock_now_ns();
+        for (unsigned i = 0; i < 60; i++) {
+                struct server_step s = { .delay_ms = 20 };
+
+                if (i % 10 == 3)
+                        s.status = 500;
+                if (i % 10 == 5)
+                        s.bad_crc = true;
+                if (i % 10 == 7)
+                        s.action = HALF;
+                if (i == 9)
+                        s = (struct server_step){ .status = 400, .body = TYPE("ValidationException") };
+                server_step(server, s);
+        }
+        ck_assert_int_eq(aws_client_run(client, &ctx, &run_ops, NULL, &error), 0);
+        ck_assert_uint_eq(n_done, CALLS);
+        for (unsigned i = 0; i < CALLS; i++) {
+                attempts += calls[i].attempts;
+                retried += calls[i].attempts > 1;
+                refused += calls[i].result == -EINVAL;
+                ck_assert_int_eq(calls[i].uncertain, calls[i].attempts > 1);
+                ck_assert_msg(calls[i].result == 0 || calls[i].result == -EINVAL, "%s", calls[i].error.message);
+        }
+        ck_assert_uint_eq(refused, 1);
+        ck_assert_uint_ge(retried, 8);
+        ck_assert_uint_eq(attempts, server_requests(server));
+        ck_assert_uint_eq(ctx.requests, attempts);
+        ck_assert_uint_eq(server->peak, 8);
+        ck_assert_double_lt(ms_since(start), 2000);
+}
+END_TEST
+
+START_TEST(test_run_nothing) {
+        n_next = CALLS;
+        ck_assert_int_eq(aws_client_run(client, &ctx, &run_ops, NULL, &error), 0);
+        ck_assert_uint_eq(n_done, 0);
+}
+END_TEST
+
+START_TEST(test_run_stopped_by_caller) {
+        stop_after = 10;
+        ck_assert_int_eq(aws_client_run(client, &ctx, &run_ops, NULL, &error), -ENOSPC);
+        ck_assert_uint_eq(n_done, 10);
+        ck_assert_int_eq(error_errno(error.kind), ENOSPC);
+}
+END_TEST
+
+/* A failed call's own error is passed on. */
+START_TEST(test_run_stopped_by_failure) {
+        server_step(server, (struct server_step){ .status = 400, .body = TYPE("AccessDeniedException") });
+        ck_assert_int_eq(aws_client_run(client, &ctx, &run_ops, NULL, &error), -EACCES);
+        ck_assert_str_eq(error.code, "AccessDeniedException");
+}
+END_TEST
+
+START_TEST(test_run_interrupted) {
+        unsigned flying = 0;
+        pthread_t t;
+        double late;
+        int r;
+
+        for (unsigned i = 0; i < 8; i++)
+                server_step(server, blockers[_i]);
+        pthread_create(&t, NULL, cancel_later, &ctx);
+        r = aws_client_run(client, &ctx, &run_ops, NULL, &error);
+        late = ms_since(cancelled_at);
+        pthread_join(t, NULL);
+        ck_assert_int_eq(r, -EINTR);
+        ck_assert_double_lt(late, 50);
+        ck_assert_uint_eq(n_done, 0);
+        for (unsigned i = 0; i < CALLS; i++)
+                flying += calls[i].result == -EINTR && calls[i].uncertain;
+        ck_assert_uint_eq(flying, 8);
+}
+END_TEST
+
+START_TEST(test_run_deadline) {
+        uint64_t start = clock_now_ns();
+
+        op_ctx_deinit(&ctx);
+        op_ctx_init(&ctx, "read", 150 * NS_PER_MS);
+        for (unsigned i = 0; i < 8; i++)
+                server_step(server, (struct server_step){ .delay_ms = 3000 });
+        ck_assert_int_eq(aws_client_run(client, &ctx, &run_ops, NULL, &error), -ETIMEDOUT);
+        ck_assert_double_lt(ms_since(start), 800);
+        ck_assert_ptr_eq(strstr(error.message, "Query: no answer within 0."), error.message);
+}
+END_TEST
+
+START_TEST(test_run_without_credentials) {
+        provider.result = -EACCES;
+        ck_assert_int_eq(aws_client_run(client, &ctx, &run_ops, NULL, &error), -EACCES);
+        ck_assert_str_eq(error.message, "the provider failed");
+}
+END_TEST
+
+START_TEST(test_run_allocation_failure) {
+        unsigned failed = 0;
+
+        for (unsigned long n = 1; n < 80; n++) {
+                n_next = n_done = 0;
+                for (unsigned i = 0; i < CALLS; i++)
+                        calls[i].user = NULL;
+                mem_fail_at(n);
+                if (aws_client_run(client, &ctx, &run_ops, NULL, &error))
+                        failed++;
+                else
+                        for (unsigned i = 0; i < CALLS; i++)
+                                failed += calls[i].result == -ENOMEM;
+                mem_fail_at(0);
+        }
+        ck_assert_uint_ge(failed, 40);
+}
+END_TEST
+
+/* ---- threads ---- */
+
+static void *hammer(void *arg) {
+        struct aws_call c = { .operation = "PutItem", .body = STR("{}") };
+        long bad = 0;
+
+        (void)arg;
+        http_response_init(&c.response);
+        for (unsigned i = 0; i < 20; i++) {
+                struct op_ctx own;
+
+                op_ctx_init(&own, "write", 10 * NS_PER_S);
+                bad += aws_client_call(client, &own, &c) != 0;
+                op_ctx_deinit(&own);
+        }
+        http_response_deinit(&c.response);
+        return (void *)bad;
+}
+
+START_TEST(test_threads) {
+        pthread_t threads[8];
+
+        for (unsigned i = 0; i < 100; i++)
+                server_step(server, (struct server_step){ .status = i % 9 == 4 ? 503 : 200, .bad_crc = i % 17 == 3 });
+        for (unsigned i = 0; i < ARRAY_LEN(threads); i++)
+                pthread_create(&threads[i], NULL, hammer, NULL);
+        for (unsigned i = 0; i < ARRAY_LEN(threads); i++) {
+                void *bad;
+
+                pthread_join(threads[i], &bad);
+                ck_assert_ptr_null(bad);
+        }
+        ck_assert_uint_ge(server_requests(server), 160 + 11 + 5);
+}
+END_TEST
+
+/* ---- the log ---- */
+
+static json_t *last_line(unsigned *ret_lines) {
+        struct buf out = BUF_INIT(1 * MIB);
+        json_t *last = NULL;
+        unsigned n = 0;
+
+        aws_request_log_render(&out);
+        ck_assert_int_eq(buf_status(&out), 0);
+        for (char *p = out.p, *end; p && *p; p = end + 1, n++) {
+                end = strchr(p, '\n');
+                ck_assert_ptr_nonnull(end);
+                json_decref(last);
+                last = json_loadb(p, (size_t)(end - p), JSON_REJECT_DUPLICATES, NULL);
+                ck_assert_ptr_nonnull(last);
+        }
+        buf_deinit(&out);
+        *ret_lines = n;
+        return last;
+}
+
+START_TEST(test_log) {
+        unsigned before, after;
+        json_t *line;
+
+        json_decref(last_line(&before));
+        server_step(server, (struct server_step){ .status = 400, .body = TYPE("ValidationException") });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EINVAL);
+        line = last_line(&after);
+        ck_assert_uint_eq(after, MIN(before + 1, 1000));
+        ck_assert_str_eq(json_string_value(json_object_get(line, "operation")), "GetItem");
+        ck_assert_str_eq(json_string_value(json_object_get(line, "code")), "ValidationException");
+        ck_assert_str_eq(json_string_value(json_object_get(line, "request_id")), "REQ-0");
+        ck_assert_int_eq(json_integer_value(json_object_get(line, "status")), 400);
+        ck_assert_int_eq(json_integer_value(json_object_get(line, "attempt")), 1);
+        ck_assert_int_gt(json_integer_value(json_object_get(line, "sent")), 300);
+        ck_assert_int_eq(json_integer_value(json_object_get(line, "received")), (long)strlen(TYPE("ValidationException")));
+        ck_assert_double_gt(json_real_value(json_object_get(line, "ms")), 0);
+        ck_assert_uint_eq(strlen(json_string_value(json_object_get(line, "time"))), CLOCK_ISO_LEN - 1);
+        json_decref(line);
+}
+END_TEST
+
+START_TEST(test_log_ring) {
+        struct request_record r = { .operation = "Scan", .request_id = STR("evil\"\\\n\xff id"), .status = 200 };
+        unsigned lines;
+        json_t *line;
+
+        for (r.attempt = 1; r.attempt <= 1100; r.attempt++)
+                request_log_add(&r);
+        line = last_line(&lines);
+        ck_assert_uint_eq(lines, 1000);
+        ck_assert_int_eq(json_integer_value(json_object_get(line, "attempt")), 1100);
+        ck_assert_str_eq(json_string_value(json_object_get(line, "request_id")), "evil\"\\???id");
+        json_decref(line);
+}
+END_TEST
+
+static Suite *suite(void) {
+        Suite *s = suite_create("client");
+        TCase *t = tcase_create("call");
+
+        tcase_set_timeout(t, 30);
+        tcase_add_checked_fixture(t, set_up, tear_down);
+        tcase_add_test(t, test_request);
+        tcase_add_loop_test(t, test_runs, 0, ARRAY_LEN(runs));
+        tcase_add_test(t, test_each_attempt_is_its_own);
+        tcase_add_test(t, test_cancelled_transaction);
+        tcase_add_test(t, test_closed_connection_is_sent_again);
+        tcase_add_test(t, test_huge_body);
+        tcase_add_loop_test(t, test_skew, 0, ARRAY_LEN(skew_codes));
+        tcase_add_test(t, test_skew_only_once);
+        tcase_add_test(t, test_real_refusal_with_known_skew);
+        tcase_add_test(t, test_expired_token);
+        tcase_add_test(t, test_expired_token_again);
+        tcase_add_test(t, test_no_credentials);
+        tcase_add_loop_test(t, test_interrupted, 0, ARRAY_LEN(blockers));
+        tcase_add_test(t, test_interrupted_before);
+        tcase_add_test(t, test_deadline);
+        tcase_add_test(t, test_deadline_before_retry);
+        tcase_add_test(t, test_server_hint);
+        tcase_add_test(t, test_connect_refused);
+        tcase_add_test(t, test_quota);
+        tcase_add_test(t, test_max_attempts);
+        tcase_add_test(t, test_allocation_failure);
+        tcase_add_test(t, test_threads);
+        tcase_add_test(t, test_log);
+        tcase_add_test(t, test_log_ring);
+        suite_add_tcase(s, t);
+
+        t = tcase_create("run");
+        tcase_set_timeout(t, 30);
+        tcase_add_checked_fixture(t, run_set_up, run_tear_down);
+        tcase_add_test(t, test_run);
+        tcase_add_test(t, test_run_nothing);
+        tcase_add_test(t, test_run_stopped_by_caller);
+        tcase_add_test(t, test_run_stopped_by_failure);
+        tcase_add_loop_test(t, test_run_interrupted, 0, ARRAY_LEN(blockers));
+        tcase_add_test(t, test_run_deadline);
+        tcase_add_test(t, test_run_without_credentials);
+        tcase_add_test(t, test_run_allocation_failure);
+        suite_add_tcase(s, t);
+        return s;
+}
+
+int main(void) {
+        /* nothing of the person's own configuration */
+        static const char *const own[] = {
+                "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE", "AWS_CA_BUNDLE",
+                "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ACCOUNT_ID", "AWS_USE_FIPS_ENDPOINT",
+                "AWS_USE_DUALSTACK_ENDPOINT", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+        };
+
+        SRunner *sr = srunner_create(suite());
+        int failed;
+
+        for (unsigned i = 0; i < ARRAY_LEN(own); i++)
+                unsetenv(own[i]);
+        setenv("no_proxy", "*", 1);
+        setenv("AWS_CONFIG_FILE", "/dev/null", 1);
+        setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1);
+        srunner_run_all(sr, CK_ENV);
+        failed = srunner_ntests_failed(sr);
+        srunner_free(sr);
+        return failed != 0;
+}
