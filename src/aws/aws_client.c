@@ -25,6 +25,8 @@ int aws_client_new(const struct aws_client_options *o, struct aws_client **ret, 
         r = retry_policy_new(&c->params, &c->retry);
         if (r == 0)
                 r = sigv4_key_cache_new(&c->keys);
+        if (r == 0 && o->settings->retry_mode == AWS_RETRY_ADAPTIVE)
+                r = rate_limit_new(clock_now_ns(), &c->rate);
         if (r)
                 return error_set_errno(reterr, r, "client");
         *ret = TAKE(c);
@@ -35,6 +37,7 @@ struct aws_client *aws_client_free(struct aws_client *c) {
         if (!c)
                 return NULL;
         retry_policy_free(c->retry);
+        rate_limit_free(c->rate);
         sigv4_key_cache_free(c->keys);
         mutex_deinit(&c->lock);
         return mem_free(c);
@@ -47,7 +50,7 @@ int aws_client_call(struct aws_client *c, struct op_ctx *ctx, struct aws_call *c
 
         job_init(&j, c, ctx, call);
         while (j.state == JOB_READY) {
-                if (j.wake_ns) {
+                if (j.wake_ns) { /* 0: at once */
                         r = op_ctx_sleep_until(ctx, j.wake_ns, &error);
                         if (r) {
                                 job_stop(&j, r, &error);

@@ -28,12 +28,16 @@
 #define SKEW_MIN_S 240
 
 void job_init(struct job *j, struct aws_client *c, struct op_ctx *ctx, struct aws_call *call) {
+        uint64_t delay_ns;
+
         j->state = JOB_READY;
         j->client = c;
         j->ctx = ctx;
         j->call = call;
         j->started_ns = clock_now_ns();
-        j->wake_ns = j->sent_ns = 0;
+        delay_ns = rate_limit_reserve(c->rate, j->started_ns);
+        j->wake_ns = delay_ns ? j->started_ns + delay_ns : 0;
+        j->sent_ns = 0;
         j->last_cost = 0;
         j->skew_tried = j->credentials_tried = false;
         j->credentials = NULL;
@@ -176,6 +180,7 @@ static bool plan_retry(struct job *j, const struct verdict *v) {
         if (!retry_next(j->client->retry, j->call->attempts, v->retry, v->hint_ms, &delay_ns, &j->last_cost))
                 return false;
         now = clock_now_ns();
+        delay_ns = MAX(delay_ns, rate_limit_reserve(j->client->rate, now));
         if (j->ctx->deadline_ns - now <= delay_ns && j->ctx->deadline_ns != UINT64_MAX)
                 return false; /* it would not be answered in time: say now what is wrong */
         j->wake_ns = now + delay_ns;
@@ -201,6 +206,7 @@ void job_judge(struct job *j, int http_result, const struct error *http_error) {
 
         attempt_judge(j, http_result, http_error, &v);
         log_attempt(j);
+        rate_limit_update(j->client->rate, clock_now_ns(), v.retry == RETRY_THROTTLE);
         if (v.doubtful)
                 j->call->uncertain = true;
 

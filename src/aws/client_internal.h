@@ -16,6 +16,7 @@ struct aws_client {
         unsigned max_parallel;
         struct retry_params params;
         struct retry_policy *retry;
+        struct rate_limit *rate; /* NULL but in the adaptive mode */
         struct sigv4_key_cache *keys;
         atomic_llong skew_s; /* the service's clock less ours */
         struct mutex lock;   /* everything below */
@@ -67,6 +68,15 @@ struct verdict {
 /* aws_attempt.c.  Credentials, endpoint, headers, signature: j->request.  The call's error on failure. */
 _must_check_ int attempt_build(struct job *j);
 void attempt_judge(struct job *j, int http_result, const struct error *http_error, struct verdict *ret);
+
+/* rate_limit.c.  l may be NULL: no limit. */
+struct rate_limit;
+_must_check_ int rate_limit_new(uint64_t now_ns, struct rate_limit **ret);
+struct rate_limit *rate_limit_free(struct rate_limit *l);
+/* One attempt is about to be sent: how long to wait before it. */
+uint64_t rate_limit_reserve(struct rate_limit *l, uint64_t now_ns);
+/* One has been answered. */
+void rate_limit_update(struct rate_limit *l, uint64_t now_ns, bool throttled);
 
 struct request_record {
         const char *operation; /* static text */

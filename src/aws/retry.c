@@ -41,7 +41,7 @@ static const struct {
 };
 
 struct retry_params retry_params_for(const struct aws_settings *s, const char *service) {
-        /* adaptive is standard plus a rate limit in front of it, which is not the retries' business */
+        /* adaptive is standard with a rate limit in front of it: rate_limit.c */
         enum aws_retry_mode mode = s->retry_mode == AWS_RETRY_LEGACY ? AWS_RETRY_LEGACY : AWS_RETRY_STANDARD;
         struct retry_params p = { .max_attempts = 1 };
 

@@ -54,7 +54,7 @@ static int item_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct f
         r = place_of(fs, ctx, n, &p, e);
         if (r)
                 return r;
-        if (away_find(fs, buf_view(&p.id), NULL))
+        if (item_hidden(fs, buf_view(&p.id)))
                 return fs_no_item(e);
         cache_get(fs->cache, buf_view(&p.id), fs->o.cache_ttl_ns, false, &view);
         cache_view_deinit(&view);

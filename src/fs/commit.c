@@ -221,7 +221,10 @@ static int recover_base(struct save *s, struct error *e) {
 }
 
 static int save_item(struct save *s, struct error *e) {
-        int r = 0;
+        int r = removals_pending(s->fs, buf_view(&s->place.id)) ? removals_wait(s->fs, s->ctx, e) : 0;
+
+        if (r)
+                return r;
 
         if (s->fs->o.write_mode == FS_WRITE_OVERWRITE || s->base == BASE_NONE)
                 return save_put(s, e);

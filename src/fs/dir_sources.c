@@ -39,7 +39,7 @@ static int add_item(struct fs *fs, struct fs_dir *d, const struct item *item, co
 
         buf_reset(text);
         r = place_item_id(d->place.table, key, &id);
-        if (r == 0 && away_find(fs, buf_view(&id), NULL))
+        if (r == 0 && item_hidden(fs, buf_view(&id)))
                 return -EAGAIN;
         if (r == 0)
                 r = item_text_render(item, &d->place.table->key, &fs->o.text, text);
@@ -86,7 +86,7 @@ static int add_items(struct fs *fs, struct fs_dir *d, const struct items *items,
                         r = add_item(fs, d, &items->v[i], &key, &text, &entry, start_ns);
                 if (r == 0)
                         r = dir_page_add(page, buf_view(&name), &entry);
-                if (r == -EAGAIN) /* renamed away on this mount */
+                if (r == -EAGAIN) /* renamed away, or about to be deleted, on this mount */
                         r = 0;
         }
         return r;

@@ -37,6 +37,8 @@ int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
                 r = cache_new(o->cache_size, fs->started_wall_ns, &fs->cache);
         if (r == 0)
                 r = tables_new(fs, &fs->tables);
+        if (r == 0)
+                r = removals_new(fs);
         if (r)
                 fs_free(fs);
         else
@@ -55,6 +57,7 @@ struct fs *fs_free(struct fs *fs) {
                 return NULL;
         away_stop(fs);
         away_free(fs);
+        removals_free(fs);
         fs->tables = tables_free(fs->tables);
         fs->cache = cache_free(fs->cache);
         free_small(fs);
@@ -109,6 +112,7 @@ static void commit_drafts(struct fs *fs, struct op_ctx *ctx) {
 
 void fs_shutdown(struct fs *fs, struct op_ctx *ctx) {
         commit_drafts(fs, ctx);
+        removals_stop(fs);
         away_stop(fs);
         (void)away_expire(fs, ctx, true);
 }

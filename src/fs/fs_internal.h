@@ -41,6 +41,7 @@ struct fs {
         struct nodes nodes;
         struct cache *cache;
         struct tables *tables;
+        struct removals *removals;
 
         struct mutex gate;        /* every `busy` flag, flights, and waiting for them */
         struct cond gate_cond;
@@ -138,7 +139,20 @@ _must_check_ int away_start(struct fs *fs, struct op_ctx *ctx); /* replay the jo
 void away_stop(struct fs *fs);
 void away_free(struct fs *fs);
 
+/* ---- unlinks sent in batches (removals.c) ---- */
+_must_check_ int removals_new(struct fs *fs);
+bool removals_streak(struct fs *fs, struct node *dir); /* counts an unlink; true: this one may be queued */
+/* *p is taken over. */
+_must_check_ int removals_add(struct fs *fs, struct op_ctx *ctx, struct place *p, struct node *dir, struct str name,
+                              struct error *e);
+bool removals_pending(struct fs *fs, struct str id);
+_must_check_ int removals_wait(struct fs *fs, struct op_ctx *ctx, struct error *e); /* until all are sent */
+void removals_stop(struct fs *fs); /* sends what is queued */
+void removals_free(struct fs *fs);
+
 /* ---- items (item.c) ---- */
+/* Gone for this mount, whatever the table says: renamed away, or about to be deleted. */
+bool item_hidden(struct fs *fs, struct str id);
 /* The item's text, from the cache when not older than max_age_ns, else from the service (one request for
  * many waiters).  -ENOENT (ERR_NO_ITEM) on the service's word. */
 _must_check_ int item_load(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t max_age_ns, bool strong,

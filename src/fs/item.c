@@ -25,6 +25,10 @@ int item_snapshot(struct fs *fs, const struct place *p, const struct item *item,
         return r ? r : snapshot_new(buf_view(&text), ret);
 }
 
+bool item_hidden(struct fs *fs, struct str id) {
+        return away_find(fs, id, NULL) || removals_pending(fs, id);
+}
+
 int item_unchanged(const struct place *p, const struct item *item, struct write *w, struct arena *a, struct error *e) {
         struct condition *c = arena_array(a, (size_t)item->n + 1, sizeof(*c));
         uint32_t n = 0;
@@ -163,7 +167,7 @@ int item_load(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t
               struct snapshot **ret, struct error *e) {
         struct cache_view view;
 
-        if (away_find(fs, buf_view(&p->id), NULL))
+        if (item_hidden(fs, buf_view(&p->id)))
                 return fs_no_item(e);
         if (strong)
                 return fetch(fs, ctx, p, true, ret, e);

@@ -60,7 +60,13 @@ static int unlink_item(struct fs *fs, struct op_ctx *ctx, struct node *dir, stru
         if (c.kind != NODE_ITEM)
                 return c.kind == NODE_CONTROL_FILE ? error_set(e, ERR_PERMISSION, "control files cannot be removed")
                                                    : error_set_errno(e, -EISDIR, "a directory");
-        if (!h.n || !draft_is_new(fs, h.n)) /* one that is not in the table yet just goes */
+        if (h.n && draft_is_new(fs, h.n))
+                r = 0; /* not in the table yet: it just goes */
+        else if (item_hidden(fs, buf_view(&c.place.id)))
+                return fs_no_item(e);
+        else if (removals_streak(fs, dir))
+                r = removals_add(fs, ctx, &c.place, dir, name, e);
+        else
                 r = delete_item(fs, ctx, &c.place, e);
         if (r == 0 || r == -ENOENT) {
                 if (h.n)
@@ -139,6 +145,9 @@ static int remove_dir(struct fs *fs, struct op_ctx *ctx, struct node *dir, struc
         r = node_child(fs, dir, name, c.kind, c.level, &h.n);
         if (r)
                 return error_set_errno(e, r, "removing the directory");
+        r = removals_wait(fs, ctx, e);
+        if (r)
+                return r;
         if (c.kind == NODE_PARTITION)
                 r = partition_empty(fs, ctx, &c.place, &empty, e);
         else

@@ -216,6 +216,9 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
                 r = end_init(fs, ctx, to, e);
         if (r)
                 return r;
+        r = removals_wait(fs, ctx, e);
+        if (r)
+                return r;
         if (from->child.kind != to->child.kind && (flags & RENAME_EXCHANGE))
                 return error_set(e, ERR_INPUT, "only two of a kind can be exchanged");
         if (n.n && draft_is_new(fs, n.n)) {

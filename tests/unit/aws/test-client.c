@@ -490,6 +490,27 @@ START_TEST(test_max_attempts) {
 }
 END_TEST
 
+/* After a throttle even first attempts are held back. */
+START_TEST(test_adaptive) {
+        uint64_t start;
+
+        drop_client();
+        setenv("AWS_RETRY_MODE", "adaptive", 1);
+        make_client(server->port, 1);
+        unsetenv("AWS_RETRY_MODE");
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
+        server_step(server, (struct server_step){ .status = 400, .body = TYPE("ThrottlingException") });
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EBUSY);
+        start = clock_now_ns();
+        op_ctx_deinit(&ctx);
+        op_ctx_init(&ctx, "read", 100 * NS_PER_MS); /* the floor is one in two seconds */
+        ck_assert_int_eq(aws_client_call(client, &ctx, &call), -ETIMEDOUT);
+        ck_assert_uint_eq(call.attempts, 0);
+        ck_assert(!call.uncertain);
+        ck_assert_double_lt(ms_since(start), 800);
+}
+END_TEST
+
 START_TEST(test_allocation_failure) {
         unsigned failed = 0;
         int r = -1;
@@ -787,6 +808,7 @@ static Suite *suite(void) {
         tcase_add_test(t, test_connect_refused);
         tcase_add_test(t, test_quota);
         tcase_add_test(t, test_max_attempts);
+        tcase_add_test(t, test_adaptive);
         tcase_add_test(t, test_allocation_failure);
         tcase_add_test(t, test_threads);
         tcase_add_test(t, test_log);

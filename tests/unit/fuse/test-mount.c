@@ -89,6 +89,18 @@ static void check_text(const char *name, const char *text) {
         close(fd);
 }
 
+/* A child that has no hold on the connection: it would keep it open for ever, and wait for itself. */
+static pid_t fork_user(void) {
+        pid_t pid = fork();
+
+        if (pid == 0) {
+                (void)close_range(3, ~0U, 0);
+                (void)signal(SIGINT, SIG_DFL);
+        }
+        ck_assert_int_ge(pid, 0);
+        return pid;
+}
+
 static bool is_mounted(void) {
         char line[1024];
         FILE *f = fopen("/proc/self/mounts", "r");
@@ -213,11 +225,9 @@ START_TEST(test_kill) {
         pid_t pid;
         int status;
 
-        pid = fork();
-        if (pid == 0) {
-                (void)signal(SIGINT, SIG_DFL);
+        pid = fork_user();
+        if (pid == 0)
                 _exit(open(path("hang"), O_RDONLY) >= 0);
-        }
         while (fake_counts(fs).waiting == 0)
                 (void)poll(NULL, 0, 1);
         t = clock_now_ns();
@@ -237,7 +247,7 @@ START_TEST(test_parallel) {
         uint64_t until = clock_now_ns() + 2 * NS_PER_S;
         pid_t pid;
 
-        pid = fork();
+        pid = fork_user();
         if (pid == 0)
                 _exit(open(path("hang"), O_RDONLY) >= 0);
         while (fake_counts(fs).waiting < 1 && clock_now_ns() < until)
@@ -281,7 +291,7 @@ END_TEST
 START_TEST(test_stop_under_load) {
         pid_t pid;
 
-        pid = fork();
+        pid = fork_user();
         if (pid == 0) {
                 for (;;) {
                         int fd = open(path("a"), O_CREAT | O_RDWR, 0644);

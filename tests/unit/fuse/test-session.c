@@ -507,7 +507,8 @@ START_TEST(test_truncated) {
 
         for (uint32_t opcode = 1; opcode < 56; opcode++) {
                 for (n = 0; n <= sizeof(m); n += opcode == FUSE_LOOKUP ? 1 : 4) {
-                        m.in = (struct fuse_in_header){ .len = (uint32_t)n, .opcode = opcode, .nodeid = 1, .unique = 4 };
+                        m.in = (struct fuse_in_header){ .len = (uint32_t)n, .opcode = opcode, .nodeid = 1,
+                                                        .unique = 1 << 30 };
                         if (n)
                                 ck_assert_int_eq(send(w->fd, &m, n, MSG_NOSIGNAL), (ssize_t)n);
                         while (wire_receive(w, 0))

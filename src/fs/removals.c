@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `rm -r` in batches.  After a streak of unlinks in one directory the following ones are queued and sent by
+ * BatchWriteItem, several batches at once, instead of one request each.  Queued items are gone for this mount
+ * at once; they are gone from the table within GATHER_NS and a request's time.  rmdir, a new item of the same
+ * key, and unmount wait for the queue.  An item that could not be deleted is told like any error, and is back.
+ *
+ *      queue     thread        what happens
+ *      empty     sleeping      nothing, no wake-ups
+ *      filling   gathering     until BATCH_GOOD are there, GATHER_NS have passed or somebody waits
+ *      -         sending       up to SEND_MAX at once; new ones queue up behind
+ */
+#include <signal.h>
+#include "fs_internal.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/base/hash.h"
+#include "ddbfs/base/log.h"
+
+#define STREAK_MIN 16
+#define STREAK_GAP_NS NS_PER_S
+#define GATHER_NS (20 * NS_PER_MS)
+#define BATCH_GOOD (8 * BATCH_WRITE_MAX)
+#define SEND_MAX (16 * BATCH_WRITE_MAX)
+#define QUEUE_MAX 2000 /* more wait their turn */
+#define SEND_TIMEOUT_NS (60 * NS_PER_S)
+
+struct removal {
+        struct hmap_node node;
+        struct list all; /* oldest first */
+        struct place place;
+        struct node *dir; /* reference; for the message */
+        size_t name_n;
+        char name[];
+};
+
+struct removals {
+        struct mutex lock;     /* all but `drained` and `room` */
+        struct cond cond;
+        struct hmap by_id;
+        struct list queue;     /* not being sent */
+        size_t n;              /* queued and being sent */
+        bool hurry, stopping, running;
+        pthread_t thread;
+        uint64_t streak_ino, streak_ns;
+        unsigned streak;
+        bool drained, room;    /* fs.gate */
+};
+
+int removals_new(struct fs *fs) {
+        struct removals *q = mem_zalloc(sizeof(*q));
+
+        if (!q)
+                return -ENOMEM;
+        mutex_init(&q->lock);
+        cond_init(&q->cond);
+        list_init(&q->queue);
+        q->drained = q->room = true;
+        fs->removals = q;
+        return 0;
+}
+
+static void removal_free(struct fs *fs, struct removal *x) {
+        place_deinit(&x->place);
+        node_put(fs, x->dir);
+        mem_free(x);
+}
+
+static struct removal *find(struct removals *q, struct str id) {
+        for (struct hmap_node *n = hmap_first(&q->by_id, hash_seeded(4, id)); n; n = hmap_next(n)) {
+                struct removal *x = CONTAINER_OF(n, struct removal, node);
+
+                if (str_eq(buf_view(&x->place.id), id))
+                        return x;
+        }
+        return NULL;
+}
+
+bool removals_pending(struct fs *fs, struct str id) {
+        struct removals *q = fs->removals;
+        bool found;
+
+        mutex_lock(&q->lock);
+        found = q->n > 0 && find(q, id);
+        mutex_unlock(&q->lock);
+        return found;
+}
+
+bool removals_streak(struct fs *fs, struct node *dir) {
+        struct removals *q = fs->removals;
+        uint64_t ino = node_ino_now(fs, dir), now = clock_now_ns();
+        bool streak;
+
+        mutex_lock(&q->lock);
+        if (q->streak_ino != ino || now - q->streak_ns > STREAK_GAP_NS)
+                q->streak = 0;
+        q->streak_ino = ino;
+        q->streak_ns = now;
+        streak = ++q->streak > STREAK_MIN;
+        mutex_unlock(&q->lock);
+        return streak;
+}
+
+/* ---- sending ---- */
+
+static void set_gate_flags(struct fs *fs) {
+        struct removals *q = fs->removals;
+        size_t n;
+
+        mutex_lock(&q->lock);
+        n = q->n;
+        if (n == 0)
+                q->hurry = false;
+        mutex_unlock(&q->lock);
+        mutex_lock(&fs->gate);
+        q->drained = n == 0;
+        q->room = n < QUEUE_MAX;
+        cond_broadcast(&fs->gate_cond);
+        mutex_unlock(&fs->gate);
+}
+
+static void sent(struct fs *fs, struct op_ctx *ctx, struct removal *x, int r, const struct error *e) {
+        if (r == 0) {
+                cache_put_own(fs->cache, buf_view(&x->place.id), NULL);
+                return;
+        }
+        cache_invalidate(fs->cache, buf_view(&x->place.id));
+        (void)fs_done(fs, ctx, x->dir, str_make(x->name, x->name_n), r, e);
+        if (fs->notify.entry)
+                fs->notify.entry(fs->notify.arg, x->dir->id, str_make(x->name, x->name_n));
+}
+
+static void send_batch(struct fs *fs, struct removal **batch, uint32_t n) {
+        struct removals *q = fs->removals;
+        struct write writes[SEND_MAX];
+        int results[SEND_MAX];
+        struct error e = { 0 };
+        struct op_ctx ctx;
+
+        op_ctx_init(&ctx, "unlink", SEND_TIMEOUT_NS);
+        for (uint32_t i = 0; i < n; i++) {
+                writes[i] = (struct write){ .op = WRITE_DELETE, .table = batch[i]->place.table, .key = batch[i]->place.key };
+                results[i] = -EIO;
+        }
+        (void)fs->store->ops->batch_write(fs->store, &ctx, writes, n, results, &e);
+        for (uint32_t i = 0; i < n; i++) {
+                fs_wrote(fs, &batch[i]->place);
+                partition_wrote(fs, &batch[i]->place);
+                sent(fs, &ctx, batch[i], results[i], &e);
+                ctx.wcu = ctx.rcu = 0; /* charged to the first */
+        }
+        mutex_lock(&q->lock);
+        for (uint32_t i = 0; i < n; i++)
+                hmap_remove(&q->by_id, &batch[i]->node);
+        q->n -= n;
+        mutex_unlock(&q->lock);
+        for (uint32_t i = 0; i < n; i++)
+                removal_free(fs, batch[i]);
+        set_gate_flags(fs);
+        op_ctx_deinit(&ctx);
+}
+
+static uint32_t gather(struct removals *q, struct removal **batch) {
+        uint64_t until;
+        uint32_t n = 0;
+
+        mutex_lock(&q->lock);
+        while (list_is_empty(&q->queue) && !q->stopping)
+                cond_wait(&q->cond, &q->lock);
+        until = clock_now_ns() + GATHER_NS;
+        while (q->n < BATCH_GOOD && !q->hurry && !q->stopping && cond_wait_until(&q->cond, &q->lock, until))
+                ;
+        while (n < SEND_MAX && !list_is_empty(&q->queue)) {
+                batch[n++] = CONTAINER_OF(q->queue.next, struct removal, all);
+                list_remove(q->queue.next);
+        }
+        mutex_unlock(&q->lock);
+        return n;
+}
+
+static void *removals_thread(void *arg) {
+        struct fs *fs = arg;
+        struct removal *batch[SEND_MAX];
+        uint32_t n;
+
+        while ((n = gather(fs->removals, batch)) > 0)
+                send_batch(fs, batch, n);
+        return NULL; /* stopping, and nothing left */
+}
+
+/* lock is held. */
+static bool ensure_thread(struct fs *fs, struct removals *q) {
+        sigset_t all, old;
+
+        if (!q->running && !q->stopping) {
+                sigfillset(&all);
+                (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+                q->running = pthread_create(&q->thread, NULL, removals_thread, fs) == 0;
+                (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+        }
+        return q->running && !q->stopping;
+}
+
+/* ---- the interface ---- */
+
+int removals_add(struct fs *fs, struct op_ctx *ctx, struct place *p, struct node *dir, struct str name, struct error *e) {
+        struct removals *q = fs->removals;
+        struct removal *x = mem_zalloc(sizeof(*x) + name.n);
+        bool queued = false;
+        int r;
+
+        if (!x)
+                return error_set(e, ERR_MEMORY, "out of memory");
+        r = fs_wait_for(fs, ctx, &q->room, e);
+        if (r) {
+                mem_free(x);
+                return r;
+        }
+        x->place = *p;
+        *p = (struct place){ .table = NULL };
+        x->dir = node_ref(fs, dir);
+        x->name_n = name.n;
+        memcpy(x->name, name.p, name.n);
+        list_init(&x->all);
+        cache_put_own(fs->cache, buf_view(&x->place.id), NULL);
+        mutex_lock(&q->lock);
+        if (!find(q, buf_view(&x->place.id)) && ensure_thread(fs, q) &&
+            hmap_insert(&q->by_id, &x->node, hash_seeded(4, buf_view(&x->place.id))) == 0) {
+                list_append(&q->queue, &x->all);
+                q->n++;
+                queued = true;
+                if (q->n == 1 || q->n >= BATCH_GOOD)
+                        cond_signal(&q->cond);
+        }
+        mutex_unlock(&q->lock);
+        if (!queued) {
+                removal_free(fs, x);
+                return error_set(e, ERR_MEMORY, "out of memory");
+        }
+        set_gate_flags(fs);
+        return 0;
+}
+
+int removals_wait(struct fs *fs, struct op_ctx *ctx, struct error *e) {
+        struct removals *q = fs->removals;
+        bool any;
+
+        mutex_lock(&q->lock);
+        any = q->n > 0;
+        q->hurry = any;
+        cond_signal(&q->cond);
+        mutex_unlock(&q->lock);
+        return any ? fs_wait_for(fs, ctx, &q->drained, e) : 0;
+}
+
+void removals_stop(struct fs *fs) {
+        struct removals *q = fs->removals;
+        bool running;
+
+        if (!q)
+                return;
+        mutex_lock(&q->lock);
+        q->stopping = true;
+        running = q->running;
+        q->running = false;
+        cond_signal(&q->cond);
+        mutex_unlock(&q->lock);
+        if (running)
+                (void)pthread_join(q->thread, NULL);
+}
+
+void removals_free(struct fs *fs) {
+        struct removals *q = fs->removals;
+
+        if (!q)
+                return;
+        removals_stop(fs);
+        hmap_deinit(&q->by_id);
+        cond_deinit(&q->cond);
+        mutex_deinit(&q->lock);
+        fs->removals = mem_free(q);
+}
