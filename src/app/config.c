@@ -26,7 +26,7 @@ static const struct generic {
         { "nosuid", GENERIC_PASS },     { "nodev", GENERIC_PASS },      { "noexec", GENERIC_PASS },
         { "exec", GENERIC_PASS },       { "noatime", GENERIC_PASS },    { "atime", GENERIC_PASS },
         { "nodiratime", GENERIC_PASS }, { "sync", GENERIC_PASS },       { "async", GENERIC_PASS },
-        { "dirsync", GENERIC_PASS },    { "default_permissions", GENERIC_PASS },
+        { "dirsync", GENERIC_PASS },    { "default_permissions", GENERIC_IGNORE },
         { "suid", GENERIC_IGNORE },     { "dev", GENERIC_IGNORE },      { "diratime", GENERIC_IGNORE },
         { "relatime", GENERIC_IGNORE }, { "norelatime", GENERIC_IGNORE },
         { "strictatime", GENERIC_IGNORE }, { "nostrictatime", GENERIC_IGNORE },
@@ -77,7 +77,8 @@ static const struct config_option *find_negated(struct str name, enum from from)
 }
 
 static int unknown_option(struct str name, enum from from, struct error *reterr) {
-        const char *best = NULL, *dashes = from == FROM_ARGUMENT ? "--" : "";
+        const struct config_option *best = NULL;
+        const char *dashes = from == FROM_ARGUMENT ? "--" : "";
         unsigned best_distance = OPTION_DISTANCE_MAX;
         int shown = (int)MIN(name.n, (size_t)60);
 
@@ -92,12 +93,16 @@ static int unknown_option(struct str name, enum from from, struct error *reterr)
 
                 if (d < best_distance) {
                         best_distance = d;
-                        best = config_options[i].name;
+                        best = &config_options[i];
                 }
         }
-        if (best && best_distance <= MAX(2, name.n / 3) && best_distance < name.n)
+        if (best && best_distance <= MAX(2, name.n / 3) && best_distance < name.n) {
+                char nearest[OPTION_ENV_LEN];
+
+                option_shown_name(best, from == FROM_ARGUMENT ? '-' : '_', nearest);
                 return error_set(reterr, ERR_INPUT, "unknown option '%s%.*s'; did you mean '%s%s'?", dashes, shown,
-                                 name.p, dashes, best);
+                                 name.p, dashes, nearest);
+        }
         return error_set(reterr, ERR_INPUT, "unknown option '%s%.*s'; see 'ddbfs --help'", dashes, shown, name.p);
 }
 

@@ -39,6 +39,9 @@ extern const char *const config_groups[_GROUP_N];
 /* DDBFS_CACHE_TTL; "" when the option has none. */
 void option_env_name(const struct config_option *o, char out[OPTION_ENV_LEN]);
 
+/* The name with its words joined by '-' or '_'. */
+void option_shown_name(const struct config_option *o, char joint, char out[OPTION_ENV_LEN]);
+
 /* Parse value into base + offset; text NULL on a bool means true.  `shown` begins the message: "option
  * cache_ttl".  -EINVAL with reterr, or -ENOMEM. */
 _must_check_ int option_set(const struct config_option *o, void *base, const char *value, const char *shown,

@@ -2,20 +2,16 @@
 /*
  * The options as text: --help, --print-config, and the list for the kernel.
  */
-#include <stdio.h>
 #include "ddbfs/base/json.h"
 #include "config_internal.h"
 
 #define HELP_COLUMN 34 /* where the help texts begin */
 
 static void render_help_line(const struct config_option *o, struct buf *out) {
-        char env[OPTION_ENV_LEN], name[OPTION_ENV_LEN];
+        char name[OPTION_ENV_LEN];
         size_t start = out->n, width;
 
-        option_env_name(o, env);
-        snprintf(name, sizeof(name), "%s", o->name);
-        for (char *p = name; *p; p++)
-                *p = *p == '_' ? '-' : *p;
+        option_shown_name(o, '-', name);
         if (o->short_name)
                 buf_printf(out, "  -%c, ", o->short_name);
         else
@@ -79,8 +75,6 @@ int config_render_json(const struct config *c, struct buf *out) {
 }
 
 int config_render_mount_options(const struct config *c, struct buf *out) {
-        /* Permissions are checked only where somebody else can come in; the mode bits say what the
-         * owner may do, and the file system itself refuses what cannot be done. */
         const struct {
                 bool on;
                 const char *name;
@@ -88,7 +82,6 @@ int config_render_mount_options(const struct config *c, struct buf *out) {
                 { c->read_only, "ro" },
                 { c->allow_other, "allow_other" },
                 { c->allow_root, "allow_root" },
-                { c->allow_other || c->allow_root, "default_permissions" },
                 { c->auto_unmount, "auto_unmount" },
         };
 

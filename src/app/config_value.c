@@ -276,6 +276,12 @@ void option_env_name(const struct config_option *o, char out[OPTION_ENV_LEN]) {
                 out[i] = (char)toupper((unsigned char)out[i]);
 }
 
+void option_shown_name(const struct config_option *o, char joint, char out[OPTION_ENV_LEN]) {
+        snprintf(out, OPTION_ENV_LEN, "%s", o->name);
+        for (char *p = out; *p; p++)
+                *p = *p == '_' ? joint : *p;
+}
+
 static char fold(char c) {
         return c == '-' ? '_' : c;
 }

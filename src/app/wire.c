@@ -25,6 +25,8 @@
 
 struct stack {
         const struct config *c;
+        struct daemon daemon;
+        int ready;        /* what daemon_ready() said, by the worker that called it */
         char *mountpoint; /* resolved */
         struct signals *signals;
         struct local_engine *engine;
@@ -206,6 +208,17 @@ static int probe(struct stack *s, struct error *reterr) {
         return r;
 }
 
+/* The kernel's first request is answered: nobody who looks will have to wait. */
+static void on_ready(void *arg) {
+        struct stack *s = arg;
+
+        s->ready = daemon_ready(&s->daemon);
+        if (s->ready)
+                session_stop(s->session);
+        else
+                log_info("mounted on %s", s->mountpoint);
+}
+
 static int mount_session(struct stack *s, struct error *reterr) {
         const struct config *c = s->c;
         struct session_options o = {
@@ -214,6 +227,9 @@ static int mount_session(struct stack *s, struct error *reterr) {
                 .op_timeout_ns = c->op_timeout,
                 .max_threads = (unsigned)c->max_threads,
                 .debug = c->debug,
+                .no_xattrs = !c->xattr,
+                .ready = on_ready,
+                .ready_arg = s,
         };
         int r;
 
@@ -274,34 +290,30 @@ static void tell_failure(struct daemon *d, const struct error *e) {
         daemon_fail(d, EXIT_FAILURE, line);
 }
 
-static int serve(struct stack *s, struct daemon *d) {
+static int serve(struct stack *s) {
         int r;
 
         signals_set_session(s->signals, s->session);
-        r = daemon_ready(d);
-        if (!r) {
-                log_info("mounted on %s", s->mountpoint);
-                r = session_run(s->session);
-        }
+        r = session_run(s->session);
         signals_set_session(s->signals, NULL);
-        if (r)
-                log_error("serving %s ended: %s", s->mountpoint, strerror(-r));
-        return r;
+        return r ? r : s->ready;
 }
 
-static int run(struct stack *s, struct daemon *d) {
+static int run(struct stack *s) {
         struct error e = { .kind = ERR_NONE };
         int r = build(s, &e);
 
-        if (r)
-                tell_failure(d, &e);
-        else {
-                r = serve(s, d);
-                if (r)
-                        daemon_fail(d, EXIT_FAILURE, strerror(-r));
-                else
-                        log_info("unmounted %s", s->mountpoint);
+        if (!r) {
+                r = serve(s);
+                if (r) {
+                        error_set_errno(&e, r, s->mountpoint);
+                        log_error("%s", e.message);
+                }
         }
+        if (r)
+                tell_failure(&s->daemon, &e);
+        else if (s->daemon.fd >= 0) /* told to end before the first request */
+                daemon_fail(&s->daemon, EXIT_FAILURE, "interrupted");
         tear_down(s);
         return r ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -309,23 +321,22 @@ static int run(struct stack *s, struct daemon *d) {
 int app_run(const struct config *c) {
         struct stack s = { .c = c };
         struct error e = { .kind = ERR_NONE };
-        struct daemon d;
         int status = EXIT_FAILURE, r;
 
         log_set_level((enum log_level)c->log_level);
         log_set_sink(c->foreground && !c->syslog ? LOG_SINK_STDERR : LOG_SINK_SYSLOG);
-        daemon_init_foreground(&d);
+        daemon_init_foreground(&s.daemon);
         r = mountpoint_prepare(c->mountpoint, &s.mountpoint, &e);
         if (r) {
-                tell_failure(&d, &e);
+                tell_failure(&s.daemon, &e);
                 return EXIT_FAILURE;
         }
-        r = c->foreground ? 0 : daemon_fork(&d, &status);
+        r = c->foreground ? 0 : daemon_fork(&s.daemon, &status);
         if (r) {
                 mem_free(s.mountpoint);
                 if (r < 0)
                         fprintf(stderr, "ddbfs: cannot go to the background: %s\n", strerror(-r));
                 return r < 0 ? EXIT_FAILURE : status;
         }
-        return run(&s, &d);
+        return run(&s);
 }

@@ -195,7 +195,8 @@ static int run_all(struct run *run, struct error *reterr) {
 
 int aws_client_run(struct aws_client *c, struct op_ctx *ctx, const struct aws_run_ops *ops, void *arg,
                    struct error *reterr) {
-        _cleanup_(run_deinit) struct run run = { .client = c, .ctx = ctx, .ops = ops, .arg = arg, .n = c->max_parallel };
+        _cleanup_(
+                run_deinit) struct run run = { .client = c, .ctx = ctx, .ops = ops, .arg = arg, .n = c->max_parallel };
         int r;
 
         run.jobs = mem_calloc(run.n, sizeof(*run.jobs)); /* zero is JOB_FREE */

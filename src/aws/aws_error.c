@@ -83,11 +83,11 @@ static const struct {
         enum error_kind kind;
         enum retry_class retry;
 } statuses[] = {
-        { 401, ERR_ACCESS, RETRY_NO },          { 403, ERR_ACCESS, RETRY_NO },
-        { 408, ERR_TIMEOUT, RETRY_TRANSIENT },  { 412, ERR_CONDITION, RETRY_NO },
-        { 413, ERR_TOO_LARGE, RETRY_NO },       { 429, ERR_BUSY, RETRY_THROTTLE },
-        { 500, ERR_SERVICE, RETRY_TRANSIENT },  { 502, ERR_SERVICE, RETRY_TRANSIENT },
-        { 503, ERR_SERVICE, RETRY_TRANSIENT },  { 504, ERR_SERVICE, RETRY_TRANSIENT },
+        { 401, ERR_ACCESS, RETRY_NO },         { 403, ERR_ACCESS, RETRY_NO },
+        { 408, ERR_TIMEOUT, RETRY_TRANSIENT }, { 412, ERR_CONDITION, RETRY_NO },
+        { 413, ERR_TOO_LARGE, RETRY_NO },      { 429, ERR_BUSY, RETRY_THROTTLE },
+        { 500, ERR_SERVICE, RETRY_TRANSIENT }, { 502, ERR_SERVICE, RETRY_TRANSIENT },
+        { 503, ERR_SERVICE, RETRY_TRANSIENT }, { 504, ERR_SERVICE, RETRY_TRANSIENT },
 };
 
 const struct aws_code_info *aws_code_lookup(struct str code) {

@@ -124,7 +124,9 @@ static void log_attempt(struct job *j) {
         const struct aws_code_info *info = aws_code_lookup(str_of(e->code));
         struct request_record record = {
                 .operation = j->call->operation,
-                .code = info ? info->code : e->kind != ERR_NONE ? error_kind_name(e->kind) : NULL,
+                .code = info                  ? info->code
+                        : e->kind != ERR_NONE ? error_kind_name(e->kind)
+                                              : NULL,
                 .attempt = j->call->attempts,
                 .status = resp->status,
                 .duration_ns = clock_now_ns() - j->sent_ns,

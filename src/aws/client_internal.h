@@ -61,7 +61,7 @@ void job_stop(struct job *j, int result, const struct error *error);
 /* How an attempt ended; the error is in the call (ERR_NONE: success). */
 struct verdict {
         enum retry_class retry;
-        bool doubtful; /* the service may have acted on it */
+        bool doubtful;   /* the service may have acted on it */
         int64_t hint_ms; /* x-amz-retry-after; -1: none */
 };
 
@@ -82,7 +82,7 @@ struct request_record {
         const char *operation; /* static text */
         const char *code;      /* static text; NULL: none */
         unsigned attempt;
-        int status;            /* 0: no answer */
+        int status; /* 0: no answer */
         uint64_t duration_ns;
         uint64_t bytes_sent, bytes_received;
         struct str request_id;

@@ -13,24 +13,24 @@
 #include <math.h>
 #include "ddbfs/base/alloc.h"
 
-#define BETA 0.7                     /* what is left of the rate after a throttle */
-#define SCALE 0.4                    /* steepness of the curve */
-#define SMOOTHING 0.8                /* weight of the newest measurement */
-#define WINDOW_NS (500 * NS_PER_MS)  /* one measurement */
-#define RATE_MIN 0.5                 /* tokens a second */
+#define BETA 0.7                    /* what is left of the rate after a throttle */
+#define SCALE 0.4                   /* steepness of the curve */
+#define SMOOTHING 0.8               /* weight of the newest measurement */
+#define WINDOW_NS (500 * NS_PER_MS) /* one measurement */
+#define RATE_MIN 0.5                /* tokens a second */
 #define RATE_OVER_MEASURED 2.0
-#define DEBT_MAX_NS (20 * NS_PER_S)  /* nobody is told to wait longer */
+#define DEBT_MAX_NS (20 * NS_PER_S) /* nobody is told to wait longer */
 
 struct rate_limit {
-        struct mutex lock;      /* everything below; rates are a second's */
+        struct mutex lock; /* everything below; rates are a second's */
         bool enabled;
-        double rate, tokens;    /* of the bucket */
+        double rate, tokens; /* of the bucket */
         uint64_t filled_ns;
         double measured;
-        uint64_t window;        /* number of the last window measured */
-        unsigned count;         /* answers since */
-        double rate_too_much;   /* what was sent when it was throttled last */
-        double recovery_s;      /* from then until that rate is reached again */
+        uint64_t window;      /* number of the last window measured */
+        unsigned count;       /* answers since */
+        double rate_too_much; /* what was sent when it was throttled last */
+        double recovery_s;    /* from then until that rate is reached again */
         uint64_t throttled_ns;
 };
 

@@ -43,7 +43,8 @@ void request_log_add(const struct request_record *r) {
                 .status = r->status,
         };
         for (size_t i = 0; i < n; i++) /* from the network: keep what is printable */
-                e->request_id[i] = (char)(r->request_id.p[i] > 0x20 && r->request_id.p[i] < 0x7f ? r->request_id.p[i] : '?');
+                e->request_id[i] =
+                        (char)(r->request_id.p[i] > 0x20 && r->request_id.p[i] < 0x7f ? r->request_id.p[i] : '?');
         mutex_unlock(&requests.lock);
 }
 
@@ -51,8 +52,8 @@ static void render(const struct entry *e, struct buf *out) {
         char time[CLOCK_ISO_LEN];
 
         clock_format_iso(e->wall_ns, time);
-        buf_printf(out, "{\"time\":\"%s\",\"operation\":\"%s\",\"attempt\":%u,\"status\":%d,\"ms\":%" PRIu64 ".%03u", time,
-                   e->operation, e->attempt, e->status, e->duration_ns / NS_PER_MS,
+        buf_printf(out, "{\"time\":\"%s\",\"operation\":\"%s\",\"attempt\":%u,\"status\":%d,\"ms\":%" PRIu64 ".%03u",
+                   time, e->operation, e->attempt, e->status, e->duration_ns / NS_PER_MS,
                    (unsigned)(e->duration_ns % NS_PER_MS / 1000));
         buf_printf(out, ",\"sent\":%" PRIu64 ",\"received\":%" PRIu64, e->bytes_sent, e->bytes_received);
         if (e->code)

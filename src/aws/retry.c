@@ -46,8 +46,7 @@ struct retry_params retry_params_for(const struct aws_settings *s, const char *s
         struct retry_params p = { .max_attempts = 1 };
 
         for (unsigned i = 0; i < ARRAY_LEN(defaults); i++)
-                if (defaults[i].mode == mode &&
-                    (!defaults[i].service || strcmp(defaults[i].service, service) == 0)) {
+                if (defaults[i].mode == mode && (!defaults[i].service || strcmp(defaults[i].service, service) == 0)) {
                         p = defaults[i].params;
                         break;
                 }

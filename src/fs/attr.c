@@ -70,6 +70,8 @@ static int item_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct f
                         view = (struct cache_view){ .state = CACHE_PRESENT, .mtime_ns = fs->started_wall_ns };
                 view.n = s->n;
                 view.hash = s->hash;
+        } else {
+                crawl_hit(fs, &p);
         }
         if (view.state == CACHE_ABSENT)
                 return fs_no_item(e);

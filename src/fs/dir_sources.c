@@ -53,6 +53,16 @@ static int add_item(struct fs *fs, struct fs_dir *d, const struct item *item, co
         return 0;
 }
 
+/* That it exists is known: the look-up after the listing costs nothing. */
+static int add_partition(struct fs *fs, struct fs_dir *d, const struct key *key, uint64_t start_ns) {
+        _cleanup_(buf_deinit) struct buf id = BUF_INIT(8 * KIB);
+        int r = place_item_id(d->place.table, key, &id);
+
+        if (r == 0)
+                partition_seen(fs, buf_view(&id), start_ns);
+        return r;
+}
+
 /* Put what the items show below this directory onto the page. */
 static int add_items(struct fs *fs, struct fs_dir *d, const struct items *items, struct str previous,
                      struct dir_page *page, uint64_t start_ns) {
@@ -82,7 +92,9 @@ static int add_items(struct fs *fs, struct fs_dir *d, const struct items *items,
                 if (chain && !chain_is_new(d, buf_view(&name), page->first + page->n))
                         continue;
                 entry.kind = chain ? NODE_CHAIN : is_item ? NODE_ITEM : NODE_PARTITION;
-                if (entry.kind == NODE_ITEM)
+                if (entry.kind == NODE_PARTITION)
+                        r = add_partition(fs, d, &key, start_ns);
+                else if (entry.kind == NODE_ITEM)
                         r = add_item(fs, d, &items->v[i], &key, &text, &entry, start_ns);
                 if (r == 0)
                         r = dir_page_add(page, buf_view(&name), &entry);

@@ -19,6 +19,13 @@
 
 /* ---- the file system ---- */
 
+/* A partition whose items are asked for one after the other (crawl.c). */
+#define CRAWL_SLOTS 64
+struct crawl {
+        uint64_t hash, last_ns;
+        uint32_t misses, brought, hits; /* hits: of what was brought last */
+};
+
 #define RECENT_SLOTS 4096
 #define ERRORS_KEPT 256
 #define OWN_WRITE_WINDOW_NS (5 * NS_PER_S)    /* reads after an own write are strong for so long */
@@ -47,7 +54,8 @@ struct fs {
         struct cond gate_cond;
         struct hmap flights;      /* gate; struct flight */
 
-        struct mutex small_lock;  /* the three below */
+        struct mutex small_lock;  /* down to n_errors */
+        struct crawl crawls[CRAWL_SLOTS];
         uint64_t recent[RECENT_SLOTS]; /* monotonic time of the last own write of a partition or table */
         struct list local_dirs;   /* struct local_dir */
         struct error_record errors[ERRORS_KEPT];
@@ -164,9 +172,15 @@ _must_check_ int item_snapshot(struct fs *fs, const struct place *p, const struc
 /* Does the partition hold an item (or exist locally)?  -ENOENT: no. */
 _must_check_ int partition_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name,
                                   const struct place *p, struct error *e);
-void partition_seen(struct fs *fs, const struct place *p, uint64_t start_ns);
+void partition_seen(struct fs *fs, struct str id, uint64_t start_ns);
 void partition_wrote(struct fs *fs, const struct place *item); /* what is known of its existence is void */
 _must_check_ int partition_empty(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool *ret, struct error *e);
+
+/* ---- reading ahead (crawl.c) ---- */
+/* An item is not cached: how many to fetch from it on by one Query; 0: it alone. */
+uint32_t crawl_miss(struct fs *fs, const struct place *p);
+void crawl_brought(struct fs *fs, const struct place *p, uint32_t n);
+void crawl_hit(struct fs *fs, const struct place *p);
 
 /* ---- attributes (attr.c) ---- */
 void attr_dir(struct fs *fs, uint64_t ino, struct fs_attr *ret);

@@ -74,6 +74,66 @@ static int fetch(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool 
         return 0;
 }
 
+/* The text of one item of a read goes into the cache. */
+static int keep(struct fs *fs, const struct place *p, const struct item *item, struct str id, uint64_t start,
+                struct snapshot **ret, struct error *e) {
+        int r = item_snapshot(fs, p, item, ret);
+
+        if (r)
+                return error_set_errno(e, r, "showing the item");
+        (void)cache_put(fs->cache, id, *ret, start);
+        return 0;
+}
+
+static int keep_others(struct fs *fs, const struct place *p, const struct items *items, uint32_t from, uint64_t start) {
+        for (uint32_t i = from; i < items->n; i++) {
+                _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
+                _cleanup_(buf_deinit) struct buf id = BUF_INIT(8 * KIB);
+                struct error ignored;
+                struct key key;
+                int r = key_of_item(&p->table->key, &items->v[i], &key);
+
+                if (r == 0)
+                        r = place_item_id(p->table, &key, &id);
+                if (r == 0)
+                        r = keep(fs, p, &items->v[i], buf_view(&id), start, &s, &ignored);
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
+/* One Query from this item on; it first, the rest for the crawl that will ask for them next. */
+static int fetch_ahead(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint32_t limit, struct snapshot **ret,
+                       struct error *e) {
+        struct query_request q = { .table = p->table, .hash = { .n = 1 }, .range = { .n = 1 }, .range_op = RANGE_GE,
+                                   .limit = limit, .consistent = fs_read_strong(fs, p) };
+        _cleanup_(items_deinit) struct items items;
+        uint64_t start = clock_now_ns();
+        bool found = false;
+        struct key key;
+        int r;
+
+        items_init(&items);
+        q.hash.parts[0] = p->key.parts[0];
+        q.range.parts[0] = p->key.parts[1];
+        r = fs->store->ops->query(fs->store, ctx, &q, &items, e);
+        if (r)
+                return r;
+        crawl_brought(fs, p, items.n);
+        if (items.n > 0 && key_of_item(&p->table->key, &items.v[0], &key) == 0)
+                found = key_equal(&key, &p->key);
+        if (found)
+                r = keep(fs, p, &items.v[0], buf_view(&p->id), start, ret, e);
+        if (r)
+                return r;
+        (void)keep_others(fs, p, &items, found ? 1 : 0, start); /* a courtesy: its failure is nobody's */
+        if (found)
+                return 0;
+        cache_put_absent(fs->cache, buf_view(&p->id), start);
+        return fs_no_item(e);
+}
+
 static struct flight *flight_find(struct fs *fs, struct str id, uint64_t hash) {
         for (struct hmap_node *n = hmap_first(&fs->flights, hash); n; n = hmap_next(n)) {
                 struct flight *f = CONTAINER_OF(n, struct flight, node);
@@ -146,6 +206,7 @@ static int fetch_shared(struct fs *fs, struct op_ctx *ctx, const struct place *p
         struct error local = { 0 };
         struct flight *f;
         bool first, retry;
+        uint32_t limit;
         int r;
 
         do {
@@ -153,6 +214,8 @@ static int fetch_shared(struct fs *fs, struct op_ctx *ctx, const struct place *p
                 f = flight_join(fs, buf_view(&p->id), &first);
                 if (f && !first)
                         r = flight_wait(fs, ctx, f, ret, &retry, &local);
+                else if ((limit = crawl_miss(fs, p)) > 0)
+                        r = fetch_ahead(fs, ctx, p, limit, ret, &local);
                 else
                         r = fetch(fs, ctx, p, false, ret, &local);
                 if (f && first)
@@ -173,6 +236,7 @@ int item_load(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t
                 return fetch(fs, ctx, p, true, ret, e);
         cache_get(fs->cache, buf_view(&p->id), max_age_ns, true, &view);
         if (view.state == CACHE_PRESENT) {
+                crawl_hit(fs, p);
                 *ret = view.snapshot;
                 return 0;
         }
@@ -219,7 +283,7 @@ int partition_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct
                 cache_put_absent(fs->cache, buf_view(&p->id), start);
                 return fs_no_item(e);
         }
-        partition_seen(fs, p, start);
+        partition_seen(fs, buf_view(&p->id), start);
         return 0;
 }
 
@@ -232,11 +296,11 @@ int partition_empty(struct fs *fs, struct op_ctx *ctx, const struct place *p, bo
 }
 
 /* Partitions are remembered in the item cache too, as an empty text under an id without range part. */
-void partition_seen(struct fs *fs, const struct place *p, uint64_t start_ns) {
+void partition_seen(struct fs *fs, struct str id, uint64_t start_ns) {
         _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
 
         if (snapshot_new(STR_NULL, &s) == 0)
-                (void)cache_put(fs->cache, buf_view(&p->id), s, start_ns);
+                (void)cache_put(fs->cache, id, s, start_ns);
 }
 
 void partition_wrote(struct fs *fs, const struct place *item) {

@@ -55,7 +55,7 @@ static int enqueue(struct notifier *n, uint64_t node, struct str name) REQUIRES(
 
         if (!n->running || n->stopping || find(n, hash, node, name))
                 return 0;
-        notice = mem_zalloc(sizeof(*notice) + name.n);
+        notice = mem_zalloc(sizeof(*notice) + name.n + 1); /* libfuse sends the NUL too */
         if (!notice)
                 return -ENOMEM;
         notice->node = node;

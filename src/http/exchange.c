@@ -16,10 +16,10 @@
 
 #define RECEIVE_BUFFER (512L * 1024) /* a page of a query is up to 1 MiB */
 #define SEND_BUFFER (256L * 1024)
-#define TEXT_MAX (128 * KIB)         /* URL and request header lines */
-#define FLOOD_MAX (256 * KIB)        /* bytes of response headers before we hang up */
-#define PRESIZE_MAX (4 * MIB)        /* a Content-Length is believed this far */
-#define STOP_WRITING ((size_t)0)     /* what a callback returns to end the exchange */
+#define TEXT_MAX (128 * KIB)     /* URL and request header lines */
+#define FLOOD_MAX (256 * KIB)    /* bytes of response headers before we hang up */
+#define PRESIZE_MAX (4 * MIB)    /* a Content-Length is believed this far */
+#define STOP_WRITING ((size_t)0) /* what a callback returns to end the exchange */
 
 static size_t on_header(char *p, size_t size _unused_, size_t n, void *arg) {
         struct http_exchange *x = arg;
@@ -324,11 +324,9 @@ static const struct {
         CURLcode code;
         enum error_kind kind;
 } code_kinds[] = {
-        { CURLE_OUT_OF_MEMORY, ERR_MEMORY },
-        { CURLE_URL_MALFORMAT, ERR_INPUT },
+        { CURLE_OUT_OF_MEMORY, ERR_MEMORY },          { CURLE_URL_MALFORMAT, ERR_INPUT },
         { CURLE_UNSUPPORTED_PROTOCOL, ERR_PROTOCOL }, /* after sending: HTTP/0.9 */
-        { CURLE_WEIRD_SERVER_REPLY, ERR_PROTOCOL },
-        { CURLE_BAD_CONTENT_ENCODING, ERR_PROTOCOL },
+        { CURLE_WEIRD_SERVER_REPLY, ERR_PROTOCOL },   { CURLE_BAD_CONTENT_ENCODING, ERR_PROTOCOL },
         { CURLE_OPERATION_TIMEDOUT, ERR_TIMEOUT },
 };
 

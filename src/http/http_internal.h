@@ -14,25 +14,25 @@
 struct http_slot;
 
 struct http_exchange {
-        CURL *easy;             /* owned; NULL: not used yet */
+        CURL *easy; /* owned; NULL: not used yet */
         struct http_slot *slot;
-        unsigned place;         /* index in slot->exchanges */
-        bool busy;              /* between start and finish; of these ... */
-        bool added;             /* ... in the multi; else it is queued */
-        uint64_t sequence;      /* order of starting, for the queue */
+        unsigned place;    /* index in slot->exchanges */
+        bool busy;         /* between start and finish; of these ... */
+        bool added;        /* ... in the multi; else it is queued */
+        uint64_t sequence; /* order of starting, for the queue */
         /* borrowed while busy */
         const struct http_request *req;
         struct http_response *resp;
         struct op_ctx *ctx;
-        struct buf text;        /* URL and header lines, NUL-terminated each; kept for the next exchange */
+        struct buf text; /* URL and header lines, NUL-terminated each; kept for the next exchange */
         struct curl_slist lines[HTTP_HEADERS_MAX + HTTP_FIXED_LINES];
-        size_t header_bytes;    /* of the response so far */
+        size_t header_bytes; /* of the response so far */
         bool flooded, no_memory, stopped;
         char reason[CURL_ERROR_SIZE];
 };
 
 struct http_slot {
-        struct list link;       /* one of the transport's free lists */
+        struct list link; /* one of the transport's free lists */
         struct http_transport *transport;
         CURLM *multi;
         struct http_exchange **exchanges; /* owned */
@@ -44,13 +44,13 @@ struct http_slot {
 struct http_transport {
         uint64_t connect_timeout_ns, timeout_ns, idle_ns;
         char *ca_bundle, *user_agent; /* owned; NULL: the system's; none */
-        CURLSH *share;          /* DNS entries and TLS sessions of all slots */
+        CURLSH *share;                /* DNS entries and TLS sessions of all slots */
         struct mutex share_locks[CURL_LOCK_DATA_LAST];
-        struct mutex lock;      /* everything below */
-        unsigned permits;       /* exchanges that may still be started */
-        struct list waiters;    /* for one permit each, first come, first served */
-        struct list narrow;     /* free slots that have served single exchanges, last used first */
-        struct list wide;       /* free slots that have served batches */
+        struct mutex lock;   /* everything below */
+        unsigned permits;    /* exchanges that may still be started */
+        struct list waiters; /* for one permit each, first come, first served */
+        struct list narrow;  /* free slots that have served single exchanges, last used first */
+        struct list wide;    /* free slots that have served batches */
 };
 
 /* response.c.  One line of the response as it came (CRLF included or not). */

@@ -350,7 +350,7 @@ int http_transport_new(const struct http_options *o, struct http_transport **ret
 }
 
 static void free_slots(struct list *slots) {
-        LIST_FOR_EACH_SAFE(it, slots) {
+        LIST_FOR_EACH_SAFE (it, slots) {
                 list_remove(it);
                 slot_free(slot_of(it));
         }

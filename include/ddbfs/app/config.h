@@ -54,5 +54,5 @@ void config_deinit(struct config *c);
 /* --help, --print-config (one JSON object, final newline; secrets as "***"). */
 _must_check_ int config_render_help(struct buf *out);
 _must_check_ int config_render_json(const struct config *c, struct buf *out);
-/* The mount options of the kernel and libfuse: "ro,allow_other,default_permissions,noatime". */
+/* The mount options of the kernel and libfuse: "ro,allow_other,noatime". */
 _must_check_ int config_render_mount_options(const struct config *c, struct buf *out);

@@ -26,7 +26,7 @@ _must_check_ int daemon_fork(struct daemon *d, int *ret_status);
 void daemon_init_foreground(struct daemon *d);
 
 /* The child: leave the caller's session, folder and terminal, then tell the parent that all is well and
- * systemd (NOTIFY_SOCKET) too.  In the foreground only the latter. */
+ * systemd (NOTIFY_SOCKET) too.  In the foreground only the latter.  From any thread. */
 _must_check_ int daemon_ready(struct daemon *d);
 /* Tell the parent, or stderr when in the foreground or already told, the one line that says why not. */
 void daemon_fail(struct daemon *d, int status, const char *line);

@@ -30,7 +30,7 @@ struct aws_call {
         int result;                  /* 0 or -errno when done */
         struct error error;          /* filled when result != 0 */
         unsigned attempts;           /* sent; > 1 means an earlier attempt may have been applied */
-        bool uncertain;              /* an attempt broke after it was sent (or was answered 5xx): it may have been applied */
+        bool uncertain;              /* an attempt broke after it was sent, or got a 5xx: it may have been applied */
         void *user;                  /* the caller's */
 };
 

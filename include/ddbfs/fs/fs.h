@@ -31,6 +31,7 @@ struct fs_options {
         void (*render_requests)(struct buf *out); /* what .ddbfs/requests.jsonl shows; may be NULL */
         bool read_only;
         bool consistent;          /* every base-table read is strong */
+        bool no_readahead;        /* do not recognise crawls and read ahead of them */
         bool xattrs;              /* false: ENOTSUP for all */
         bool show_all;            /* list the not-listed names too */
         uint64_t cache_ttl_ns;    /* FS_FOREVER: until invalidated */

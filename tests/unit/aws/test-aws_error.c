@@ -73,10 +73,12 @@ static const struct {
         enum error_kind kind;
         enum retry_class retry;
 } by_status[] = {
-        { 400, ERR_SERVICE, RETRY_NO },        { 401, ERR_ACCESS, RETRY_NO },         { 403, ERR_ACCESS, RETRY_NO },
-        { 404, ERR_SERVICE, RETRY_NO },        { 408, ERR_TIMEOUT, RETRY_TRANSIENT }, { 413, ERR_TOO_LARGE, RETRY_NO },
-        { 429, ERR_BUSY, RETRY_THROTTLE },     { 500, ERR_SERVICE, RETRY_TRANSIENT }, { 501, ERR_SERVICE, RETRY_NO },
-        { 502, ERR_SERVICE, RETRY_TRANSIENT }, { 503, ERR_SERVICE, RETRY_TRANSIENT }, { 504, ERR_SERVICE, RETRY_TRANSIENT },
+        { 400, ERR_SERVICE, RETRY_NO },        { 401, ERR_ACCESS, RETRY_NO },
+        { 403, ERR_ACCESS, RETRY_NO },         { 404, ERR_SERVICE, RETRY_NO },
+        { 408, ERR_TIMEOUT, RETRY_TRANSIENT }, { 413, ERR_TOO_LARGE, RETRY_NO },
+        { 429, ERR_BUSY, RETRY_THROTTLE },     { 500, ERR_SERVICE, RETRY_TRANSIENT },
+        { 501, ERR_SERVICE, RETRY_NO },        { 502, ERR_SERVICE, RETRY_TRANSIENT },
+        { 503, ERR_SERVICE, RETRY_TRANSIENT }, { 504, ERR_SERVICE, RETRY_TRANSIENT },
         { 301, ERR_SERVICE, RETRY_NO },        { 0, ERR_SERVICE, RETRY_NO },
 };
 
@@ -107,40 +109,53 @@ static const struct {
 } bodies[] = {
         { 400, "{\"__type\":\"" PREFIX "ResourceNotFoundException\",\"message\":\"Requested resource not found\"}", "",
           ERR_NO_TABLE, RETRY_NO, "ResourceNotFoundException", "Requested resource not found", 0 },
-        { 400, "{\"__type\":\"com.amazon.coral.validate#ValidationException\",\"Message\":\"bad\"}", "",
-          ERR_VALIDATION, RETRY_NO, "ValidationException", "bad", 0 },
-        { 400, "{\"__type\":\"ThrottlingException:http://internal.amazon.com/\",\"message\":\"m\"}", "",
-          ERR_BUSY, RETRY_THROTTLE, "ThrottlingException", "m", 0 },
-        { 400, "{\"__type\":\"x#ValidationException\",\"message\":\"Item size has exceeded the maximum allowed size\"}", "",
-          ERR_TOO_LARGE, RETRY_NO, "ValidationException", "Item size has exceeded the maximum allowed size", 0 },
-        { 400, "{\"__type\":\"x#ValidationException\",\"message\":\"Item size to update has exceeded the maximum allowed size\"}",
-          "", ERR_TOO_LARGE, RETRY_NO, "ValidationException", "Item size to update has exceeded the maximum allowed size", 0 },
-        { 400, "{\"__type\":\"x#ProvisionedThroughputExceededException\",\"message\":\"slow\",\"ThrottlingReasons\":"
-               "[{\"reason\":\"TableReadKeyRangeThroughputExceeded\",\"resource\":\"arn\"}]}", "",
-          ERR_BUSY, RETRY_THROTTLE, "ProvisionedThroughputExceededException", "slow (TableReadKeyRangeThroughputExceeded)", 0 },
-        { 400, "{\"__type\":\"x#ThrottlingException\",\"message\":\"slow\",\"throttlingReasons\":[{\"reason\":\"R\"}]}", "",
-          ERR_BUSY, RETRY_THROTTLE, "ThrottlingException", "slow (R)", 0 },
-        { 400, "{\"__type\":\"" PREFIX "TransactionCanceledException\",\"Message\":\"Transaction cancelled\","
-               "\"CancellationReasons\":[{\"Code\":\"None\"},{\"Code\":\"ConditionalCheckFailed\",\"Message\":"
-               "\"The conditional request failed\"},{\"Code\":\"TransactionConflict\"}]}", "",
-          ERR_CANCELLED, RETRY_NO, "ConditionalCheckFailed", "The conditional request failed", 1 },
-        { 400, "{\"__type\":\"TransactionCanceledException\",\"Message\":\"all\",\"CancellationReasons\":"
-               "[{\"Code\":\"TransactionConflict\"}]}", "", ERR_CANCELLED, RETRY_NO, "TransactionConflict", "all", 0 },
-        { 400, "{\"__type\":\"TransactionCanceledException\",\"Message\":\"all\",\"CancellationReasons\":"
-               "[{\"Code\":\"None\"},7,null,{\"Code\":5}]}", "", ERR_CANCELLED, RETRY_NO, "TransactionCanceledException", "all", 0 },
+        { 400, "{\"__type\":\"com.amazon.coral.validate#ValidationException\",\"Message\":\"bad\"}", "", ERR_VALIDATION,
+          RETRY_NO, "ValidationException", "bad", 0 },
+        { 400, "{\"__type\":\"ThrottlingException:http://internal.amazon.com/\",\"message\":\"m\"}", "", ERR_BUSY,
+          RETRY_THROTTLE, "ThrottlingException", "m", 0 },
+        { 400, "{\"__type\":\"x#ValidationException\",\"message\":\"Item size has exceeded the maximum allowed size\"}",
+          "", ERR_TOO_LARGE, RETRY_NO, "ValidationException", "Item size has exceeded the maximum allowed size", 0 },
+        { 400,
+          "{\"__type\":\"x#ValidationException\",\"message\":\"Item size to update has exceeded the maximum allowed "
+          "size\"}",
+          "", ERR_TOO_LARGE, RETRY_NO, "ValidationException",
+          "Item size to update has exceeded the maximum allowed size", 0 },
+        { 400,
+          "{\"__type\":\"x#ProvisionedThroughputExceededException\",\"message\":\"slow\",\"ThrottlingReasons\":"
+          "[{\"reason\":\"TableReadKeyRangeThroughputExceeded\",\"resource\":\"arn\"}]}",
+          "", ERR_BUSY, RETRY_THROTTLE, "ProvisionedThroughputExceededException",
+          "slow (TableReadKeyRangeThroughputExceeded)", 0 },
+        { 400, "{\"__type\":\"x#ThrottlingException\",\"message\":\"slow\",\"throttlingReasons\":[{\"reason\":\"R\"}]}",
+          "", ERR_BUSY, RETRY_THROTTLE, "ThrottlingException", "slow (R)", 0 },
+        { 400,
+          "{\"__type\":\"" PREFIX "TransactionCanceledException\",\"Message\":\"Transaction cancelled\","
+          "\"CancellationReasons\":[{\"Code\":\"None\"},{\"Code\":\"ConditionalCheckFailed\",\"Message\":"
+          "\"The conditional request failed\"},{\"Code\":\"TransactionConflict\"}]}",
+          "", ERR_CANCELLED, RETRY_NO, "ConditionalCheckFailed", "The conditional request failed", 1 },
+        { 400,
+          "{\"__type\":\"TransactionCanceledException\",\"Message\":\"all\",\"CancellationReasons\":"
+          "[{\"Code\":\"TransactionConflict\"}]}",
+          "", ERR_CANCELLED, RETRY_NO, "TransactionConflict", "all", 0 },
+        { 400,
+          "{\"__type\":\"TransactionCanceledException\",\"Message\":\"all\",\"CancellationReasons\":"
+          "[{\"Code\":\"None\"},7,null,{\"Code\":5}]}",
+          "", ERR_CANCELLED, RETRY_NO, "TransactionCanceledException", "all", 0 },
         { 400, "{\"__type\":\"TransactionCanceledException\"}", "", ERR_CANCELLED, RETRY_NO,
           "TransactionCanceledException", "TransactionCanceledException", 0 },
         { 500, "{\"__type\":\"InternalServerError\",\"message\":null}", "", ERR_SERVICE, RETRY_TRANSIENT,
           "InternalServerError", "InternalServerError", 0 },
         { 502, "<html>Bad Gateway</html>", "", ERR_SERVICE, RETRY_TRANSIENT, "",
           "the service answered with status 502 and no error code", 0 },
-        { 400, "", "ValidationException:http://x/", ERR_VALIDATION, RETRY_NO, "ValidationException", "ValidationException", 0 },
-        { 404, "not found", "", ERR_SERVICE, RETRY_NO, "", "the service answered with status 404 and no error code", 0 },
+        { 400, "", "ValidationException:http://x/", ERR_VALIDATION, RETRY_NO, "ValidationException",
+          "ValidationException", 0 },
+        { 404, "not found", "", ERR_SERVICE, RETRY_NO, "", "the service answered with status 404 and no error code",
+          0 },
         { 400, "[]", "", ERR_SERVICE, RETRY_NO, "", "the service answered with status 400 and no error code", 0 },
         { 400, "\"x\"", "", ERR_SERVICE, RETRY_NO, "", "the service answered with status 400 and no error code", 0 },
         { 400, "{\"__type\":[],\"message\":{}}", "", ERR_SERVICE, RETRY_NO, "",
           "the service answered with status 400 and no error code", 0 },
-        { 400, "{\"__type\":\"#\",\"message\":\"two\\nlines\\u0007\"}", "", ERR_SERVICE, RETRY_NO, "", "two?lines?", 0 },
+        { 400, "{\"__type\":\"#\",\"message\":\"two\\nlines\\u0007\"}", "", ERR_SERVICE, RETRY_NO, "", "two?lines?",
+          0 },
         { 400, "{\"__type\":\"a#b\\nc d\",\"message\":\"m\"}", "", ERR_SERVICE, RETRY_NO, "b?c?d", "m", 0 },
         { 400, "{\"code\":\"AccessDeniedException\",\"errorMessage\":\"no\"}", "", ERR_ACCESS, RETRY_SKEW,
           "AccessDeniedException", "no", 0 },

@@ -139,7 +139,8 @@ START_TEST(test_request) {
         snprintf(date, sizeof(date), "%s", server_header(server, 0, "x-amz-date"));
         ck_assert_uint_eq(strlen(date), CLOCK_AMZ_LEN - 1);
         authorization = server_header(server, 0, "authorization");
-        snprintf(scope, sizeof(scope), "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/%.8s/us-east-1/dynamodb/aws4_request, ", date);
+        snprintf(scope, sizeof(scope), "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/%.8s/us-east-1/dynamodb/aws4_request, ",
+                 date);
         ck_assert_int_eq(strncmp(authorization, scope, strlen(scope)), 0);
         ck_assert_ptr_nonnull(strstr(authorization, "x-amz-security-token"));
         ck_assert_ptr_null(strstr(authorization, "user-agent"));
@@ -156,18 +157,35 @@ static const struct {
         const char *code, *message;
 } runs[] = {
         { { { .status = 500, .body = TYPE("InternalServerError") } }, 1, 2, ERR_NONE, true, "", "" },
-        { { { .status = 503, .body = "" }, { .status = 502, .body = "<html>" }, { .status = 504, .body = "" } }, 3, 4,
-          ERR_NONE, true, "", "" },
-        { { { .status = 500, .body = TYPE("InternalServerError") }, { .status = 500, .body = TYPE("InternalServerError") },
-            { .status = 500, .body = TYPE("InternalServerError") }, { .status = 500, .body = TYPE("InternalServerError") } },
-          4, 4, ERR_SERVICE, true, "InternalServerError", "m (4 attempts)" },
+        { { { .status = 503, .body = "" }, { .status = 502, .body = "<html>" }, { .status = 504, .body = "" } },
+          3,
+          4,
+          ERR_NONE,
+          true,
+          "",
+          "" },
+        { { { .status = 500, .body = TYPE("InternalServerError") },
+            { .status = 500, .body = TYPE("InternalServerError") },
+            { .status = 500, .body = TYPE("InternalServerError") },
+            { .status = 500, .body = TYPE("InternalServerError") } },
+          4,
+          4,
+          ERR_SERVICE,
+          true,
+          "InternalServerError",
+          "m (4 attempts)" },
         { { { .action = CLOSE } }, 1, 2, ERR_NONE, true, "", "" },
         { { { .action = HALF } }, 1, 2, ERR_NONE, true, "", "" },
         { { { .action = GARBAGE } }, 1, 2, ERR_NONE, true, "", "" },
         { { { .bad_crc = true } }, 1, 2, ERR_NONE, true, "", "" },
         { { { .status = 400, .bad_crc = true, .body = TYPE("ValidationException") } }, 1, 2, ERR_NONE, true, "", "" },
-        { { { .bad_crc = true }, { .bad_crc = true }, { .bad_crc = true }, { .bad_crc = true } }, 4, 4, ERR_PROTOCOL, true,
-          "", "GetItem: the answer was damaged on its way (CRC mismatch) (4 attempts)" },
+        { { { .bad_crc = true }, { .bad_crc = true }, { .bad_crc = true }, { .bad_crc = true } },
+          4,
+          4,
+          ERR_PROTOCOL,
+          true,
+          "",
+          "GetItem: the answer was damaged on its way (CRC mismatch) (4 attempts)" },
         { { { .no_crc = true } }, 1, 1, ERR_NONE, false, "", "" },
         { { { .no_crc = true, .headers = "x-amz-crc32: nonsense\r\n" } }, 1, 1, ERR_NONE, false, "", "" },
         { { { .body = "" } }, 1, 1, ERR_NONE, false, "", "" },
@@ -176,20 +194,68 @@ static const struct {
         { { { .body = "[]" } }, 1, 2, ERR_NONE, true, "", "" },
         { { { .body = "{" } }, 1, 2, ERR_NONE, true, "", "" },
         { { { .status = 400, .body = TYPE("ThrottlingException") } }, 1, 2, ERR_NONE, false, "", "" },
-        { { { .status = 400, .body = TYPE("ProvisionedThroughputExceededException") } }, 1, 2, ERR_NONE, false, "", "" },
-        { { { .status = 400, .body = TYPE("ValidationException") } }, 1, 1, ERR_VALIDATION, false, "ValidationException", "m" },
-        { { { .status = 400, .body = TYPE("ConditionalCheckFailedException") } }, 1, 1, ERR_CONDITION, false,
-          "ConditionalCheckFailedException", "m" },
-        { { { .status = 500, .body = "" }, { .status = 400, .body = TYPE("ConditionalCheckFailedException") } }, 2, 2,
-          ERR_CONDITION, true, "ConditionalCheckFailedException", "m (2 attempts)" },
-        { { { .status = 400, .body = TYPE("ResourceNotFoundException") } }, 1, 1, ERR_NO_TABLE, false,
-          "ResourceNotFoundException", "m" },
-        { { { .status = 400, .body = TYPE("AccessDeniedException") } }, 1, 1, ERR_ACCESS, false, "AccessDeniedException", "m" },
-        { { { .status = 403, .body = TYPE("InvalidSignatureException") } }, 1, 1, ERR_ACCESS, false,
-          "InvalidSignatureException", "m" },
-        { { { .status = 301, .body = "" } }, 1, 1, ERR_SERVICE, false, "",
+        { { { .status = 400, .body = TYPE("ProvisionedThroughputExceededException") } },
+          1,
+          2,
+          ERR_NONE,
+          false,
+          "",
+          "" },
+        { { { .status = 400, .body = TYPE("ValidationException") } },
+          1,
+          1,
+          ERR_VALIDATION,
+          false,
+          "ValidationException",
+          "m" },
+        { { { .status = 400, .body = TYPE("ConditionalCheckFailedException") } },
+          1,
+          1,
+          ERR_CONDITION,
+          false,
+          "ConditionalCheckFailedException",
+          "m" },
+        { { { .status = 500, .body = "" }, { .status = 400, .body = TYPE("ConditionalCheckFailedException") } },
+          2,
+          2,
+          ERR_CONDITION,
+          true,
+          "ConditionalCheckFailedException",
+          "m (2 attempts)" },
+        { { { .status = 400, .body = TYPE("ResourceNotFoundException") } },
+          1,
+          1,
+          ERR_NO_TABLE,
+          false,
+          "ResourceNotFoundException",
+          "m" },
+        { { { .status = 400, .body = TYPE("AccessDeniedException") } },
+          1,
+          1,
+          ERR_ACCESS,
+          false,
+          "AccessDeniedException",
+          "m" },
+        { { { .status = 403, .body = TYPE("InvalidSignatureException") } },
+          1,
+          1,
+          ERR_ACCESS,
+          false,
+          "InvalidSignatureException",
+          "m" },
+        { { { .status = 301, .body = "" } },
+          1,
+          1,
+          ERR_SERVICE,
+          false,
+          "",
           "the service answered with status 301 and no error code" },
-        { { { .status = 404, .body = "" } }, 1, 1, ERR_SERVICE, false, "",
+        { { { .status = 404, .body = "" } },
+          1,
+          1,
+          ERR_SERVICE,
+          false,
+          "",
           "the service answered with status 404 and no error code" },
         { { { .n_headers = 400 } }, 1, 1, ERR_NONE, false, "", "" },
         { { { .action = FLOOD } }, 1, 2, ERR_NONE, true, "", "" },
@@ -241,11 +307,13 @@ START_TEST(test_each_attempt_is_its_own) {
 END_TEST
 
 START_TEST(test_cancelled_transaction) {
-        server_step(server, (struct server_step){
-                .status = 400,
-                .body = "{\"__type\":\"a#TransactionCanceledException\",\"Message\":\"Transaction cancelled\","
-                        "\"CancellationReasons\":[{\"Code\":\"None\"},{\"Code\":\"None\"},{\"Code\":"
-                        "\"ConditionalCheckFailed\",\"Message\":\"The conditional request failed\"}]}" });
+        server_step(
+                server,
+                (struct server_step){
+                        .status = 400,
+                        .body = "{\"__type\":\"a#TransactionCanceledException\",\"Message\":\"Transaction cancelled\","
+                                "\"CancellationReasons\":[{\"Code\":\"None\"},{\"Code\":\"None\"},{\"Code\":"
+                                "\"ConditionalCheckFailed\",\"Message\":\"The conditional request failed\"}]}" });
         ck_assert_int_eq(aws_client_call(client, &ctx, &call), -ECANCELED);
         ck_assert_int_eq(call.error.kind, ERR_CANCELLED);
         ck_assert_uint_eq(call.error.action, 2);
@@ -277,7 +345,7 @@ END_TEST
 
 static const char *const skew_codes[] = {
         TYPE("InvalidSignatureException"), TYPE("SignatureDoesNotMatch"), TYPE("AuthFailure"),
-        TYPE("RequestTimeTooSkewed"), TYPE("AccessDeniedException"),
+        TYPE("RequestTimeTooSkewed"),      TYPE("AccessDeniedException"),
 };
 
 static void check_date(unsigned request, long offset) {
@@ -296,7 +364,8 @@ START_TEST(test_skew) {
                 unsigned first = server_requests(server);
 
                 atomic_store(&client->skew_s, 0);
-                server_step(server, (struct server_step){ .status = 403, .body = skew_codes[_i], .date_offset_s = offset });
+                server_step(server,
+                            (struct server_step){ .status = 403, .body = skew_codes[_i], .date_offset_s = offset });
                 ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
                 ck_assert_uint_eq(call.attempts, 2);
                 ck_assert(!call.uncertain);
@@ -313,7 +382,9 @@ END_TEST
 
 START_TEST(test_skew_only_once) {
         for (unsigned i = 0; i < 4; i++)
-                server_step(server, (struct server_step){ .status = 403, .body = skew_codes[0], .date_offset_s = 600 * (long)(i + 1) });
+                server_step(server, (struct server_step){ .status = 403,
+                                                          .body = skew_codes[0],
+                                                          .date_offset_s = 600 * (long)(i + 1) });
         ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EACCES);
         ck_assert_uint_eq(call.attempts, 2);
 }
@@ -377,8 +448,8 @@ static void *cancel_later(void *arg) {
 }
 
 static const struct server_step blockers[] = {
-        { .delay_ms = 3000 },                                              /* waits for the answer */
-        { .status = 500, .headers = "x-amz-retry-after: 4000\r\n" },       /* waits in back-off */
+        { .delay_ms = 3000 },                                        /* waits for the answer */
+        { .status = 500, .headers = "x-amz-retry-after: 4000\r\n" }, /* waits in back-off */
 };
 
 START_TEST(test_interrupted) {
@@ -760,7 +831,8 @@ START_TEST(test_log) {
         ck_assert_int_eq(json_integer_value(json_object_get(line, "status")), 400);
         ck_assert_int_eq(json_integer_value(json_object_get(line, "attempt")), 1);
         ck_assert_int_gt(json_integer_value(json_object_get(line, "sent")), 300);
-        ck_assert_int_eq(json_integer_value(json_object_get(line, "received")), (long)strlen(TYPE("ValidationException")));
+        ck_assert_int_eq(json_integer_value(json_object_get(line, "received")),
+                         (long)strlen(TYPE("ValidationException")));
         ck_assert_double_gt(json_real_value(json_object_get(line, "ms")), 0);
         ck_assert_uint_eq(strlen(json_string_value(json_object_get(line, "time"))), CLOCK_ISO_LEN - 1);
         json_decref(line);
@@ -833,9 +905,17 @@ static Suite *suite(void) {
 int main(void) {
         /* nothing of the person's own configuration */
         static const char *const own[] = {
-                "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE", "AWS_CA_BUNDLE",
-                "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ACCOUNT_ID", "AWS_USE_FIPS_ENDPOINT",
-                "AWS_USE_DUALSTACK_ENDPOINT", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+                "AWS_PROFILE",
+                "AWS_DEFAULT_PROFILE",
+                "AWS_MAX_ATTEMPTS",
+                "AWS_RETRY_MODE",
+                "AWS_CA_BUNDLE",
+                "AWS_ENDPOINT_URL",
+                "AWS_ENDPOINT_URL_DYNAMODB",
+                "AWS_ACCOUNT_ID",
+                "AWS_USE_FIPS_ENDPOINT",
+                "AWS_USE_DUALSTACK_ENDPOINT",
+                "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
         };
 
         SRunner *sr = srunner_create(suite());

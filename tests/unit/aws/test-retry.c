@@ -57,25 +57,51 @@ static const struct {
         struct step steps[10];
 } calls[] = {
         /* retried and at last successful: the last cost comes back */
-        { "dynamodb", 0, { { RETRY_TRANSIENT, true, 486, 25 }, { RETRY_TRANSIENT, true, 472, 50 }, { RETRY_NO, true, 486, 0 } } },
+        { "dynamodb",
+          0,
+          { { RETRY_TRANSIENT, true, 486, 25 }, { RETRY_TRANSIENT, true, 472, 50 }, { RETRY_NO, true, 486, 0 } } },
         /* all attempts fail: nothing comes back */
-        { "dynamodb", 0, { { RETRY_TRANSIENT, true, 486, 25 }, { RETRY_TRANSIENT, true, 472, 50 },
-                           { RETRY_TRANSIENT, true, 458, 100 }, { RETRY_TRANSIENT, false, 458, 0 } } },
-        { "s3", 0, { { RETRY_TRANSIENT, true, 486, 50 }, { RETRY_TRANSIENT, true, 472, 100 }, { RETRY_TRANSIENT, false, 472, 0 } } },
-        { "dynamodb", 0, { { RETRY_THROTTLE, true, 495, 1000 }, { RETRY_THROTTLE, true, 490, 2000 },
-                           { RETRY_THROTTLE, true, 485, 4000 }, { RETRY_THROTTLE, false, 485, 0 } } },
+        { "dynamodb",
+          0,
+          { { RETRY_TRANSIENT, true, 486, 25 },
+            { RETRY_TRANSIENT, true, 472, 50 },
+            { RETRY_TRANSIENT, true, 458, 100 },
+            { RETRY_TRANSIENT, false, 458, 0 } } },
+        { "s3",
+          0,
+          { { RETRY_TRANSIENT, true, 486, 50 },
+            { RETRY_TRANSIENT, true, 472, 100 },
+            { RETRY_TRANSIENT, false, 472, 0 } } },
+        { "dynamodb",
+          0,
+          { { RETRY_THROTTLE, true, 495, 1000 },
+            { RETRY_THROTTLE, true, 490, 2000 },
+            { RETRY_THROTTLE, true, 485, 4000 },
+            { RETRY_THROTTLE, false, 485, 0 } } },
         /* mixed: the base is of the failure at hand, the exponent counts attempts */
-        { "dynamodb", 0, { { RETRY_TRANSIENT, true, 486, 25 }, { RETRY_THROTTLE, true, 481, 2000 },
-                           { RETRY_TRANSIENT, true, 467, 100 }, { RETRY_NO, true, 481, 0 } } },
+        { "dynamodb",
+          0,
+          { { RETRY_TRANSIENT, true, 486, 25 },
+            { RETRY_THROTTLE, true, 481, 2000 },
+            { RETRY_TRANSIENT, true, 467, 100 },
+            { RETRY_NO, true, 481, 0 } } },
         /* the cap */
-        { "dynamodb", 9, { { RETRY_THROTTLE, true, 495, 1000 }, { RETRY_THROTTLE, true, 490, 2000 },
-                           { RETRY_THROTTLE, true, 485, 4000 }, { RETRY_THROTTLE, true, 480, 8000 },
-                           { RETRY_THROTTLE, true, 475, 16000 }, { RETRY_THROTTLE, true, 470, 20000 },
-                           { RETRY_THROTTLE, true, 465, 20000 }, { RETRY_THROTTLE, true, 460, 20000 },
-                           { RETRY_THROTTLE, false, 460, 0 } } },
+        { "dynamodb",
+          9,
+          { { RETRY_THROTTLE, true, 495, 1000 },
+            { RETRY_THROTTLE, true, 490, 2000 },
+            { RETRY_THROTTLE, true, 485, 4000 },
+            { RETRY_THROTTLE, true, 480, 8000 },
+            { RETRY_THROTTLE, true, 475, 16000 },
+            { RETRY_THROTTLE, true, 470, 20000 },
+            { RETRY_THROTTLE, true, 465, 20000 },
+            { RETRY_THROTTLE, true, 460, 20000 },
+            { RETRY_THROTTLE, false, 460, 0 } } },
         /* corrections are free and at once, but attempts */
         { "dynamodb", 2, { { RETRY_SKEW, true, 500, 0 }, { RETRY_TRANSIENT, false, 500, 0 } } },
-        { "dynamodb", 0, { { RETRY_CREDENTIALS, true, 500, 0 }, { RETRY_TRANSIENT, true, 486, 50 }, { RETRY_NO, true, 500, 0 } } },
+        { "dynamodb",
+          0,
+          { { RETRY_CREDENTIALS, true, 500, 0 }, { RETRY_TRANSIENT, true, 486, 50 }, { RETRY_NO, true, 500, 0 } } },
         { "dynamodb", 1, { { RETRY_TRANSIENT, false, 500, 0 } } },
         { "dynamodb", 0, { { RETRY_NO, true, 500, 0 } } },
 };
@@ -131,7 +157,8 @@ static const struct {
         int64_t hint_ms;
         unsigned low_ms, high_ms; /* of the delay, when the back-off alone is 0 .. 25 ms */
 } hints[] = {
-        { -1, 0, 25 }, { 0, 0, 25 }, { 1000, 1000, 1000 }, { 4999, 4999, 4999 }, { 10000, 5000, 5025 }, { INT64_MAX, 5000, 5025 },
+        { -1, 0, 25 },        { 0, 0, 25 },          { 1000, 1000, 1000 },
+        { 4999, 4999, 4999 }, { 10000, 5000, 5025 }, { INT64_MAX, 5000, 5025 },
 };
 
 START_TEST(test_hints) {

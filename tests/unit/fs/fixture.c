@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ftw.h>
+#include <stdlib.h>
+#include <unistd.h>
 #include "ddbfs/base/log.h"
 #include "fixture.h"
 
@@ -10,7 +13,11 @@ void fx_init(struct fx *x) {
         mem_table(x->m, "Bin", "H:B", "R:B");
         mem_table(x->m, "Log", "Id:N", NULL);
         x->o = (struct fs_options){ .xattrs = true, .cache_ttl_ns = NS_PER_S, .schema_ttl_ns = FS_FOREVER,
-                                    .cache_size = 64 * MIB, .uid = 1, .gid = 2, .umask = 022 };
+                                    .cache_size = 64 * MIB, .uid = 1, .gid = 2, .umask = 022, .mount_id = "test",
+                                    .grace_ns = 3 * NS_PER_S, .spool_max = 16 * MIB, .rejected_max = 16 * MIB };
+        (void)snprintf(x->state_dir, sizeof(x->state_dir), "/tmp/ddbfs-test-XXXXXX");
+        ck_assert_ptr_nonnull(mkdtemp(x->state_dir));
+        x->o.state_dir = x->state_dir;
 }
 
 void fx_start(struct fx *x) {
@@ -22,12 +29,20 @@ void fx_restart(struct fx *x) {
         fx_start(x);
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+        (void)st;
+        (void)type;
+        (void)ftw;
+        return remove(path);
+}
+
 void fx_end(struct fx *x) {
         unsigned violations = mem_lock_violations(x->m);
 
         x->fs = fs_free(x->fs);
         x->m = mem_store_free(x->m);
         clock_real();
+        (void)nftw(x->state_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
         ck_assert_uint_eq(violations, 0);
 }
 

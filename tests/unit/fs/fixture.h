@@ -13,6 +13,7 @@
 #include "mem_store.h"
 
 struct fx {
+        char state_dir[64]; /* of its own, removed at the end */
         struct mem_store *m;
         struct fs_options o;
         struct fs *fs;

@@ -29,12 +29,12 @@ enum server_action {
 
 struct server_step {
         enum server_action action;
-        int status;             /* 0: 200 */
-        const char *body;       /* NULL: "{}" */
-        const char *headers;    /* more header lines, each with CRLF */
-        unsigned delay_ms;      /* before the answer */
-        unsigned n_headers;     /* that many "x-many-N: v" lines */
-        size_t body_n;          /* instead of body: that many spaces between braces */
+        int status;          /* 0: 200 */
+        const char *body;    /* NULL: "{}" */
+        const char *headers; /* more header lines, each with CRLF */
+        unsigned delay_ms;   /* before the answer */
+        unsigned n_headers;  /* that many "x-many-N: v" lines */
+        size_t body_n;       /* instead of body: that many spaces between braces */
         bool bad_crc, no_crc;
         long date_offset_s;
 };
@@ -55,12 +55,12 @@ struct server {
         pthread_t thread;
         pthread_mutex_t lock;
         struct server_step steps[SERVER_STEPS];
-        unsigned n_steps, step; /* lock */
+        unsigned n_steps, step;                       /* lock */
         struct server_record records[SERVER_RECORDS]; /* lock */
-        unsigned n_records;     /* lock; requests seen */
-        unsigned n_connections; /* lock; accepted */
-        unsigned flying, peak;  /* lock; requests being answered */
-        int fds[1024];          /* lock; open connections, -1: closed */
+        unsigned n_records;                           /* lock; requests seen */
+        unsigned n_connections;                       /* lock; accepted */
+        unsigned flying, peak;                        /* lock; requests being answered */
+        int fds[1024];                                /* lock; open connections, -1: closed */
         pthread_t threads[1024];
         atomic_bool stopping;
 };

@@ -75,7 +75,8 @@ static double ms_since(uint64_t start) {
 START_TEST(test_post) {
         int64_t received = metric_get(METRIC_BYTES_RECEIVED), sent = metric_get(METRIC_BYTES_SENT);
 
-        server_step(server, (struct server_step){ .body = "{\"a\":1}", .headers = "X-Mixed-Case:  v w \t\r\nX-None:\r\n" });
+        server_step(server,
+                    (struct server_step){ .body = "{\"a\":1}", .headers = "X-Mixed-Case:  v w \t\r\nX-None:\r\n" });
         ck_assert_int_eq(perform("POST", "{\"k\":2}"), 0);
         ck_assert_int_eq(response.status, 200);
         ck_assert(str_eq(buf_view(&response.body), STR("{\"a\":1}")));
@@ -103,12 +104,9 @@ END_TEST
 static const struct {
         const char *method, *body, *line, *length;
 } methods[] = {
-        { "GET", "", "GET / HTTP/1.1\r\n", "" },
-        { "PUT", "", "PUT / HTTP/1.1\r\n", "0" },
-        { "PUT", "abc", "PUT / HTTP/1.1\r\n", "3" },
-        { "POST", "", "POST / HTTP/1.1\r\n", "0" },
-        { "DELETE", "", "DELETE / HTTP/1.1\r\n", "0" },
-        { "HEAD", "", "HEAD / HTTP/1.1\r\n", "" },
+        { "GET", "", "GET / HTTP/1.1\r\n", "" },        { "PUT", "", "PUT / HTTP/1.1\r\n", "0" },
+        { "PUT", "abc", "PUT / HTTP/1.1\r\n", "3" },    { "POST", "", "POST / HTTP/1.1\r\n", "0" },
+        { "DELETE", "", "DELETE / HTTP/1.1\r\n", "0" }, { "HEAD", "", "HEAD / HTTP/1.1\r\n", "" },
         { "GET", "q", "GET / HTTP/1.1\r\n", "1" },
 };
 
@@ -123,7 +121,8 @@ START_TEST(test_method_sequence) {
                         for (unsigned m = 0; m < 2; m++, n++) {
                                 ck_assert_int_eq(perform(methods[pair[m]].method, methods[pair[m]].body), 0);
                                 ck_assert_int_eq(strncmp(server->records[n].head, methods[pair[m]].line,
-                                                         strlen(methods[pair[m]].line)), 0);
+                                                         strlen(methods[pair[m]].line)),
+                                                 0);
                                 ck_assert_str_eq(server_header(server, n, "content-length"), methods[pair[m]].length);
                                 ck_assert_str_eq(server->records[n].body, methods[pair[m]].body);
                         }
@@ -150,7 +149,8 @@ START_TEST(test_any_status) {
         static const int statuses[] = { 201, 204, 301, 400, 404, 500, 503 };
 
         for (unsigned i = 0; i < ARRAY_LEN(statuses); i++) {
-                server_step(server, (struct server_step){ .status = statuses[i], .body = "",
+                server_step(server, (struct server_step){ .status = statuses[i],
+                                                          .body = "",
                                                           .headers = "Location: http://127.0.0.1:1/\r\n" });
                 ck_assert_int_eq(perform("POST", "x"), 0);
                 ck_assert_int_eq(response.status, statuses[i]);
@@ -172,10 +172,14 @@ END_TEST
 static const struct {
         const char *url, *header, *value;
 } refused[] = {
-        { "http://127.0.0.1:1/", "x", "a\r\nevil: 1" }, { "http://127.0.0.1:1/", "x\r\n", "a" },
-        { "http://127.0.0.1:1/", "x:y", "a" },          { "http://127.0.0.1:1/", "", "a" },
-        { "http://127.0.0.1:1/\r\n", "x", "a" },        { "", "x", "a" },
-        { "http://127.0.0.1:99999/", "x", "a" },        { "file:///etc/passwd", "x", "a" },
+        { "http://127.0.0.1:1/", "x", "a\r\nevil: 1" },
+        { "http://127.0.0.1:1/", "x\r\n", "a" },
+        { "http://127.0.0.1:1/", "x:y", "a" },
+        { "http://127.0.0.1:1/", "", "a" },
+        { "http://127.0.0.1:1/\r\n", "x", "a" },
+        { "", "x", "a" },
+        { "http://127.0.0.1:99999/", "x", "a" },
+        { "file:///etc/passwd", "x", "a" },
         { "gopher://127.0.0.1/", "x", "a" },
 };
 
