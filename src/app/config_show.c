@@ -74,7 +74,7 @@ int config_render_json(const struct config *c, struct buf *out) {
         return buf_status(out);
 }
 
-int config_render_mount_options(const struct config *c, struct buf *out) {
+int config_render_mount_options(const struct config *c, bool can_auto_unmount, struct buf *out) {
         const struct {
                 bool on;
                 const char *name;
@@ -82,7 +82,7 @@ int config_render_mount_options(const struct config *c, struct buf *out) {
                 { c->read_only, "ro" },
                 { c->allow_other, "allow_other" },
                 { c->allow_root, "allow_root" },
-                { c->auto_unmount, "auto_unmount" },
+                { c->auto_unmount && can_auto_unmount, "auto_unmount" },
         };
 
         for (size_t i = 0; i < ARRAY_LEN(ours); i++)

@@ -10,7 +10,6 @@
 static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL }; /* enum log_level */
 static const char *const formats[] = { "plain", "dynamodb", NULL };                 /* enum item_format */
 static const char *const writes[] = { "optimistic", "overwrite", NULL };            /* enum fs_write_mode */
-static const char *const shows[] = { "listed", "all", NULL };                       /* CONFIG_SHOW_* */
 
 #define MS_IN_NS NS_PER_MS
 #define S_IN_NS NS_PER_S
@@ -94,6 +93,12 @@ const struct config_option config_options[] = {
           .by_default = "64", .min = 1, .max = 1024, .argument = "N", .help = "file operations at once" },
         { .name = "cache_size", .type = OPTION_SIZE, .group = GROUP_LIMITS, .offset = OFFSET(cache_size),
           .by_default = "64M", .min = 1 * MIB, .max = 1024 * GIB, .argument = "SIZE", .help = "memory for caches" },
+        { .name = "spool_max", .type = OPTION_SIZE, .group = GROUP_LIMITS, .offset = OFFSET(spool_max),
+          .by_default = "1G", .min = 1 * MIB, .max = 1024 * GIB, .argument = "SIZE",
+          .help = "disk space for scratch files" },
+        { .name = "rejected_max", .type = OPTION_SIZE, .group = GROUP_LIMITS, .offset = OFFSET(rejected_max),
+          .by_default = "64M", .min = 1 * MIB, .max = 1024 * GIB, .argument = "SIZE",
+          .help = "disk space for rejected saves; the oldest leave first" },
         /* data */
         { .name = "cache_ttl", .type = OPTION_TIME, .group = GROUP_DATA, .flags = OPTION_FOREVER,
           .offset = OFFSET(cache_ttl), .by_default = "1s", .max = 24 * 366 * H_IN_NS, .argument = "TIME",
@@ -113,8 +118,11 @@ const struct config_option config_options[] = {
           .by_default = "optimistic", .argument = "MODE", .help = "what to do when an item changed underneath" },
         { .name = "xattr", .type = OPTION_BOOL, .group = GROUP_DATA, .offset = OFFSET(xattr),
           .by_default = "true", .help = "extended attributes user.ddbfs.*" },
-        { .name = "show", .type = OPTION_ENUM, .group = GROUP_DATA, .names = shows, .offset = OFFSET(show),
-          .by_default = "listed", .argument = "WHAT", .help = "list the hidden names too" },
+        { .name = "readahead", .type = OPTION_BOOL, .group = GROUP_DATA, .offset = OFFSET(readahead),
+          .by_default = "true", .help = "notice find, grep -r, cp -r and read ahead of them" },
+        { .name = "grace", .type = OPTION_TIME, .group = GROUP_DATA, .offset = OFFSET(grace), .by_default = "10s",
+          .min = 100 * MS_IN_NS, .max = H_IN_NS, .argument = "TIME",
+          .help = "how long an item an editor moves away stays in the table" },
 };
 
 const size_t n_config_options = ARRAY_LEN(config_options);

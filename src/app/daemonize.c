@@ -32,6 +32,11 @@ int daemon_prepare_stdio(void) {
         return 0;
 }
 
+/* A caller that reads from us to the end, $(ddbfs ...), would wait for the daemon's copies. */
+void daemon_close_inherited(void) {
+        (void)close_range(STDERR_FILENO + 1, ~0U, 0);
+}
+
 /* How a child ended that said nothing; its status for the shell. */
 static int explain_death(pid_t pid) {
         int w = 0;

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "ddbfs/app/local_engine.h"
+#include "ddbfs/app/paths.h"
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/base/buf.h"
 #include "ddbfs/base/clock.h"
@@ -24,6 +25,7 @@
 #include "ddbfs/base/mutex.h"
 #include "local_internal.h"
 
+#define PROGRAM "dynoxide"
 #define START_TIMEOUT_NS (5 * NS_PER_S)
 #define STOP_TIMEOUT_NS (2 * NS_PER_S)
 #define POLL_NS (2 * NS_PER_MS)
@@ -45,51 +47,26 @@ struct local_engine {
 
 /* ---- finding ---- */
 
-static bool is_program(const char *path) {
-        return access(path, X_OK) == 0;
-}
-
-static int try_folder(struct str folder, char **ret) {
-        _cleanup_(buf_deinit) struct buf path = BUF_INIT(64 * KIB);
-
-        if (!folder.n || folder.p[0] != '/')
-                return -ENOENT; /* never from where we happen to stand */
-        buf_str(&path, folder);
-        buf_puts(&path, "/dynoxide");
-        if (buf_status(&path))
-                return buf_status(&path);
-        if (!is_program(path.p))
-                return -ENOENT;
-        *ret = buf_steal(&path, NULL);
-        return *ret ? 0 : -ENOMEM;
-}
-
 int local_engine_find(char **ret, struct error *reterr) {
         char exe[4096];
         ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe));
-        struct str path = str_of(getenv("PATH"));
         int r = -ENOENT;
 
         if (n > 0 && (size_t)n < sizeof(exe)) {
                 const char *slash = memrchr(exe, '/', (size_t)n);
 
-                r = try_folder(str_make(exe, slash ? (size_t)(slash - exe) : 0), ret);
+                r = path_find_in(str_make(exe, slash ? (size_t)(slash - exe) : 0), PROGRAM, ret);
         }
         if (r == -ENOENT)
-                r = try_folder(STR(DDBFS_LIBEXECDIR), ret);
-        while (r == -ENOENT && path.n) {
-                const char *colon = memchr(path.p, ':', path.n);
-                struct str folder = str_make(path.p, colon ? (size_t)(colon - path.p) : path.n);
-
-                r = try_folder(folder, ret);
-                path = str_skip(path, folder.n + 1);
-        }
+                r = path_find_in(STR(DDBFS_LIBEXECDIR), PROGRAM, ret);
+        if (r == -ENOENT)
+                r = path_find_program(PROGRAM, ret);
         if (r == -ENOENT) {
                 error_set(reterr, ERR_INPUT, "the local engine 'dynoxide' was not found; install it beside ddbfs or "
                                              "in PATH (see README)");
                 return -ENOENT;
         }
-        return r ? error_set_errno(reterr, r, "dynoxide") : 0;
+        return r ? error_set_errno(reterr, r, PROGRAM) : 0;
 }
 
 /* ---- its output ---- */
@@ -164,6 +141,7 @@ static void launch_child(const struct launch *l) {
         sigaction(SIGPIPE, &by_default, NULL);
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
+        (void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC); /* what our caller left open */
         fcntl(l->lock_fd, F_SETFD, 0);
         null = open("/dev/null", O_RDONLY);
         if (null >= 0)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,6 +51,32 @@ bool path_below(const char *path, const char *folder) {
         if (n == 1)
                 return path[0] == '/';
         return strncmp(path, folder, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+int path_find_in(struct str folder, const char *name, char **ret) {
+        _cleanup_(buf_deinit) struct buf path = BUF_INIT(PATH_BYTES_MAX);
+
+        if (!folder.n || folder.p[0] != '/')
+                return -ENOENT;
+        buf_str(&path, folder);
+        buf_printf(&path, "/%s", name);
+        if (!buf_status(&path) && access(path.p, X_OK) < 0)
+                return -ENOENT;
+        return steal(&path, ret);
+}
+
+int path_find_program(const char *name, char **ret) {
+        struct str path = str_of(getenv("PATH"));
+        int r = -ENOENT;
+
+        while (r == -ENOENT && path.n) {
+                const char *colon = memchr(path.p, ':', path.n);
+                struct str folder = str_make(path.p, colon ? (size_t)(colon - path.p) : path.n);
+
+                r = path_find_in(folder, name, ret);
+                path = str_skip(path, folder.n + 1);
+        }
+        return r;
 }
 
 int state_dir_default(char **ret, struct error *reterr) {
@@ -165,4 +192,13 @@ int state_dir_make(const char *base, const char *where, struct str region, struc
                 return r;
         *ret = TAKE(path);
         return 0;
+}
+
+void mount_id_make(const char *mountpoint, char out[MOUNT_ID_LEN]) {
+        _cleanup_(buf_deinit) struct buf last = BUF_INIT(KIB);
+        const char *slash = strrchr(mountpoint, '/');
+
+        append_part(&last, str_of(slash ? slash + 1 : mountpoint));
+        snprintf(out, MOUNT_ID_LEN, "%.40s-%08x", last.p ? last.p : "",
+                 (unsigned)hash_stable(0, str_of(mountpoint)));
 }

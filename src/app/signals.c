@@ -55,6 +55,8 @@ static void on_stats(struct signals *s _unused_, int number _unused_) {
                         buf_putc(&line, is_space ? ' ' : json.p[i]);
                 space = is_space;
         }
+        while (line.n && line.p[line.n - 1] == ' ')
+                buf_truncate(&line, line.n - 1);
         if (!buf_status(&line) && line.n)
                 log_warn("statistics: %s", line.p);
 }

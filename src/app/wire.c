@@ -36,6 +36,7 @@ struct stack {
         struct aws_client *client;
         struct store *store;
         char *state_dir;
+        char mount_id[MOUNT_ID_LEN];
         struct buf json, mount_options;
         struct fs *fs;
         struct session *session;
@@ -174,7 +175,12 @@ static int make_fs(struct stack *s, struct error *reterr) {
                 .read_only = c->read_only,
                 .consistent = c->consistent,
                 .xattrs = c->xattr,
-                .show_all = c->show == CONFIG_SHOW_ALL,
+                .no_readahead = !c->readahead,
+                .mount_id = s->mount_id,
+                .grace_ns = c->grace,
+                .spool_max = c->spool_max,
+                .rejected_max = c->rejected_max,
+                .render_requests = aws_request_log_render,
                 .cache_ttl_ns = c->cache_ttl,
                 .schema_ttl_ns = c->schema_ttl,
                 .cache_size = (size_t)c->cache_size,
@@ -188,6 +194,7 @@ static int make_fs(struct stack *s, struct error *reterr) {
         };
         int r;
 
+        mount_id_make(s->mountpoint, s->mount_id);
         s->json = BUF_INIT(MIB);
         r = config_render_json(c, &s->json);
         o.config_json = s->json.p;
@@ -206,6 +213,13 @@ static int probe(struct stack *s, struct error *reterr) {
         signals_set_ctx(s->signals, NULL);
         op_ctx_deinit(&ctx);
         return r;
+}
+
+/* It takes a fusermount3 that waits for our end; root can mount without any. */
+static bool can_auto_unmount(void) {
+        _cleanup_(mem_freep) char *path = NULL;
+
+        return geteuid() != 0 || path_find_program("fusermount3", &path) == 0;
 }
 
 /* The kernel's first request is answered: nobody who looks will have to wait. */
@@ -236,7 +250,7 @@ static int mount_session(struct stack *s, struct error *reterr) {
         if (signals_stopped(s->signals))
                 return error_set(reterr, ERR_INTERRUPTED, "interrupted");
         s->mount_options = BUF_INIT(8 * KIB);
-        r = config_render_mount_options(c, &s->mount_options);
+        r = config_render_mount_options(c, can_auto_unmount(), &s->mount_options);
         if (r)
                 return error_set_errno(reterr, r, "mount options");
         o.mount_options = s->mount_options.p;
@@ -326,6 +340,8 @@ int app_run(const struct config *c) {
         log_set_level((enum log_level)c->log_level);
         log_set_sink(c->foreground && !c->syslog ? LOG_SINK_STDERR : LOG_SINK_SYSLOG);
         daemon_init_foreground(&s.daemon);
+        if (!c->foreground)
+                daemon_close_inherited();
         r = mountpoint_prepare(c->mountpoint, &s.mountpoint, &e);
         if (r) {
                 tell_failure(&s.daemon, &e);

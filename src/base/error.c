@@ -106,5 +106,5 @@ int error_set_errno(struct error *e, int negative_errno, const char *what) {
         errno = number; /* for %m, which needs no buffer and is thread-safe */
         r = error_set(e, kind, "%s: %m", what);
         errno = saved;
-        return r;
+        return number ? negative_errno : r; /* an errno without a kind of its own is forwarded all the same */
 }

@@ -81,7 +81,9 @@ static int item_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct f
 }
 
 int node_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_attr *ret, struct error *e) {
-        switch (n->kind) {
+        enum node_kind kind = n->kind;
+
+        switch (kind) {
         case NODE_ITEM:
                 return item_attr(fs, ctx, n, ret, e);
         case NODE_LOCAL:

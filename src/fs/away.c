@@ -29,6 +29,7 @@ struct away {
         struct list all;
         uint64_t due_ns;
         bool busy;              /* being deleted: stays in the list until that is over */
+        bool replaced;          /* meanwhile the item was written and renamed away again: the journal is the new one's */
         struct place place;
         struct snapshot *text;
 };
@@ -37,7 +38,7 @@ static struct away *find(struct fs *fs, struct str id) {
         LIST_FOR_EACH(l, &fs->aways) {
                 struct away *a = CONTAINER_OF(l, struct away, all);
 
-                if (str_eq(buf_view(&a->place.id), id))
+                if (!a->replaced && str_eq(buf_view(&a->place.id), id))
                         return a;
         }
         return NULL;
@@ -49,16 +50,21 @@ static int journal_path(struct fs *fs, struct str id, char out[PATH_MAX]) {
         return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-static void away_drop(struct fs *fs, struct away *a) {
-        char path[PATH_MAX];
-
-        if (journal_path(fs, buf_view(&a->place.id), path) == 0)
-                (void)unlink(path);
+/* Its journal stays. */
+static void away_forget(struct fs *fs, struct away *a) {
         list_remove(&a->all);
         atomic_fetch_sub(&fs->n_aways, 1);
         place_deinit(&a->place);
         snapshot_unref(a->text);
         mem_free(a);
+}
+
+static void away_drop(struct fs *fs, struct away *a) {
+        char path[PATH_MAX];
+
+        if (journal_path(fs, buf_view(&a->place.id), path) == 0)
+                (void)unlink(path);
+        away_forget(fs, a);
 }
 
 static int write_journal(struct fs *fs, const struct place *p, struct snapshot *text) {
@@ -156,13 +162,10 @@ static int add(struct fs *fs, struct place *taken, struct snapshot *text, struct
         old = find(fs, buf_view(&a->place.id));
         atomic_fetch_add(&fs->n_aways, 1);
         list_append(&fs->aways, &a->all);
-        if (old) { /* the journal is the new one's already */
-                list_remove(&old->all);
-                atomic_fetch_sub(&fs->n_aways, 1);
-                place_deinit(&old->place);
-                snapshot_unref(old->text);
-                mem_free(old);
-        }
+        if (old && old->busy)
+                old->replaced = true;
+        else if (old) /* the journal is the new one's already */
+                away_forget(fs, old);
         ensure_thread(fs);
         cond_signal(&fs->away_cond);
         mutex_unlock(&fs->away_lock);
@@ -206,7 +209,7 @@ void away_returned(struct fs *fs, struct str id) {
 static bool being_written(struct fs *fs, const struct away *a) {
         bool found = false;
 
-        mutex_lock(&fs->drafts_lock);
+        mutex_lock(&fs->open_lock);
         LIST_FOR_EACH(l, &fs->drafts) {
                 struct draft *d = CONTAINER_OF(l, struct draft, all);
 
@@ -214,7 +217,7 @@ static bool being_written(struct fs *fs, const struct away *a) {
                 found = found || (d->created && d->base_snapshot == a->text);
                 mutex_unlock(&d->lock);
         }
-        mutex_unlock(&fs->drafts_lock);
+        mutex_unlock(&fs->open_lock);
         return found;
 }
 
@@ -273,17 +276,10 @@ uint64_t away_expire(struct fs *fs, struct op_ctx *ctx, bool all) {
                 mutex_lock(&fs->away_lock);
                 a->busy = false;
                 a->due_ns = clock_now_ns() + (later ? fs->o.grace_ns : RETRY_NS);
-                if (!later && (r == 0 || all)) {
-                        if (r) { /* the journal stays for the next mount */
-                                list_remove(&a->all);
-                                atomic_fetch_sub(&fs->n_aways, 1);
-                                place_deinit(&a->place);
-                                snapshot_unref(a->text);
-                                mem_free(a);
-                        } else {
-                                away_drop(fs, a);
-                        }
-                }
+                if (a->replaced || (!later && all && r)) /* the journal stays for the next mount */
+                        away_forget(fs, a);
+                else if (!later && r == 0)
+                        away_drop(fs, a);
                 mutex_unlock(&fs->away_lock);
                 if (r)
                         log_warn("an item that was renamed away could not be deleted yet: %s", e.message);

@@ -48,20 +48,6 @@ int item_parse(struct fs *fs, const struct place *p, struct str text, struct are
         return item_text_parse(text, &p->table->key, &p->key, &fs->o.text, a, ret, e);
 }
 
-/* Did the item become what we wanted, whoever did it? */
-static bool update_is_done(const struct write *w, const struct item *now) {
-        for (uint32_t i = 0; i < w->n_set; i++) {
-                const struct value *v = item_get(now, w->set[i].name);
-
-                if (!v || !value_equal(v, &w->set[i].value))
-                        return false;
-        }
-        for (uint32_t i = 0; i < w->n_remove; i++)
-                if (item_get(now, w->remove[i]))
-                        return false;
-        return true;
-}
-
 /* The first attribute whose condition does not hold, for the message. */
 static struct str changed_attribute(const struct write *w, const struct item *now) {
         for (uint32_t i = 0; i < w->n_conditions; i++) {
@@ -74,8 +60,10 @@ static struct str changed_attribute(const struct write *w, const struct item *no
         return STR_NULL;
 }
 
-/* A condition did not hold: look what is there now. */
-static int resolve_conflict(struct save *s, const struct write *w, struct error *e) {
+/* A condition did not hold: look what is there now, to say which attribute.  That it may have got the very value
+ * we wanted is no success: two programs that count up from the same number have both lost one then.  (An own
+ * earlier attempt whose answer was lost is the store's to recognise.) */
+static int explain_conflict(struct save *s, const struct write *w, struct error *e) {
         struct get_request get = { .table = s->place.table, .key = s->place.key, .consistent = true };
         _cleanup_(items_deinit) struct items now;
         struct str attr;
@@ -86,10 +74,6 @@ static int resolve_conflict(struct save *s, const struct write *w, struct error 
         r = s->fs->store->ops->get(s->fs->store, s->ctx, &get, &now, e);
         if (r)
                 return r;
-        if (now.n > 0 && update_is_done(w, &now.v[0])) {
-                r = item_snapshot(s->fs, &s->place, &now.v[0], &s->result);
-                return r ? error_set_errno(e, r, "saving") : 0;
-        }
         metric_add(METRIC_CONFLICTS, 1);
         if (now.n == 0)
                 return error_set(e, ERR_CONDITION, "the item was deleted by somebody else since it was read");
@@ -175,7 +159,7 @@ static int save_update(struct save *s, struct error *e) {
                                  "save in steps, or mount with write=overwrite", w.n_set + w.n_remove);
         r = s->fs->store->ops->write(s->fs->store, s->ctx, &w, &now, &local);
         if (r && local.kind == ERR_CONDITION)
-                return resolve_conflict(s, &w, e);
+                return explain_conflict(s, &w, e);
         if (r && e)
                 *e = local;
         if (r == 0) {
@@ -343,6 +327,7 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
         d->refused = true;
         d->refused_edits = s->edits;
         mutex_unlock(&d->lock);
+        away_returned(s->fs, buf_view(&s->place.id)); /* the item stays as it was, and is there */
         if (!s->touch)
                 reject_text(s->fs, d->node, STR_NULL, buf_view(&s->text), e);
         return r;
@@ -384,7 +369,9 @@ int save_text(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str na
                 s.created = true; /* on condition that there is none, whatever was read once */
         r = save_run(&s, &own, e);
         snapshot_unref(own);
-        if (r)
+        if (r) {
+                away_returned(fs, buf_view(&s.place.id));
                 reject_text(fs, dir, name, text, e);
+        }
         return r;
 }

@@ -59,6 +59,9 @@ static void forget_pages(struct fs_dir *d) {
 }
 
 static void dir_free(struct fs *fs, struct fs_dir *d) {
+        mutex_lock(&fs->open_lock);
+        list_remove(&d->all);
+        mutex_unlock(&fs->open_lock);
         forget_pages(d);
         hmap_deinit(&d->seen);
         arena_deinit(&d->arena);
@@ -70,6 +73,11 @@ static void dir_free(struct fs *fs, struct fs_dir *d) {
         place_deinit(&d->place);
         node_put(fs, d->node);
         mem_free(d);
+}
+
+void dirs_free(struct fs *fs) {
+        while (!list_is_empty(&fs->dirs))
+                dir_free(fs, CONTAINER_OF(fs->dirs.next, struct fs_dir, all));
 }
 
 static int load_overlay(struct fs *fs, struct fs_dir *d) {
@@ -101,6 +109,9 @@ int fs_opendir(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_dir *
         d->page.names = BUF_INIT(PAGE_NAMES_MAX);
         names_init(&d->overlay);
         d->node = node_ref(fs, h.n);
+        mutex_lock(&fs->open_lock);
+        list_append(&fs->dirs, &d->all);
+        mutex_unlock(&fs->open_lock);
         r = place_of(fs, ctx, h.n, &d->place, &e);
         if (r == 0)
                 r = load_overlay(fs, d);
@@ -303,6 +314,7 @@ static int fill_overlay(struct filler *f, uint64_t *pos, bool *more, struct erro
 }
 
 static int fill_from(struct filler *f, uint64_t pos, uint64_t *ret_pos, struct error *e) {
+        const uint64_t from = pos;
         bool more = true;
         int r = 0;
 
@@ -318,6 +330,8 @@ static int fill_from(struct filler *f, uint64_t pos, uint64_t *ret_pos, struct e
                         r = fill_overlay(f, &pos, &more, e);
                         break;
                 }
+                if (pos > MAX(from, FIRST_OFFSET)) /* names are shown as they come; each page has a call's time */
+                        break;
         }
         *ret_pos = pos;
         return r;
@@ -346,6 +360,8 @@ int fs_readdir(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64_t off
                 return fs_done(fs, ctx, d->node, STR_NULL, r, &e);
         if (offset == 0 && d->page.loaded)
                 forget_pages(d); /* rewinddir: look again */
+        if (offset == 0)
+                d->pending = 0;
         if (d->pending) {
                 r = d->pending;
                 d->pending = 0;
@@ -353,6 +369,8 @@ int fs_readdir(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64_t off
                 return r;
         }
         r = fill_from(&f, offset, &pos, &e);
+        if (r == 0)
+                (void)fs_done(fs, ctx, d->node, STR_NULL, 0, &e);
         if (r && pos > offset) { /* the kernel wants what it got first */
                 d->pending = fs_done(fs, ctx, d->node, STR_NULL, r, &e);
                 r = 0;

@@ -42,6 +42,7 @@ struct dir_checkpoint {
 };
 
 struct fs_dir {
+        struct list all;            /* fs.open_lock; fs.dirs */
         struct node *node;          /* reference */
         struct place place;
         dir_load load;

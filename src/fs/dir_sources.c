@@ -63,6 +63,10 @@ static int add_partition(struct fs *fs, struct fs_dir *d, const struct key *key,
         return r;
 }
 
+static bool in_partition(const struct fs_dir *d, const struct key *key) {
+        return str_eq(key->parts[0].text, d->place.key.parts[0].text);
+}
+
 /* Put what the items show below this directory onto the page. */
 static int add_items(struct fs *fs, struct fs_dir *d, const struct items *items, struct str previous,
                      struct dir_page *page, uint64_t start_ns) {
@@ -82,7 +86,7 @@ static int add_items(struct fs *fs, struct fs_dir *d, const struct items *items,
                 struct key key;
                 bool chain;
 
-                if (key_of_item(&key_schema, &items->v[i], &key))
+                if (key_of_item(&key_schema, &items->v[i], &key) || (part == 1 && !in_partition(d, &key)))
                         return -EPROTO;
                 buf_reset(&name);
                 if (!place_component(&key.parts[part], buf_view(&d->place.prefix), is_item, &name, &chain))
@@ -129,7 +133,7 @@ static int finish_page(struct fs *fs, struct fs_dir *d, const struct items *item
                 r = *ret_next ? item_copy(&d->arena, items->next, *ret_next) : -ENOMEM;
         }
         if (r == -EPROTO)
-                return error_set(e, ERR_PROTOCOL, "an item of table \"%.*s\" came without its key", (int)d->place.table->name.n,
+                return error_set(e, ERR_PROTOCOL, "an item of table \"%.*s\" came without its key, or with another", (int)d->place.table->name.n,
                                  d->place.table->name.p);
         return r ? error_set_errno(e, r, "listing") : 0;
 }

@@ -6,6 +6,11 @@
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
 
+/* Written and neither saved nor refused: a refused text is in rejected, and its writers know. */
+static bool unsaved(const struct draft *d) {
+        return d->dirty && !(d->refused && d->refused_edits == d->edits);
+}
+
 static struct draft *draft_new(struct fs *fs, struct node *n, bool create, int flags) {
         struct draft *d = mem_zalloc(sizeof(*d));
 
@@ -17,21 +22,30 @@ static struct draft *draft_new(struct fs *fs, struct node *n, bool create, int f
         d->exclusive = create && (flags & O_EXCL);
         d->mtime_ns = clock_wall_ns();
         d->node = node_ref(fs, n);
-        mutex_lock(&fs->drafts_lock);
+        mutex_lock(&fs->open_lock);
         list_append(&fs->drafts, &d->all);
-        mutex_unlock(&fs->drafts_lock);
+        mutex_unlock(&fs->open_lock);
         return d;
 }
 
 static void draft_free(struct fs *fs, struct draft *d) {
-        mutex_lock(&fs->drafts_lock);
+        mutex_lock(&fs->open_lock);
         list_remove(&d->all);
-        mutex_unlock(&fs->drafts_lock);
+        mutex_unlock(&fs->open_lock);
         snapshot_unref(d->base_snapshot);
         buf_deinit(&d->text);
         mutex_deinit(&d->lock);
         node_put(fs, d->node);
         mem_free(d);
+}
+
+void drafts_free(struct fs *fs) {
+        while (!list_is_empty(&fs->drafts)) {
+                struct draft *d = CONTAINER_OF(fs->drafts.next, struct draft, all);
+
+                d->node->draft = NULL;
+                draft_free(fs, d);
+        }
 }
 
 /* The node's draft with one writer more; made when there is none. */
@@ -58,6 +72,10 @@ static void base_from_served(struct fs *fs, struct draft *d, struct str id) {
         enum cache_base base = cache_served(fs->cache, id, &s, &hash);
 
         mutex_lock(&d->lock);
+        if (!d->created) { /* whoever empties it now has seen what was served last */
+                d->base_snapshot = snapshot_unref(d->base_snapshot);
+                d->base = BASE_NONE;
+        }
         if (d->base == BASE_NONE && base != CACHE_BASE_NONE) {
                 d->base = base == CACHE_BASE_SNAPSHOT ? BASE_SNAPSHOT : BASE_HASH;
                 d->base_snapshot = TAKE(s);
@@ -100,7 +118,7 @@ static int load_text(struct fs *fs, struct op_ctx *ctx, struct draft *d, const s
         int r;
 
         mutex_lock(&d->lock);
-        wanted = !d->dirty && !d->created && !(d->truncated && d->loaded);
+        wanted = !unsaved(d) && !d->created && !(d->truncated && d->loaded);
         mutex_unlock(&d->lock);
         if (!wanted)
                 return 0;
@@ -110,7 +128,8 @@ static int load_text(struct fs *fs, struct op_ctx *ctx, struct draft *d, const s
         if (reading)
                 cache_serve(fs->cache, buf_view(&p->id), s);
         mutex_lock(&d->lock);
-        if (!d->dirty) {
+        if (!unsaved(d)) {
+                d->dirty = d->refused = false;
                 buf_reset(&d->text);
                 buf_append(&d->text, s->text, s->n);
                 r = buf_status(&d->text);
@@ -159,10 +178,19 @@ int draft_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, boo
         return r;
 }
 
+/* Made where an item was renamed away, and never written to: that one stays as it was, like one truncated. */
+static void come_back(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
+        _cleanup_(place_deinit) struct place p = { 0 };
+        struct error e = { 0 };
+
+        if (place_of(fs, ctx, d->node, &p, &e) == 0)
+                away_returned(fs, buf_view(&p.id));
+}
+
 /* Before the last writer goes: a new file never written to becomes an item of only its key. */
 static void draft_finish(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         struct error e = { 0 };
-        bool touch, unsaved, gone;
+        bool touch, dirty, gone, replaces;
         int r;
 
         mutex_lock(&fs->nodes.lock);
@@ -170,10 +198,15 @@ static void draft_finish(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         mutex_unlock(&fs->nodes.lock);
         mutex_lock(&d->lock);
         touch = d->created && !d->dirty && d->text.n == 0;
-        unsaved = d->dirty && d->text.n > 0 && !(d->refused && d->refused_edits == d->edits); /* told already */
+        dirty = d->text.n > 0 && unsaved(d);
+        replaces = d->base != BASE_NONE;
         mutex_unlock(&d->lock);
-        if (gone || (!touch && !unsaved))
+        if (gone || (!touch && !dirty))
                 return;
+        if (touch && replaces) {
+                come_back(fs, ctx, d);
+                return;
+        }
         r = draft_commit(fs, ctx, d, touch, &e);
         (void)fs_done(fs, ctx, d->node, STR_NULL, r, &e);
 }
@@ -258,7 +291,7 @@ static bool draft_peek(struct fs *fs, struct node *n, uint64_t *size, uint64_t *
         d = n->draft;
         if (d) {
                 mutex_lock(&d->lock);
-                shows = d->dirty || d->created;
+                shows = unsaved(d) || d->created;
                 *created = d->created;
                 *size = d->text.n;
                 *mtime_ns = d->mtime_ns;
@@ -284,7 +317,7 @@ bool draft_is_new(struct fs *fs, struct node *n) {
 int draft_new_names(struct fs *fs, struct node *dir, struct names *ret) {
         int r = 0;
 
-        mutex_lock(&fs->drafts_lock);
+        mutex_lock(&fs->open_lock);
         LIST_FOR_EACH(l, &fs->drafts) {
                 struct draft *d = CONTAINER_OF(l, struct draft, all);
                 bool wanted;
@@ -297,6 +330,6 @@ int draft_new_names(struct fs *fs, struct node *dir, struct names *ret) {
                         r = fs_names_add(ret, str_make(d->node->name, d->node->name_n));
                 mutex_unlock(&fs->nodes.lock);
         }
-        mutex_unlock(&fs->drafts_lock);
+        mutex_unlock(&fs->open_lock);
         return r;
 }

@@ -6,6 +6,7 @@
  * The page cache of an inode is shared by its readers, so they use it only while all of them read the same
  * version (node.page_hash); a reader of another version reads past it (direct I/O), and writers always do.
  */
+#include <unistd.h>
 #include "fs_internal.h"
 
 /* Decide how this reader shares the page cache; whether the kernel's attributes are of another version. */
@@ -51,6 +52,9 @@ static int open_reader(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, str
 }
 
 void file_free(struct fs *fs, struct fs_file *f) {
+        mutex_lock(&fs->open_lock);
+        list_remove(&f->all);
+        mutex_unlock(&fs->open_lock);
         if (f->cached) {
                 mutex_lock(&fs->nodes.lock);
                 f->node->n_cached--;
@@ -62,6 +66,16 @@ void file_free(struct fs *fs, struct fs_file *f) {
         mem_free(f);
 }
 
+void files_free(struct fs *fs) {
+        while (!list_is_empty(&fs->files)) {
+                struct fs_file *f = CONTAINER_OF(fs->files.next, struct fs_file, all);
+
+                if (f->fd >= 0)
+                        close(f->fd);
+                file_free(fs, f);
+        }
+}
+
 struct fs_file *file_new(struct fs *fs, struct node *n, int flags, const struct file_ops *ops) {
         struct fs_file *f = mem_zalloc(sizeof(*f));
 
@@ -70,6 +84,9 @@ struct fs_file *file_new(struct fs *fs, struct node *n, int flags, const struct 
                 f->node = node_ref(fs, n);
                 f->flags = flags;
                 f->fd = -1;
+                mutex_lock(&fs->open_lock);
+                list_append(&fs->files, &f->all);
+                mutex_unlock(&fs->open_lock);
                 f->content = BUF_INIT(CONTROL_TEXT_MAX);
         }
         return f;

@@ -16,7 +16,7 @@ enum base_kind { BASE_NONE, BASE_SNAPSHOT, BASE_HASH };
  *      -        yes     yes     to be committed at the next flush or fsync
  */
 struct draft {
-        struct list all;           /* fs.drafts_lock */
+        struct list all;           /* fs.open_lock; fs.drafts */
         struct node *node;         /* reference */
         uint32_t writers;          /* nodes.lock */
         bool busy;                 /* fs.gate: loading or committing */
@@ -41,6 +41,7 @@ struct file_ops {
 };
 
 struct fs_file {
+        struct list all;             /* fs.open_lock; fs.files */
         const struct file_ops *ops;
         struct node *node;           /* reference */
         int flags;

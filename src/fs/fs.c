@@ -26,12 +26,14 @@ int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
         mutex_init(&fs->gate);
         cond_init(&fs->gate_cond);
         mutex_init(&fs->small_lock);
-        mutex_init(&fs->drafts_lock);
+        mutex_init(&fs->open_lock);
         mutex_init(&fs->away_lock);
         cond_init(&fs->away_cond);
         list_init(&fs->aways);
         list_init(&fs->local_dirs);
         list_init(&fs->drafts);
+        list_init(&fs->files);
+        list_init(&fs->dirs);
         r = nodes_init(fs);
         if (r == 0)
                 r = cache_new(o->cache_size, fs->started_wall_ns, &fs->cache);
@@ -55,6 +57,9 @@ static void free_small(struct fs *fs) {
 struct fs *fs_free(struct fs *fs) {
         if (!fs)
                 return NULL;
+        files_free(fs);
+        drafts_free(fs);
+        dirs_free(fs);
         away_stop(fs);
         away_free(fs);
         removals_free(fs);
@@ -65,7 +70,7 @@ struct fs *fs_free(struct fs *fs) {
         hmap_deinit(&fs->flights);
         cond_deinit(&fs->away_cond);
         mutex_deinit(&fs->away_lock);
-        mutex_deinit(&fs->drafts_lock);
+        mutex_deinit(&fs->open_lock);
         mutex_deinit(&fs->small_lock);
         cond_deinit(&fs->gate_cond);
         mutex_deinit(&fs->gate);
@@ -88,7 +93,7 @@ static void commit_drafts(struct fs *fs, struct op_ctx *ctx) {
                 struct error e = { 0 };
                 int r;
 
-                mutex_lock(&fs->drafts_lock);
+                mutex_lock(&fs->open_lock);
                 LIST_FOR_EACH(l, &fs->drafts) {
                         struct draft *candidate = CONTAINER_OF(l, struct draft, all);
                         bool dirty;
@@ -99,7 +104,7 @@ static void commit_drafts(struct fs *fs, struct op_ctx *ctx) {
                         if (!d && dirty)
                                 d = candidate;
                 }
-                mutex_unlock(&fs->drafts_lock);
+                mutex_unlock(&fs->open_lock);
                 if (!d)
                         return;
                 r = draft_commit(fs, ctx, d, false, &e); /* the requests have ended: nobody else touches it */

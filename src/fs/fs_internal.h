@@ -71,9 +71,14 @@ struct fs {
         atomic_uint n_aways;
         pthread_t away_thread;
 
-        struct mutex drafts_lock;
-        struct list drafts;       /* drafts_lock; struct draft */
+        struct mutex open_lock;
+        struct list drafts, files, dirs; /* open_lock; struct draft, fs_file, fs_dir */
 };
+
+/* What programs had open when the mount ended. */
+void files_free(struct fs *fs);
+void drafts_free(struct fs *fs);
+void dirs_free(struct fs *fs);
 
 /* ---- waiting (gate.c) ---- */
 _must_check_ int fs_busy_begin(struct fs *fs, struct op_ctx *ctx, bool *busy /* gate */, struct error *e);

@@ -49,6 +49,17 @@ int item_unchanged(const struct place *p, const struct item *item, struct write 
         return 0;
 }
 
+/* The text of one item of a read goes into the cache. */
+static int keep(struct fs *fs, const struct place *p, const struct item *item, struct str id, uint64_t start,
+                struct snapshot **ret, struct error *e) {
+        int r = item_snapshot(fs, p, item, ret);
+
+        if (r)
+                return error_set_errno(e, r, "showing the item");
+        (void)cache_put(fs->cache, id, *ret, start);
+        return 0;
+}
+
 /* One GetItem; the cache learns the answer. */
 static int fetch(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool strong, struct snapshot **ret,
                  struct error *e) {
@@ -56,6 +67,7 @@ static int fetch(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool 
         _cleanup_(items_deinit) struct items items;
         _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
         uint64_t start = clock_now_ns();
+        struct key key;
         int r;
 
         items_init(&items);
@@ -66,23 +78,12 @@ static int fetch(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool 
                 cache_put_absent(fs->cache, buf_view(&p->id), start);
                 return fs_no_item(e);
         }
-        r = item_snapshot(fs, p, &items.v[0], &s);
-        if (r)
-                return error_set_errno(e, r, "showing the item");
-        (void)cache_put(fs->cache, buf_view(&p->id), s, start);
-        *ret = TAKE(s);
-        return 0;
-}
-
-/* The text of one item of a read goes into the cache. */
-static int keep(struct fs *fs, const struct place *p, const struct item *item, struct str id, uint64_t start,
-                struct snapshot **ret, struct error *e) {
-        int r = item_snapshot(fs, p, item, ret);
-
-        if (r)
-                return error_set_errno(e, r, "showing the item");
-        (void)cache_put(fs->cache, id, *ret, start);
-        return 0;
+        if (key_of_item(&p->table->key, &items.v[0], &key) || !key_equal(&key, &p->key))
+                return error_set(e, ERR_PROTOCOL, "the service answered with another item than was asked for");
+        r = keep(fs, p, &items.v[0], buf_view(&p->id), start, &s, e);
+        if (r == 0)
+                *ret = TAKE(s);
+        return r;
 }
 
 static int keep_others(struct fs *fs, const struct place *p, const struct items *items, uint32_t from, uint64_t start) {

@@ -16,7 +16,7 @@
 #define LOCAL_DEPTH_MAX 64
 
 bool local_name(struct str name) {
-        return name.n > 0 && name.n <= 255 && !str_ends(name, STR(".json")) && !keyname_is_chain(name) &&
+        return name.n > 0 && name.n <= 255 && (!str_ends(name, STR(".json")) || name.p[0] == '.') && !keyname_is_chain(name) &&
                !str_eq(name, STR(".")) && !str_eq(name, STR(".."));
 }
 

@@ -102,12 +102,17 @@ static int chain_text_ok(struct str joined, enum value_type type, bool *ret) {
 bool place_component(const struct key_part *part, struct str prefix, bool is_item, struct buf *out, bool *ret_chain) {
         _cleanup_(buf_deinit) struct buf name = BUF_INIT(NAME_ENCODED_MAX);
         struct str rest, piece;
-        bool last;
+        bool last = false;
 
         keyname_encode(&name, part, false);
-        if (buf_status(&name) || !str_starts(buf_view(&name), prefix) || name.n == prefix.n)
+        if (buf_status(&name) || !str_starts(buf_view(&name), prefix))
                 return false;
-        rest = str_skip(buf_view(&name), prefix.n);
+        /* a name of 240 bytes begins with a prefix of 238, but is not split there */
+        rest = buf_view(&name);
+        while (!last && name.n - rest.n < prefix.n)
+                rest = str_skip(rest, keyname_piece(rest, &piece, &last));
+        if (last || name.n - rest.n != prefix.n)
+                return false;
         (void)keyname_piece(rest, &piece, &last);
         buf_str(out, piece);
         if (!last)
@@ -234,7 +239,7 @@ static int child_by_key(struct fs *fs, struct op_ctx *ctx, const struct place *d
 
         if (chain)
                 piece.n -= 2;
-        else if (is_item && str_ends(name, item_suffix))
+        else if (is_item && str_ends(name, item_suffix) && name.p[0] != '.') /* no item's begins so: ".#x.json" is a lock */
                 piece.n -= item_suffix.n;
         else if (is_item) {
                 ret->kind = NODE_LOCAL;
@@ -303,7 +308,9 @@ static void spell(struct spelled *s, const struct node *n) {
         struct str name = str_make(n->name, n->name_n);
         enum level level = LEVEL_TABLE;
 
-        switch (n->kind) {
+        enum node_kind kind = n->kind;
+
+        switch (kind) {
         case NODE_CHAIN:
                 level = n->level;
                 name.n -= 2;
@@ -325,7 +332,7 @@ static void spell(struct spelled *s, const struct node *n) {
                 break;
         }
         buf_str(&s->joined[level], name);
-        if (n->kind != NODE_CHAIN)
+        if (kind != NODE_CHAIN)
                 s->complete[level] = true;
 }
 

@@ -3,6 +3,7 @@
  * Telling the person what went wrong: one line in the log, one in .ddbfs/errors.jsonl, and the path's xattr
  * user.ddbfs.error.  A plain "no such file" is no event.  Failing to tell never fails an operation.
  */
+#include <stdio.h>
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/json.h"
@@ -16,11 +17,13 @@ int fs_no_item(struct error *e) {
 static void log_record(const struct error_record *rec) {
         const struct error *e = &rec->error;
 
-        log_line(rec->errno_code == EINTR ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "%s %s: %s%s%s%s%s%s%s", rec->op,
-                 rec->path ? rec->path : "?", strerrordesc_np(rec->errno_code), e->message[0] ? ": " : "", e->message,
-                 e->code[0] ? " [" : "", e->code, e->request_id[0] ? " " : "", e->request_id);
-        if (e->code[0])
-                log_debug("(%s)", error_kind_name(e->kind));
+        char where[48] = "";
+
+        if (e->line)
+                (void)snprintf(where, sizeof(where), "line %u, column %u: ", e->line, e->column);
+        log_line(rec->errno_code == EINTR ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "%s %s: %s%s%s%s%s%s%s%s", rec->op,
+                 rec->path ? rec->path : "?", strerrordesc_np(rec->errno_code), e->message[0] ? ": " : "", where,
+                 e->message, e->code[0] ? " [" : "", e->code, e->code[0] ? "] " : " ", e->request_id);
 }
 
 static void record(struct fs *fs, struct op_ctx *ctx, struct node *n, struct str child, int code,

@@ -33,6 +33,7 @@ struct worker {
         pthread_t thread;
         struct session *session;
         struct worker *before; /* the thread that went home before this one did: joined by this one */
+        bool leaving;          /* goes home; the thread's own */
         char *buffer;          /* FUSE_READ_SIZE bytes, mapped; the thread's own */
 };
 
@@ -123,8 +124,8 @@ static bool pool_take(struct pool *p, const void *message, size_t n) {
         return take;
 }
 
-/* After serving: the oldest parked request, or NULL; then *ret_stay says whether to read on or to go home. */
-static struct parked *pool_next(struct worker *w, bool *ret_stay) {
+/* After serving: the oldest parked request.  NULL: read on, or go home when w->leaving. */
+static struct parked *pool_next(struct worker *w) {
         struct pool *p = &w->session->pool;
         struct parked *item = NULL;
 
@@ -136,14 +137,14 @@ static struct parked *pool_next(struct worker *w, bool *ret_stay) {
                 cond_signal(&p->room);
         } else {
                 p->n_busy--;
-                *ret_stay = p->stopping || p->n_reading < IDLE_READERS;
-                if (*ret_stay) {
-                        p->n_reading++;
-                } else {
+                w->leaving = !p->stopping && p->n_reading >= IDLE_READERS;
+                if (w->leaving) {
                         p->n_workers--;
                         list_remove(&w->link);
                         w->before = p->retired;
                         p->retired = w;
+                } else {
+                        p->n_reading++;
                 }
                 idle_if(p);
         }
@@ -158,7 +159,8 @@ static void worker_join(struct worker *w) {
 }
 
 /* One message of the kernel, or 0 at the end of the connection, or -errno.  The only place where a worker can be
- * cancelled: it owns nothing here. */
+ * cancelled: it owns nothing here (nor is there a local whose address is taken, which AddressSanitizer would keep
+ * for poisoned in the next thread's stack). */
 static ssize_t worker_read(struct worker *w) {
         ssize_t n;
         int err;
@@ -175,26 +177,23 @@ static ssize_t worker_read(struct worker *w) {
         return err == ENODEV || err == ECONNABORTED || err == ECONNRESET ? 0 : -err;
 }
 
-/* false: this thread is done. */
-static bool worker_serve(struct worker *w, size_t n) {
+static void worker_serve(struct worker *w, size_t n) {
         struct session *s = w->session;
         struct parked *item;
-        bool stay = true;
 
         if (guard_is_quick(w->buffer, n)) {
                 session_process(s, w->buffer, n);
-                return true;
+                return;
         }
         if (!pool_take(&s->pool, w->buffer, n))
-                return true;
+                return;
         session_process(s, w->buffer, n);
         if (n > BUFFER_KEEP)
                 (void)madvise(w->buffer + BUFFER_KEEP, FUSE_READ_SIZE - BUFFER_KEEP, MADV_DONTNEED);
-        while ((item = pool_next(w, &stay))) {
+        while ((item = pool_next(w))) {
                 session_process(s, item->message, item->n);
                 mem_free(item);
         }
-        return stay;
 }
 
 static void connection_ended(struct session *s, int r) {
@@ -213,7 +212,8 @@ static void *worker_main(void *arg) {
 
         (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
         while ((n = worker_read(w)) > 0) {
-                if (!worker_serve(w, (size_t)n)) {
+                worker_serve(w, (size_t)n);
+                if (w->leaving) {
                         worker_join(w->before); /* so that one finished thread at most keeps its stack */
                         return NULL;
                 }

@@ -12,8 +12,6 @@
 #define CONFIG_FOREVER UINT64_MAX
 #define CONFIG_VALUE_MAX (64 * KIB) /* bytes of one value */
 
-enum { CONFIG_SHOW_LISTED, CONFIG_SHOW_ALL };
-
 struct config {
         bool help, version, print_config;
         /* how it runs */
@@ -32,12 +30,12 @@ struct config {
         uint64_t op_timeout, connect_timeout, request_timeout; /* ns */
         uint64_t max_connections, max_threads;
         /* reading and writing */
-        uint64_t cache_ttl, schema_ttl; /* ns; CONFIG_FOREVER */
-        uint64_t cache_size;            /* bytes */
-        bool consistent, compact, strict_keys, xattr;
+        uint64_t cache_ttl, schema_ttl;               /* ns; CONFIG_FOREVER */
+        uint64_t cache_size, spool_max, rejected_max; /* bytes */
+        bool consistent, compact, strict_keys, xattr, readahead;
         uint64_t format; /* enum item_format */
         uint64_t write;  /* enum fs_write_mode */
-        uint64_t show;   /* CONFIG_SHOW_* */
+        uint64_t grace;  /* ns */
         /* positional */
         char *tables;         /* NULL: all */
         char *mountpoint;     /* as given */
@@ -55,4 +53,4 @@ void config_deinit(struct config *c);
 _must_check_ int config_render_help(struct buf *out);
 _must_check_ int config_render_json(const struct config *c, struct buf *out);
 /* The mount options of the kernel and libfuse: "ro,allow_other,noatime". */
-_must_check_ int config_render_mount_options(const struct config *c, struct buf *out);
+_must_check_ int config_render_mount_options(const struct config *c, bool can_auto_unmount, struct buf *out);

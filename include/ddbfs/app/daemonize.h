@@ -16,6 +16,9 @@ struct daemon {
 /* Makes sure that file descriptors 0, 1 and 2 are open.  0 or -errno. */
 _must_check_ int daemon_prepare_stdio(void);
 
+/* Closes everything but 0, 1 and 2; before anything of ours is open. */
+void daemon_close_inherited(void);
+
 enum { _DAEMON_E_SUCCESS, DAEMON_E_PARENT };
 /*
  * In the child: 0.  In the parent, once the child has reported or ended: DAEMON_E_PARENT with the exit

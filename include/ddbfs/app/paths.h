@@ -12,6 +12,11 @@ _must_check_ int path_absolute(const char *path, char **ret);
 /* Is path equal to folder or below it?  Both absolute; compared as text. */
 bool path_below(const char *path, const char *folder);
 
+/* The program in this folder, in PATH.  Relative folders are passed over: never from where we happen to
+ * stand.  *ret is the caller's.  0, -ENOENT or -ENOMEM. */
+_must_check_ int path_find_in(struct str folder, const char *name, char **ret);
+_must_check_ int path_find_program(const char *name, char **ret);
+
 /*
  * A folder that can be mounted on: it exists, is a directory and not a ddbfs mount; a dead ddbfs mount
  * there is detached first.  *ret: its resolved path, the caller's.
@@ -28,3 +33,7 @@ _must_check_ int state_dir_default(char **ret, struct error *reterr);
  */
 _must_check_ int state_dir_make(const char *base, const char *where, struct str region, struct str profile, char **ret,
                                 struct error *reterr);
+
+/* A file name for what belongs to one mount point: readable, and different for each. */
+#define MOUNT_ID_LEN 64
+void mount_id_make(const char *mountpoint, char out[MOUNT_ID_LEN]);

@@ -60,5 +60,6 @@ const char *error_kind_name(enum error_kind kind); /* "condition", "access", ...
 int error_set(struct error *e, enum error_kind kind, const char *format, ...) _printf_(3, 4);
 /* The same for a text refused at line:column. */
 int error_set_at(struct error *e, unsigned line, unsigned column, const char *format, ...) _printf_(4, 5);
-/* For a failed libc call or a forwarded -errno: kind from the errno (ENOMEM -> ERR_MEMORY ...). */
+/* For a failed libc call or a forwarded -errno: kind from the errno (ENOMEM -> ERR_MEMORY ...), ERR_INTERNAL where
+ * there is none of its own (EXDEV, ENOTDIR ...).  Returns negative_errno. */
 int error_set_errno(struct error *e, int negative_errno, const char *what);

@@ -6,7 +6,7 @@
 import ctypes
 import os
 
-from case import read, run, test, write
+from case import read, run, test, wait_for, write
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 RENAME_NOREPLACE = 1
@@ -88,7 +88,8 @@ def truncated_and_never_written(t):
 def touch(t):
     m = music(t)
     t.sh("touch Music/A/touched.json")
-    t.eq(t.get("Music", key("A", "touched")), key("A", "touched"))
+    # at release, of which close does not wait
+    wait_for(lambda: t.get("Music", key("A", "touched")) == key("A", "touched"), 5, "an item of only its key")
     t.sh("touch Music/A/one.json")
     t.eq(t.get("Music", key("A", "one"))["Year"], {"N": "1999"})
     t.sh("chmod 600 Music/A/one.json; chown root Music/A/one.json; cp -p Music/A/one.json Music/A/kept.json")

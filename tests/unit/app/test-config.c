@@ -33,7 +33,7 @@ static const char *text_of(const struct config *c, const char *name, struct buf 
         if (strcmp(name, "MOUNTPOINT") == 0)
                 buf_puts(out, c->mountpoint ? c->mountpoint : "(none)");
         if (strcmp(name, "KERNEL") == 0)
-                ck_assert_int_eq(config_render_mount_options(c, out), 0);
+                ck_assert_int_eq(config_render_mount_options(c, true, out), 0);
         return out->p ? out->p : "";
 }
 
@@ -93,7 +93,7 @@ static const struct {
         { { "-o", "umask=027", "/m" }, "umask", "027" },
         { { "--local=/x/y.db", "/m" }, "local", "/x/y.db" },
         { { "--write=overwrite", "/m" }, "write", "overwrite" },
-        { { "--show", "all", "/m" }, "show", "all" },
+        { { "--format", "dynamodb", "/m" }, "format", "dynamodb" },
         { { "/m" }, "KERNEL", "auto_unmount" },
         { { "--no-auto-unmount", "/m" }, "KERNEL", "" },
         { { "-o", "noauto_unmount,rw,dev,suid,noexec,noatime", "/m" }, "KERNEL", "noexec,noatime" },

@@ -262,10 +262,10 @@ START_TEST(port_owner) {
 END_TEST
 
 int main(int argc, char **argv) {
-        Suite *s = suite_create("local-engine");
-        TCase *tc = tcase_create("all");
         const char *how = getenv("FAKE_ENGINE");
         SRunner *sr;
+        TCase *tc;
+        Suite *s;
         int failed;
 
         snprintf(mark, sizeof(mark), "%s", getenv("FAKE_MARK") ? getenv("FAKE_MARK") : "");
@@ -277,6 +277,8 @@ int main(int argc, char **argv) {
         snprintf(lock, sizeof(lock), "%s.lock", file);
         snprintf(mark, sizeof(mark), "%s/mark", folder);
         setenv("FAKE_MARK", mark, 1);
+        s = suite_create("local-engine");
+        tc = tcase_create("all");
         tcase_set_timeout(tc, 30);
         tcase_add_loop_test(tc, start_and_stop, 0, ARRAY_LEN(starts));
         tcase_add_test(tc, one_mount_of_a_file);

@@ -140,6 +140,26 @@ START_TEST(state_dir) {
 }
 END_TEST
 
+START_TEST(mount_ids) {
+        char a[MOUNT_ID_LEN], b[MOUNT_ID_LEN], longest[300];
+
+        mount_id_make("/mnt/my tables", a);
+        mount_id_make("/srv/my tables", b);
+        ck_assert_int_eq(strncmp(a, "my-tables-", 10), 0);
+        ck_assert_uint_eq(strlen(a), 18);
+        ck_assert_str_ne(a, b);
+        mount_id_make("/mnt/my tables", b);
+        ck_assert_str_eq(a, b);
+        memset(longest, 'x', sizeof(longest));
+        longest[0] = '/';
+        longest[sizeof(longest) - 1] = '\0';
+        mount_id_make(longest, a);
+        ck_assert_uint_eq(strlen(a), 49);
+        mount_id_make("/", a);
+        ck_assert_uint_eq(strlen(a), 9);
+}
+END_TEST
+
 START_TEST(state_dir_refused) {
         char path[200], *made = NULL;
         struct error e;
@@ -185,6 +205,7 @@ int main(void) {
         tcase_add_test(tc, absolute);
         tcase_add_test(tc, mountpoint);
         tcase_add_loop_test(tc, state_dir, 0, ARRAY_LEN(states));
+        tcase_add_test(tc, mount_ids);
         tcase_add_test(tc, state_dir_refused);
         tcase_add_test(tc, state_default);
         suite_add_tcase(s, tc);

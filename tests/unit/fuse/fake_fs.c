@@ -125,6 +125,10 @@ struct fs *fs_free(struct fs *fs) {
                 mem_free(fs->nodes[i]);
         }
         if (fs) {
+                LIST_FOR_EACH_SAFE(l, &fs->files) /* what was open when the connection broke */
+                        mem_free(CONTAINER_OF(l, struct fs_file, link));
+                LIST_FOR_EACH_SAFE(l, &fs->dirs)
+                        mem_free(CONTAINER_OF(l, struct fs_dir, link));
                 mem_free(fs->nodes);
                 hmap_deinit(&fs->names);
                 mutex_deinit(&fs->lock);
@@ -222,20 +226,20 @@ int fs_lookup(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str nam
 void fs_forget(struct fs *fs, uint64_t node, uint64_t n_lookups) {
         mutex_lock(&fs->lock);
         if (node > 1)
-                fs->counts.lookups -= (long)n_lookups;
+                fs->counts.lookups = (long)((unsigned long)fs->counts.lookups - n_lookups); /* wraps, with noise */
         mutex_unlock(&fs->lock);
 }
 
 static struct fs_file *file_check(struct fs *fs, struct fs_file *file) {
         LIST_FOR_EACH(l, &fs->files)
-                if (l == &file->link)
+                if (CONTAINER_OF(l, struct fs_file, link) == file)
                         return file;
         return NULL;
 }
 
 static struct fs_dir *dir_check(struct fs *fs, struct fs_dir *dir) {
         LIST_FOR_EACH(l, &fs->dirs)
-                if (l == &dir->link)
+                if (CONTAINER_OF(l, struct fs_dir, link) == dir)
                         return dir;
         return NULL;
 }
