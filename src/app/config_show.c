@@ -33,9 +33,9 @@ int config_render_help(struct buf *out) {
         buf_puts(out, "Usage: ddbfs [OPTIONS] [TABLES] MOUNTPOINT\n"
                       "Mount DynamoDB tables as a file system.\n"
                       "\n"
-                      "TABLES: names, globs or ARNs, comma separated; without, and for '*', every table of the region.\n"
-                      "Every option is also taken as -o name=value[,name...] and, those in brackets being the defaults,\n"
-                      "from the environment as DDBFS_NAME.  Those that are on are switched off by --no-name.\n");
+                      "TABLES: names, globs or ARNs, comma separated; without, and for '*', all of the region.\n"
+                      "Options are also taken as -o name=value[,name...] and from the environment as DDBFS_NAME;\n"
+                      "in brackets are the defaults.  Those that are on are switched off by --no-name.\n");
         for (int g = 0; g < _GROUP_N; g++) {
                 buf_printf(out, "\n%s:\n", config_groups[g]);
                 for (size_t i = 0; i < n_config_options; i++)

@@ -40,7 +40,33 @@ struct stack {
         struct buf json, mount_options;
         struct fs *fs;
         struct session *session;
+        char **environment, **callers_environment; /* with --local */
 };
+
+/*
+ * With --local nothing of the user's account matters, be it missing, wrong or good: the settings see an
+ * environment and files without any, and so does the engine.  Before the first thread.
+ */
+static int forget_account(struct stack *s, struct error *reterr) {
+        static char config[] = "AWS_CONFIG_FILE=/dev/null", credentials[] = "AWS_SHARED_CREDENTIALS_FILE=/dev/null";
+        size_t n = 0, kept = 0;
+
+        if (!s->c->local)
+                return 0;
+        while (environ[n])
+                n++;
+        s->environment = mem_calloc(n + 3, sizeof(*s->environment));
+        if (!s->environment)
+                return error_set_errno(reterr, -ENOMEM, "environment");
+        for (size_t i = 0; i < n; i++)
+                if (strncmp(environ[i], "AWS_", 4) != 0)
+                        s->environment[kept++] = environ[i];
+        s->environment[kept++] = config;
+        s->environment[kept++] = credentials;
+        s->callers_environment = environ;
+        environ = s->environment;
+        return 0;
+}
 
 static int start_signals(struct stack *s, struct error *reterr) {
         return signals_new(&s->signals, reterr);
@@ -264,8 +290,8 @@ static int mount_session(struct stack *s, struct error *reterr) {
 }
 
 static int (*const steps[])(struct stack *, struct error *) = {
-        start_signals, start_engine,  protect_secrets, load_settings, find_credentials, open_transport,
-        make_client,   make_store,    make_state_dir,  make_fs,       probe,            mount_session,
+        forget_account, start_signals, start_engine, protect_secrets, load_settings, find_credentials, open_transport,
+        make_client,    make_store,    make_state_dir, make_fs,      probe,         mount_session,
 };
 
 static int build(struct stack *s, struct error *reterr) {
@@ -288,10 +314,15 @@ static void tear_down(struct stack *s) {
         s->settings = aws_settings_free(s->settings);
         s->engine = local_engine_free(s->engine);
         s->signals = signals_free(s->signals);
+        if (s->state_dir)
+                (void)rmdir(s->state_dir); /* goes only when nothing is kept there */
         s->state_dir = mem_free(s->state_dir);
         buf_deinit(&s->json);
         buf_deinit(&s->mount_options);
         s->mountpoint = mem_free(s->mountpoint);
+        if (s->environment)
+                environ = s->callers_environment;
+        s->environment = mem_free(s->environment);
 }
 
 /* The one line: what, and what to quote to AWS. */

@@ -5,31 +5,30 @@
  *
  *      renamed away -> the name is written again   one conditional update, nothing was ever missing
  *                   -> the grace time passes       conditional delete: it was moved for good
- *                   -> unmount                     the same at once
- *                   -> crash                       the journal (STATE/journal) is replayed at the next mount
+ *                   -> the new text is refused     it is shown again; unlinked then, it is away again (editors do
+ *                                                  that to rename their backup back)
+ *                   -> unmount, rmdir              the same at once
+ *                   -> crash                       the journal (journal.c) is replayed at the next mount
  *
- * The journal of one: the table's name, a newline, the key as DynamoDB JSON, a newline, the text.
+ * One deletion at a time (fs.away_busy); who writes the name again holds it first, so that a deletion never
+ * meets a save of this mount that changes nothing and therefore sends nothing.
  */
-#include <dirent.h>
 #include <signal.h>
-#include <stdio.h>
-#include <unistd.h>
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
-#include "ddbfs/base/hash.h"
 #include "ddbfs/base/json.h"
 #include "ddbfs/base/log.h"
 #include "ddbfs/codec/wire.h"
 
 #define EXPIRE_TIMEOUT_NS (30 * NS_PER_S)
 #define RETRY_NS (5 * NS_PER_S)
-#define JOURNAL_MAX (ITEM_TEXT_MAX + 64 * KIB)
 
 struct away {
         struct list all;
         uint64_t due_ns;
-        bool busy;              /* being deleted: stays in the list until that is over */
-        bool replaced;          /* meanwhile the item was written and renamed away again: the journal is the new one's */
+        uint64_t pass;          /* of away_expire(): seen in it */
+        bool held;              /* the name is being written again: not to be deleted */
+        bool shown;             /* what was written was refused: the item is there again; no journal */
         struct place place;
         struct snapshot *text;
 };
@@ -38,20 +37,14 @@ static struct away *find(struct fs *fs, struct str id) {
         LIST_FOR_EACH(l, &fs->aways) {
                 struct away *a = CONTAINER_OF(l, struct away, all);
 
-                if (!a->replaced && str_eq(buf_view(&a->place.id), id))
+                if (str_eq(buf_view(&a->place.id), id))
                         return a;
         }
         return NULL;
 }
 
-static int journal_path(struct fs *fs, struct str id, char out[PATH_MAX]) {
-        int n = snprintf(out, PATH_MAX, "%s/journal/%016llx", fs->o.state_dir, (unsigned long long)hash_stable(3, id));
-
-        return n < 0 || n >= PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
-/* Its journal stays. */
-static void away_forget(struct fs *fs, struct away *a) {
+/* away_lock is held.  The journal stays. */
+static void forget(struct fs *fs, struct away *a) {
         list_remove(&a->all);
         atomic_fetch_sub(&fs->n_aways, 1);
         place_deinit(&a->place);
@@ -59,47 +52,10 @@ static void away_forget(struct fs *fs, struct away *a) {
         mem_free(a);
 }
 
-static void away_drop(struct fs *fs, struct away *a) {
-        char path[PATH_MAX];
-
-        if (journal_path(fs, buf_view(&a->place.id), path) == 0)
-                (void)unlink(path);
-        away_forget(fs, a);
-}
-
-static int write_journal(struct fs *fs, const struct place *p, struct snapshot *text) {
-        _cleanup_(buf_deinit) struct buf b = BUF_INIT(JOURNAL_MAX);
-        struct str names[2] = { p->table->key.attrs[0].name, p->table->key.attrs[1].name };
-        char path[PATH_MAX], temp[PATH_MAX + 8];
-        ssize_t put = 0;
-        int fd, r;
-
-        buf_str(&b, p->table->name);
-        buf_putc(&b, '\n');
-        wire_write_key(&b, p->key.parts, names, p->key.n);
-        buf_putc(&b, '\n');
-        buf_append(&b, text->text, text->n);
-        r = buf_status(&b);
-        if (r == 0)
-                r = journal_path(fs, buf_view(&p->id), path);
-        if (r)
-                return r;
-        (void)snprintf(temp, sizeof(temp), "%s", path);
-        *strrchr(temp, '/') = '\0';
-        (void)mkdir(temp, 0700);
-        (void)snprintf(temp, sizeof(temp), "%s.new", path);
-        fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-                return -errno;
-        put = write(fd, b.p, b.n);
-        if (put != (ssize_t)b.n || fsync(fd) < 0)
-                r = put < 0 ? -errno : -EIO;
-        close(fd);
-        if (r == 0 && rename(temp, path) < 0)
-                r = -errno;
-        if (r)
-                (void)unlink(temp);
-        return r;
+/* away_lock is held; journal_sync() follows without it. */
+static void drop(struct fs *fs, struct away *a) {
+        journal_remove(fs, buf_view(&a->place.id));
+        forget(fs, a);
 }
 
 /* ---- the thread that deletes what did not come back ---- */
@@ -129,7 +85,7 @@ static void *away_thread(void *arg) {
                 if (stop)
                         return NULL;
                 op_ctx_init(&ctx, "rename", EXPIRE_TIMEOUT_NS);
-                due = away_expire(fs, &ctx, false);
+                due = away_expire(fs, &ctx, NULL, false);
                 op_ctx_deinit(&ctx);
         }
 }
@@ -160,37 +116,54 @@ static int add(struct fs *fs, struct place *taken, struct snapshot *text, struct
         list_init(&a->all);
         mutex_lock(&fs->away_lock);
         old = find(fs, buf_view(&a->place.id));
+        if (old) /* the journal is the new one's already */
+                forget(fs, old);
         atomic_fetch_add(&fs->n_aways, 1);
         list_append(&fs->aways, &a->all);
-        if (old && old->busy)
-                old->replaced = true;
-        else if (old) /* the journal is the new one's already */
-                away_forget(fs, old);
         ensure_thread(fs);
         cond_signal(&fs->away_cond);
         mutex_unlock(&fs->away_lock);
         return 0;
 }
 
-int away_add(struct fs *fs, struct place *p, struct snapshot *text, struct error *e) {
-        int r = write_journal(fs, p, text);
+int away_add(struct fs *fs, struct place *p, const struct item *item, struct snapshot *text, struct error *e) {
+        int r = journal_write(fs, p, item, e);
 
-        return r ? error_set_errno(e, r, "journal") : add(fs, p, text, e);
+        return r ? r : add(fs, p, text, e);
 }
 
-bool away_find(struct fs *fs, struct str id, struct snapshot **ret) {
+bool away_find(struct fs *fs, struct str id) {
         struct away *a;
+        bool found;
 
-        if (ret)
-                *ret = NULL;
         if (atomic_load(&fs->n_aways) == 0)
                 return false;
         mutex_lock(&fs->away_lock);
         a = find(fs, id);
-        if (a && ret)
-                *ret = snapshot_ref(a->text);
+        found = a && !a->shown;
         mutex_unlock(&fs->away_lock);
-        return a != NULL;
+        return found;
+}
+
+int away_text(struct fs *fs, struct op_ctx *ctx, struct str id, struct snapshot **ret, struct error *e) {
+        struct away *a;
+        int r;
+
+        *ret = NULL;
+        if (!away_find(fs, id))
+                return 0;
+        r = fs_busy_begin(fs, ctx, &fs->away_busy, e); /* it may just be being deleted */
+        if (r)
+                return r;
+        mutex_lock(&fs->away_lock);
+        a = find(fs, id);
+        if (a && !a->shown) {
+                a->held = true;
+                *ret = snapshot_ref(a->text);
+        }
+        mutex_unlock(&fs->away_lock);
+        fs_busy_end(fs, &fs->away_busy);
+        return 0;
 }
 
 void away_returned(struct fs *fs, struct str id) {
@@ -200,9 +173,75 @@ void away_returned(struct fs *fs, struct str id) {
                 return;
         mutex_lock(&fs->away_lock);
         a = find(fs, id);
-        if (a && !a->busy)
-                away_drop(fs, a);
+        if (a)
+                drop(fs, a);
         mutex_unlock(&fs->away_lock);
+        if (a)
+                journal_sync(fs);
+}
+
+void away_refused(struct fs *fs, struct str id) {
+        struct away *a;
+
+        if (atomic_load(&fs->n_aways) == 0)
+                return;
+        mutex_lock(&fs->away_lock);
+        a = find(fs, id);
+        if (a) {
+                a->held = false;
+                a->shown = true;
+                a->due_ns = clock_now_ns() + fs->o.grace_ns;
+                journal_remove(fs, id);
+        }
+        mutex_unlock(&fs->away_lock);
+        if (a)
+                journal_sync(fs);
+}
+
+void away_unchanged(struct fs *fs, struct str id) {
+        struct away *a;
+
+        if (atomic_load(&fs->n_aways) == 0)
+                return;
+        mutex_lock(&fs->away_lock);
+        a = find(fs, id);
+        if (a)
+                a->held = false;
+        cond_signal(&fs->away_cond);
+        mutex_unlock(&fs->away_lock);
+}
+
+static int journal_again(struct fs *fs, const struct place *p, const struct snapshot *text) {
+        _cleanup_(arena_deinit) struct arena arena = ARENA_INIT(64 * MIB);
+        struct item item;
+        int r = item_parse(fs, p, str_make(text->text, text->n), &arena, &item, NULL);
+
+        return r ? r : journal_write(fs, p, &item, NULL);
+}
+
+bool away_again(struct fs *fs, const struct place *p) {
+        _cleanup_(snapshot_unrefp) struct snapshot *text = NULL;
+        struct away *a;
+        bool again = false;
+
+        if (atomic_load(&fs->n_aways) == 0)
+                return false;
+        mutex_lock(&fs->away_lock);
+        a = find(fs, buf_view(&p->id));
+        if (a && a->shown)
+                text = snapshot_ref(a->text);
+        mutex_unlock(&fs->away_lock);
+        if (!text || journal_again(fs, p, text))
+                return false;
+        mutex_lock(&fs->away_lock);
+        a = find(fs, buf_view(&p->id));
+        if (a && a->shown && a->text == text) {
+                a->shown = false;
+                a->due_ns = clock_now_ns() + fs->o.grace_ns;
+                again = true;
+        }
+        mutex_unlock(&fs->away_lock);
+        return again;
 }
 
 /* Somebody is just writing the new version. */
@@ -221,17 +260,31 @@ static bool being_written(struct fs *fs, const struct away *a) {
         return found;
 }
 
+static int read_now(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct items *ret, struct error *e) {
+        struct get_request get = { .table = p->table, .key = p->key, .consistent = true };
+
+        return fs->store->ops->get(fs->store, ctx, &get, ret, e);
+}
+
+/* Only conditions on the attributes it had can be sent: what others have added is seen by looking first. */
 static int delete_away(struct fs *fs, struct op_ctx *ctx, struct away *a, struct error *e) {
         _cleanup_(arena_deinit) struct arena arena = ARENA_INIT(64 * MIB);
+        _cleanup_(items_deinit) struct items now;
         struct write w = { .op = WRITE_DELETE, .table = a->place.table, .key = a->place.key };
         struct item item;
+        bool same = false;
         int r = item_parse(fs, &a->place, str_make(a->text->text, a->text->n), &arena, &item, e);
 
+        items_init(&now);
         if (r == 0)
+                r = read_now(fs, ctx, &a->place, &now, e);
+        if (r == 0)
+                same = now.n == 0 || item_equal(&now.v[0], &item);
+        if (r == 0 && same && now.n > 0)
                 r = item_unchanged(&a->place, &item, &w, &arena, e);
-        if (r == 0)
+        if (r == 0 && same && now.n > 0)
                 r = fs->store->ops->write(fs->store, ctx, &w, NULL, e);
-        if (r && e->kind == ERR_CONDITION) {
+        if ((r && e->kind == ERR_CONDITION) || (r == 0 && !same)) {
                 log_info("an item that was renamed away has been changed by somebody else: it stays");
                 cache_invalidate(fs->cache, buf_view(&a->place.id));
                 return 0;
@@ -244,46 +297,66 @@ static int delete_away(struct fs *fs, struct op_ctx *ctx, struct away *a, struct
         return r;
 }
 
-/* One whose time is up, marked busy; NULL: none.  *ret_due: when the next one is. */
-static struct away *next_due(struct fs *fs, bool all, uint64_t *ret_due) {
+static bool is_below(const struct place *p, const struct place *partition) {
+        return str_eq(p->table->name, partition->table->name) && p->key.n > 0 && partition->key.n > 0 &&
+               str_eq(p->key.parts[0].text, partition->key.parts[0].text);
+}
+
+/* One whose time is up, or below `only`; NULL: none.  *ret_due: when the next one is. */
+static struct away *next_due(struct fs *fs, const struct place *only, bool last, uint64_t pass, uint64_t *ret_due) {
         struct away *due = NULL;
 
         *ret_due = UINT64_MAX;
         mutex_lock(&fs->away_lock);
         LIST_FOR_EACH(l, &fs->aways) {
                 struct away *a = CONTAINER_OF(l, struct away, all);
+                bool wanted = only ? is_below(&a->place, only) : last || a->due_ns <= clock_now_ns();
 
-                if (!due && !a->busy && (all || a->due_ns <= clock_now_ns()))
+                if (!due && wanted && !a->held && a->pass != pass)
                         due = a;
                 else
-                        *ret_due = MIN(*ret_due, a->due_ns);
+                        *ret_due = MIN(*ret_due, a->held ? clock_now_ns() + RETRY_NS : a->due_ns);
         }
         if (due)
-                due->busy = true;
+                due->pass = pass;
         mutex_unlock(&fs->away_lock);
         return due;
 }
 
-uint64_t away_expire(struct fs *fs, struct op_ctx *ctx, bool all) {
-        struct away *a;
-        uint64_t due;
+static void expire_one(struct fs *fs, struct op_ctx *ctx, struct away *a, bool last) {
+        struct error e = { 0 };
+        bool later = !last && being_written(fs, a);
+        int r = later || a->shown ? 0 : delete_away(fs, ctx, a, &e);
 
-        while ((a = next_due(fs, all, &due))) {
-                struct error e = { 0 };
-                bool later = !all && being_written(fs, a);
-                int r = later ? 0 : delete_away(fs, ctx, a, &e);
-
-                mutex_lock(&fs->away_lock);
-                a->busy = false;
+        mutex_lock(&fs->away_lock);
+        if (later || (r && !last))
                 a->due_ns = clock_now_ns() + (later ? fs->o.grace_ns : RETRY_NS);
-                if (a->replaced || (!later && all && r)) /* the journal stays for the next mount */
-                        away_forget(fs, a);
-                else if (!later && r == 0)
-                        away_drop(fs, a);
-                mutex_unlock(&fs->away_lock);
-                if (r)
-                        log_warn("an item that was renamed away could not be deleted yet: %s", e.message);
-        }
+        else if (r)
+                forget(fs, a); /* the journal stays for the next mount */
+        else
+                drop(fs, a);
+        mutex_unlock(&fs->away_lock);
+        if (r)
+                log_warn("an item that was renamed away could not be deleted yet: %s", e.message);
+        else if (!later)
+                journal_sync(fs);
+}
+
+uint64_t away_expire(struct fs *fs, struct op_ctx *ctx, const struct place *only, bool last) {
+        uint64_t pass = atomic_fetch_add(&fs->away_pass, 1) + 1, due = UINT64_MAX;
+        struct away *a = NULL;
+        struct error e;
+
+        do {
+                if (atomic_load(&fs->n_aways) == 0)
+                        return UINT64_MAX;
+                if (fs_busy_begin(fs, ctx, &fs->away_busy, &e))
+                        return clock_now_ns() + RETRY_NS;
+                a = next_due(fs, only, last, pass, &due);
+                if (a)
+                        expire_one(fs, ctx, a, last);
+                fs_busy_end(fs, &fs->away_busy);
+        } while (a);
         return due;
 }
 
@@ -303,20 +376,28 @@ static int split_journal(struct str text, struct str *table, struct str *key, st
         return 0;
 }
 
-static int replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct error *e) {
-        _cleanup_(arena_deinit) struct arena arena = ARENA_INIT(MIB);
+static int read_wire(struct str text, struct arena *arena, struct item *ret) {
+        struct json_reader reader;
+
+        json_reader_init(&reader, text, arena, WIRE_MAX_DEPTH);
+        return wire_read_item(&reader, ret);
+}
+
+int away_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct error *e) {
+        _cleanup_(arena_deinit) struct arena arena = ARENA_INIT(64 * MIB);
         _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
         _cleanup_(place_deinit) struct place p = { .kind = NODE_ITEM };
+        _cleanup_(items_deinit) struct items now;
+        struct item key_item, item;
         struct str table, key_text, item_text;
-        struct json_reader reader;
-        struct item key_item;
         struct key key;
         int r = split_journal(text, &table, &key_text, &item_text);
 
-        if (r)
-                return error_set_errno(e, r, "journal");
-        json_reader_init(&reader, key_text, &arena, WIRE_MAX_DEPTH);
-        r = wire_read_item(&reader, &key_item);
+        items_init(&now);
+        if (r == 0)
+                r = read_wire(key_text, &arena, &key_item);
+        if (r == 0)
+                r = read_wire(item_text, &arena, &item);
         if (r)
                 return error_set_errno(e, r, "journal");
         r = tables_get(fs, ctx, table, &p.table, e);
@@ -326,46 +407,15 @@ static int replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct err
         if (r == 0)
                 r = place_set_key(&p, &key);
         if (r == 0)
-                r = snapshot_new(item_text, &s);
-        return r ? error_set_errno(e, r, "journal") : add(fs, &p, s, e);
-}
-
-static void replay_file(struct fs *fs, struct op_ctx *ctx, const char *path) {
-        _cleanup_(buf_deinit) struct buf text = BUF_INIT(JOURNAL_MAX);
-        int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        struct error e = { 0 };
-        ssize_t got = 1;
-        int r;
-
-        while (fd >= 0 && got > 0) {
-                char *room = buf_reserve(&text, 64 * KIB);
-
-                got = room ? read(fd, room, 64 * KIB) : 0;
-                buf_commit(&text, got > 0 ? (size_t)got : 0);
-        }
-        if (fd >= 0)
-                close(fd);
-        r = fd < 0 || got < 0 ? error_set_errno(&e, -EIO, "journal") : replay(fs, ctx, buf_view(&text), &e);
+                r = item_snapshot(fs, &p, &item, &s);
         if (r)
-                log_warn("journal %s: %s; it is kept for the next mount", path, e.message);
-}
-
-int away_start(struct fs *fs, struct op_ctx *ctx) {
-        char folder[PATH_MAX], path[PATH_MAX];
-        struct dirent *entry;
-        DIR *d;
-
-        if (!fs->o.state_dir || fs->o.read_only ||
-            snprintf(folder, sizeof(folder), "%s/journal", fs->o.state_dir) >= (int)sizeof(folder))
+                return error_set_errno(e, r, "journal");
+        r = read_now(fs, ctx, &p, &now, e);
+        if (r == 0 && (now.n == 0 || !item_equal(&now.v[0], &item))) { /* gone, or written again: nothing is left to do */
+                journal_remove(fs, buf_view(&p.id));
                 return 0;
-        d = opendir(folder);
-        while (d && (entry = readdir(d)))
-                if (entry->d_name[0] != '.' && !strchr(entry->d_name, '.') &&
-                    snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) < (int)sizeof(path))
-                        replay_file(fs, ctx, path);
-        if (d)
-                closedir(d);
-        return 0;
+        }
+        return add(fs, &p, s, e);
 }
 
 void away_stop(struct fs *fs) {
@@ -382,11 +432,6 @@ void away_stop(struct fs *fs) {
 }
 
 void away_free(struct fs *fs) {
-        LIST_FOR_EACH_SAFE(l, &fs->aways) {
-                struct away *a = CONTAINER_OF(l, struct away, all);
-
-                place_deinit(&a->place);
-                snapshot_unref(a->text);
-                mem_free(a);
-        }
+        LIST_FOR_EACH_SAFE(l, &fs->aways)
+                forget(fs, CONTAINER_OF(l, struct away, all));
 }

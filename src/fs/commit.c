@@ -309,10 +309,28 @@ static void draft_saved(struct draft *d, const struct save *s, struct snapshot *
         mutex_unlock(&d->lock);
 }
 
+/* A text refused for a reason that will not go away is not tried again (close after a failed fsync). */
+static bool refused_for_good(struct draft *d, const struct save *s, struct error *e) {
+        bool same;
+
+        mutex_lock(&d->lock);
+        same = d->refused && d->refused_edits == s->edits && !s->touch;
+        if (same)
+                *e = d->refused_error;
+        mutex_unlock(&d->lock);
+        e->told = same;
+        return same && (e->kind == ERR_INPUT || e->kind == ERR_TOO_LARGE || e->kind == ERR_CONDITION || e->kind == ERR_EXISTS);
+}
+
 static int commit(struct save *s, struct draft *d, struct error *e) {
         struct snapshot *own = NULL;
-        int r = place_of(s->fs, s->ctx, d->node, &s->place, e);
+        bool again;
+        int r;
 
+        if (refused_for_good(d, s, e))
+                return -error_errno(e->kind);
+        *e = (struct error){ .kind = ERR_NONE };
+        r = place_of(s->fs, s->ctx, d->node, &s->place, e);
         if (r == 0)
                 r = save_run(s, &own, e);
         if (s->touch && r == -EEXIST)
@@ -324,11 +342,13 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
                 return 0;
         }
         mutex_lock(&d->lock);
+        again = d->refused && d->refused_edits == s->edits;
         d->refused = true;
         d->refused_edits = s->edits;
+        d->refused_error = *e;
         mutex_unlock(&d->lock);
-        away_returned(s->fs, buf_view(&s->place.id)); /* the item stays as it was, and is there */
-        if (!s->touch)
+        away_refused(s->fs, buf_view(&s->place.id));
+        if (!s->touch && !again)
                 reject_text(s->fs, d->node, STR_NULL, buf_view(&s->text), e);
         return r;
 }
@@ -363,14 +383,16 @@ int save_text(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str na
         s.place = c.place; /* taken over */
         c.place = (struct place){ .table = NULL };
         buf_str(&s.text, text);
-        if (away_find(fs, buf_view(&s.place.id), &s.base_snapshot))
+        r = away_text(fs, ctx, buf_view(&s.place.id), &s.base_snapshot, e);
+        if (s.base_snapshot)
                 s.base = BASE_SNAPSHOT;
         else if (exclusive)
                 s.created = true; /* on condition that there is none, whatever was read once */
-        r = save_run(&s, &own, e);
+        if (r == 0)
+                r = save_run(&s, &own, e);
         snapshot_unref(own);
         if (r) {
-                away_returned(fs, buf_view(&s.place.id));
+                away_refused(fs, buf_view(&s.place.id));
                 reject_text(fs, dir, name, text, e);
         }
         return r;

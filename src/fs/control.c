@@ -69,6 +69,7 @@ static int write_flush(struct fs *fs, struct str data, struct error *e) {
         (void)e;
         cache_flush(fs->cache);
         tables_flush(fs);
+        listings_flush(fs);
         flush_kernel(fs);
         return 0;
 }

@@ -36,6 +36,20 @@ int dir_page_add(struct dir_page *p, struct str name, const struct dir_entry *e)
         return 0;
 }
 
+int dir_page_append(struct dir_page *to, const struct dir_page *from) {
+        int r = 0;
+
+        for (uint32_t i = 0; r == 0 && i < from->n; i++)
+                r = dir_page_add(to, str_make(from->names.p + from->entries[i].name_at, from->entries[i].name_n), &from->entries[i]);
+        return r;
+}
+
+void dir_page_deinit(struct dir_page *p) {
+        buf_deinit(&p->names);
+        p->entries = mem_free(p->entries);
+        p->n = p->cap = 0;
+}
+
 static struct str entry_name(const struct dir_page *p, uint32_t i) {
         return str_make(p->names.p + p->entries[i].name_at, p->entries[i].name_n);
 }
@@ -65,8 +79,8 @@ static void dir_free(struct fs *fs, struct fs_dir *d) {
         forget_pages(d);
         hmap_deinit(&d->seen);
         arena_deinit(&d->arena);
-        buf_deinit(&d->page.names);
-        mem_free(d->page.entries);
+        dir_page_deinit(&d->page);
+        dir_page_deinit(&d->collected);
         mem_free(d->checkpoints);
         mem_free(d->overlay_seen);
         names_deinit(&d->overlay);
@@ -166,8 +180,13 @@ static int load_page(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64
         buf_reset(&d->page.names);
         d->page.first = first;
         d->page.loaded = false;
-        d->page.own_writes = atomic_load(&fs->own_writes);
         d->page.fetched_ns = clock_now_ns();
+        if (first == 0 && listing_get(fs, node_ino_now(fs, d->node), &d->place, &d->page)) {
+                d->page.last = d->page.loaded = true;
+                mark_overlay(d);
+                return 0;
+        }
+        d->page.n = 0;
         r = d->load(fs, ctx, d, start, &d->page, &next, e);
         if (r)
                 return r;
@@ -175,6 +194,8 @@ static int load_page(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64
         d->page.last = !next;
         d->page.loaded = true;
         mark_overlay(d);
+        if (d->place.kind != NODE_LOCAL && d->place.kind != NODE_CONTROL && listing_collect(&d->collected, &d->page))
+                listing_put(fs, node_ino_now(fs, d->node), &d->collected);
         return 0;
 }
 
@@ -217,7 +238,7 @@ static bool fill_dot(struct filler *f, struct str name, uint64_t next) {
 static int plus_entry(struct filler *f, struct str name, const struct dir_entry *de, struct fs_entry *ret,
                       struct error *e) {
         _cleanup_(held_put) struct held h = { .fs = f->fs };
-        bool changed = atomic_load(&f->fs->own_writes) != f->d->page.own_writes;
+        bool changed = fs_wrote_since(f->fs, &f->d->place, f->d->page.fetched_ns);
         bool drafted;
         int r;
 
@@ -278,7 +299,7 @@ static struct dir_entry overlay_entry(struct fs_dir *d, struct str name) {
                 de.kind = NODE_ITEM;
         if (keyname_is_chain(name))
                 de.kind = NODE_CHAIN;
-        else if (de.kind == NODE_ITEM && local_name(name))
+        else if (de.kind == NODE_ITEM && local_name(name, d->place.kind == NODE_CHAIN))
                 de.kind = NODE_LOCAL;
         return de;
 }

@@ -18,10 +18,11 @@ struct dir_page {
         uint32_t n, cap;
         uint64_t first;            /* ordinal of entries[0] */
         uint64_t fetched_ns;
-        unsigned own_writes;       /* fs.own_writes when it was fetched: later, sizes are asked again */
         bool loaded, last;         /* last: no page after this one */
         struct item *next;         /* start of the next page, in the directory's arena; NULL: none */
 };
+void dir_page_deinit(struct dir_page *p);
+_must_check_ int dir_page_append(struct dir_page *to, const struct dir_page *from); /* the entries */
 _must_check_ int dir_page_add(struct dir_page *p, struct str name, const struct dir_entry *e);
 
 /* Append what follows `start` (NULL: from the beginning) to the page; ret_next in d->arena, NULL: the end. */
@@ -49,6 +50,7 @@ struct fs_dir {
         bool busy;                  /* fs.gate: everything below belongs to the one that set it */
         struct arena arena;         /* starts of pages */
         struct dir_page page;
+        struct dir_page collected;  /* what was listed so far, for listing_put() */
         struct names overlay;       /* what exists in this mount only, as of opendir */
         bool *overlay_seen;
         struct dir_checkpoint *checkpoints; /* where each page began, ascending */

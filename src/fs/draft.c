@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Drafts: what has been written to an item's file and is not in the table yet.  One for all writers of the
- * item on this mount; its states are in fs_internal.h.  Readers never see a draft: they read the committed text.
+ * Drafts: what has been written to an item's file and is not in the table yet.  One for each open file; its
+ * states are in file_internal.h.  Readers never see a draft: they read the committed text.
  */
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
@@ -48,16 +48,30 @@ void drafts_free(struct fs *fs) {
         }
 }
 
-/* The node's draft with one writer more; made when there is none. */
+/* A writer that does not empty the file joins the one that is just making it: there is no text in the table yet. */
+static bool joins(struct draft *d, bool create, int flags) {
+        bool is_new;
+
+        mutex_lock(&d->lock);
+        is_new = d->created;
+        mutex_unlock(&d->lock);
+        return is_new && !create && !(flags & O_TRUNC);
+}
+
+/* A draft of the writer's own, so that two programs writing at once each save a whole text. */
 static struct draft *draft_join(struct fs *fs, struct node *n, bool create, int flags) {
         struct draft *fresh = draft_new(fs, n, create, flags), *d;
 
         if (!fresh)
                 return NULL;
         mutex_lock(&fs->nodes.lock);
-        if (!n->draft)
-                n->draft = TAKE(fresh);
-        d = n->draft;
+        if (n->draft && joins(n->draft, create, flags)) {
+                d = n->draft;
+        } else {
+                if (n->draft && joins(n->draft, false, 0))
+                        fresh->created = fresh->loaded = true;
+                d = n->draft = TAKE(fresh);
+        }
         d->writers++;
         mutex_unlock(&fs->nodes.lock);
         if (fresh)
@@ -86,11 +100,12 @@ static void base_from_served(struct fs *fs, struct draft *d, struct str id) {
 }
 
 /* Made where an item was renamed away a moment ago, which is still in the table: it replaces that one. */
-static void base_from_away(struct fs *fs, struct draft *d, struct str id) {
-        struct snapshot *s = NULL;
+static int base_from_away(struct fs *fs, struct op_ctx *ctx, struct draft *d, struct str id, struct error *e) {
+        struct snapshot *s;
+        int r = away_text(fs, ctx, id, &s, e);
 
-        if (!away_find(fs, id, &s))
-                return;
+        if (!s)
+                return r;
         mutex_lock(&d->lock);
         if (d->base == BASE_NONE) {
                 d->base = BASE_SNAPSHOT;
@@ -99,6 +114,7 @@ static void base_from_away(struct fs *fs, struct draft *d, struct str id) {
         }
         mutex_unlock(&d->lock);
         snapshot_unref(s);
+        return 0;
 }
 
 static void empty_text(struct draft *d) {
@@ -152,7 +168,7 @@ static int prepare(struct fs *fs, struct op_ctx *ctx, struct draft *d, int flags
         if (r)
                 return r;
         if (create) {
-                base_from_away(fs, d, buf_view(&p.id));
+                r = base_from_away(fs, ctx, d, buf_view(&p.id), e);
         } else if (flags & O_TRUNC) {
                 empty_text(d);
                 base_from_served(fs, d, buf_view(&p.id));
@@ -184,7 +200,7 @@ static void come_back(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         struct error e = { 0 };
 
         if (place_of(fs, ctx, d->node, &p, &e) == 0)
-                away_returned(fs, buf_view(&p.id));
+                away_refused(fs, buf_view(&p.id));
 }
 
 /* Before the last writer goes: a new file never written to becomes an item of only its key. */
@@ -211,6 +227,17 @@ static void draft_finish(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         (void)fs_done(fs, ctx, d->node, STR_NULL, r, &e);
 }
 
+/* Another writer's draft of the same node; open_lock is held. */
+static struct draft *other_draft(struct fs *fs, const struct draft *than) {
+        LIST_FOR_EACH(l, &fs->drafts) {
+                struct draft *d = CONTAINER_OF(l, struct draft, all);
+
+                if (d != than && d->node == than->node && d->writers > 0)
+                        return d;
+        }
+        return NULL;
+}
+
 void draft_close(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         bool last;
 
@@ -219,11 +246,13 @@ void draft_close(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         mutex_unlock(&fs->nodes.lock);
         if (last)
                 draft_finish(fs, ctx, d);
+        mutex_lock(&fs->open_lock);
         mutex_lock(&fs->nodes.lock);
         last = --d->writers == 0;
         if (last && d->node->draft == d)
-                d->node->draft = NULL;
+                d->node->draft = other_draft(fs, d);
         mutex_unlock(&fs->nodes.lock);
+        mutex_unlock(&fs->open_lock);
         if (!last)
                 return;
         if (fs->notify.attr)

@@ -7,7 +7,8 @@
 enum base_kind { BASE_NONE, BASE_SNAPSHOT, BASE_HASH };
 
 /*
- * What writers of an item have written and not yet saved; shared by all of them on this mount.
+ * What a writer of an item has written and not yet saved (shared only with those who open a file that is
+ * just being made).
  *
  *      created  loaded  dirty   meaning
  *      yes      yes     no      new file, nothing written (put as key only when the last writer goes)
@@ -25,7 +26,8 @@ struct draft {
         bool created, exclusive, loaded, dirty, truncated;
         uint64_t edits;            /* counts changes, to notice those made during a commit */
         bool refused;              /* the last commit was refused ... */
-        uint64_t refused_edits;    /* ... of this state of the text */
+        uint64_t refused_edits;    /* ... of this state of the text ... */
+        struct error refused_error;/* ... for this reason */
         uint64_t mtime_ns;
         enum base_kind base;       /* what a save replaces */
         struct snapshot *base_snapshot;
@@ -51,6 +53,7 @@ struct fs_file {
         struct buf content;          /* control file: its text */
         int fd;                      /* local file; -1 otherwise */
         bool wrote;                  /* local file: since the last flush */
+        struct fs_file *next_local;  /* nodes.lock; node.local_files */
 };
 extern const struct file_ops item_file_ops, control_file_ops, local_file_ops;
 void file_free(struct fs *fs, struct fs_file *f);

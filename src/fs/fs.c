@@ -30,6 +30,8 @@ int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
         mutex_init(&fs->away_lock);
         cond_init(&fs->away_cond);
         list_init(&fs->aways);
+        fs->journal_fd = -1;
+        fs->away_idle = true;
         list_init(&fs->local_dirs);
         list_init(&fs->drafts);
         list_init(&fs->files);
@@ -41,6 +43,8 @@ int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
                 r = tables_new(fs, &fs->tables);
         if (r == 0)
                 r = removals_new(fs);
+        if (r == 0)
+                r = listings_new(fs);
         if (r)
                 fs_free(fs);
         else
@@ -62,7 +66,9 @@ struct fs *fs_free(struct fs *fs) {
         dirs_free(fs);
         away_stop(fs);
         away_free(fs);
+        journal_stop(fs);
         removals_free(fs);
+        listings_free(fs);
         fs->tables = tables_free(fs->tables);
         fs->cache = cache_free(fs->cache);
         free_small(fs);
@@ -84,7 +90,9 @@ void fs_set_notify(struct fs *fs, const struct fs_notify *notify) {
 int fs_probe(struct fs *fs, struct op_ctx *ctx, struct error *reterr) {
         int r = tables_probe(fs, ctx, reterr);
 
-        return r ? r : away_start(fs, ctx);
+        if (r == 0)
+                journal_start(fs, ctx);
+        return r;
 }
 
 static void commit_drafts(struct fs *fs, struct op_ctx *ctx) {
@@ -119,7 +127,7 @@ void fs_shutdown(struct fs *fs, struct op_ctx *ctx) {
         commit_drafts(fs, ctx);
         removals_stop(fs);
         away_stop(fs);
-        (void)away_expire(fs, ctx, true);
+        (void)away_expire(fs, ctx, NULL, true);
 }
 
 static int make_symlink(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct str target,

@@ -49,6 +49,7 @@ struct fs {
         struct cache *cache;
         struct tables *tables;
         struct removals *removals;
+        struct listings *listings;
 
         struct mutex gate;        /* every `busy` flag, flights, and waiting for them */
         struct cond gate_cond;
@@ -61,14 +62,19 @@ struct fs {
         struct error_record errors[ERRORS_KEPT];
         uint64_t n_errors;        /* ever recorded; the ring's head */
 
-        atomic_uint own_writes;   /* how many */
-        atomic_ullong spool_bytes;
+        atomic_ullong spool_bytes; /* of scratch files, at most (spool.c) */
+        atomic_bool spool_counted;
 
         struct mutex away_lock;   /* aways, away_running, away_stopping */
         struct cond away_cond;
         struct list aways;        /* struct away */
         bool away_running, away_stopping;
+        bool away_idle;           /* gate: none is being deleted */
         atomic_uint n_aways;
+        atomic_ullong away_pass;
+        bool away_busy;           /* gate: one is being deleted, or taken back */
+        int journal_fd;           /* constant after the start; -1: none */
+        char journal_own[40];     /* the name of its folder */
         pthread_t away_thread;
 
         struct mutex open_lock;
@@ -112,6 +118,7 @@ _must_check_ int tables_probe(struct fs *fs, struct op_ctx *ctx, struct error *e
 /* ---- own writes (recent.c) ---- */
 void fs_wrote(struct fs *fs, const struct place *item);
 bool fs_read_strong(struct fs *fs, const struct place *p);
+bool fs_wrote_since(struct fs *fs, const struct place *p, uint64_t since_ns); /* to a partition, or anywhere in a table */
 /* Partitions that exist in this mount only (mkdir, or emptied a moment ago). */
 void local_dir_add(struct fs *fs, uint64_t parent_ino, struct str name, uint64_t until_ns /* UINT64_MAX: mkdir */);
 bool local_dir_has(struct fs *fs, uint64_t parent_ino, struct str name);
@@ -120,7 +127,9 @@ void local_dirs_free(struct fs *fs);
 _must_check_ int local_dir_names(struct fs *fs, uint64_t parent_ino, struct names *ret);
 
 /* ---- local files (local.c): scratch files and the rejected folder, real files in the state folder ---- */
-bool local_name(struct str name); /* may be a scratch file's: not an item's, nothing hidden by the name rules */
+/* May it be a scratch file's?  Names of items end in .json and do not begin with a dot, but for the last pieces of
+ * long ones (in_chain). */
+bool local_name(struct str name, bool in_chain);
 _must_check_ int local_stat(struct fs *fs, struct node *dir, struct str name, struct stat *ret); /* -ENOENT, ... */
 _must_check_ int local_attr(struct fs *fs, struct node *n, struct fs_attr *ret, struct error *e);
 _must_check_ int local_names(struct fs *fs, struct node *dir, struct names *ret);
@@ -143,14 +152,30 @@ void reject_text(struct fs *fs, struct node *n, struct str child, struct str tex
 
 /* ---- items renamed to a scratch name (away.c) ---- */
 /* The item stays in the table for the grace time, invisible here; journaled.  *p is taken over. */
-_must_check_ int away_add(struct fs *fs, struct place *p, struct snapshot *text, struct error *e);
-bool away_find(struct fs *fs, struct str id, struct snapshot **ret /* a reference; may be NULL */);
-void away_returned(struct fs *fs, struct str id); /* there is a new item of that key */
-/* Delete those whose time is up (all: every one).  Returns when the next one is due; UINT64_MAX: never. */
-uint64_t away_expire(struct fs *fs, struct op_ctx *ctx, bool all);
-_must_check_ int away_start(struct fs *fs, struct op_ctx *ctx); /* replay the journal */
+_must_check_ int away_add(struct fs *fs, struct place *p, const struct item *item, struct snapshot *text,
+                          struct error *e);
+bool away_find(struct fs *fs, struct str id);
+/* Before the name is written again: it is not deleted from now on.  *ret: a reference to the text that is still
+ * in the table; NULL: it is not away (any more). */
+_must_check_ int away_text(struct fs *fs, struct op_ctx *ctx, struct str id, struct snapshot **ret, struct error *e);
+/* After it: there is a new item of that key; what was written was refused, the item is shown again; nothing came of it. */
+void away_returned(struct fs *fs, struct str id);
+void away_refused(struct fs *fs, struct str id);
+void away_unchanged(struct fs *fs, struct str id);
+/* Unlinked after a refused save: away again rather than deleted, its text may be about to come back. */
+bool away_again(struct fs *fs, const struct place *p);
+/* Delete those whose time is up, or all below a partition (only), or all (last: what fails is for the next mount).
+ * Returns when the next one is due; UINT64_MAX: never. */
+uint64_t away_expire(struct fs *fs, struct op_ctx *ctx, const struct place *only, bool last);
+_must_check_ int away_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct error *e);
 void away_stop(struct fs *fs);
 void away_free(struct fs *fs);
+/* Their journal (journal.c). */
+void journal_start(struct fs *fs, struct op_ctx *ctx); /* takes over what mounts that crashed have left */
+void journal_stop(struct fs *fs);
+_must_check_ int journal_write(struct fs *fs, const struct place *p, const struct item *item, struct error *e);
+void journal_remove(struct fs *fs, struct str id);
+void journal_sync(struct fs *fs);
 
 /* ---- unlinks sent in batches (removals.c) ---- */
 _must_check_ int removals_new(struct fs *fs);
@@ -162,6 +187,17 @@ bool removals_pending(struct fs *fs, struct str id);
 _must_check_ int removals_wait(struct fs *fs, struct op_ctx *ctx, struct error *e); /* until all are sent */
 void removals_stop(struct fs *fs); /* sends what is queued */
 void removals_free(struct fs *fs);
+
+/* ---- complete listings (listing.c); `dir` is the directory's place ---- */
+_must_check_ int listings_new(struct fs *fs);
+void listings_free(struct fs *fs);
+void listings_flush(struct fs *fs);
+/* A listing that is still good becomes the (empty) page. */
+bool listing_get(struct fs *fs, uint64_t ino, const struct place *dir, struct dir_page *ret);
+bool listing_lacks(struct fs *fs, uint64_t ino, const struct place *dir, struct str name); /* known, and not in it */
+/* Add a page to those collected; true: that was the last and `all` is the whole, for listing_put(). */
+bool listing_collect(struct dir_page *all, const struct dir_page *page);
+void listing_put(struct fs *fs, uint64_t ino, struct dir_page *all); /* *all is taken over */
 
 /* ---- items (item.c) ---- */
 /* Gone for this mount, whatever the table says: renamed away, or about to be deleted. */

@@ -26,7 +26,7 @@ int item_snapshot(struct fs *fs, const struct place *p, const struct item *item,
 }
 
 bool item_hidden(struct fs *fs, struct str id) {
-        return away_find(fs, id, NULL) || removals_pending(fs, id);
+        return away_find(fs, id) || removals_pending(fs, id);
 }
 
 int item_unchanged(const struct place *p, const struct item *item, struct write *w, struct arena *a, struct error *e) {

@@ -3,9 +3,23 @@
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
 
+/* A complete listing of the directory, made a moment ago, answers too. */
+static bool listing_lacks_child(struct fs *fs, struct node *dir, struct str name, const struct place *child) {
+        struct place p = { .kind = dir->kind, .table = child->table };
+
+        if (child->kind == NODE_ITEM && table_has_range(child->table)) {
+                p.key.n = 1;
+                p.key.parts[0] = child->key.parts[0];
+        }
+        return listing_lacks(fs, node_ino_now(fs, dir), &p, name);
+}
+
 /* Does what the name spells exist?  Tables were asked for by place_child; a chain directory always resolves. */
 static int child_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct child *c,
                         struct error *e) {
+        if ((c->kind == NODE_PARTITION || c->kind == NODE_ITEM) && listing_lacks_child(fs, dir, name, &c->place) &&
+            !local_dir_has(fs, node_ino_now(fs, dir), name))
+                return fs_no_item(e);
         if (c->kind == NODE_PARTITION)
                 return partition_exists(fs, ctx, dir, name, &c->place, e);
         if (c->kind == NODE_LOCAL) {

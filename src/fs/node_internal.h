@@ -21,6 +21,7 @@ enum node_kind {
 enum level { LEVEL_TABLE, LEVEL_HASH, LEVEL_RANGE };
 
 struct draft;
+struct fs_file;
 
 struct node {
         struct hmap_node by_id;   /* nodes.lock */
@@ -38,6 +39,7 @@ struct node {
         uint32_t n_cached;        /* nodes.lock: open readers that use the page cache */
         uint64_t page_hash;       /* nodes.lock: the version the page cache holds */
         uint64_t told_hash;       /* nodes.lock: the version whose attributes the kernel was told last */
+        struct fs_file *local_files; /* nodes.lock: open files of a local file */
         float rcu, wcu;           /* nodes.lock: consumed on this path */
         char *name;               /* nodes.lock; owned; NUL-terminated */
         uint32_t name_n;

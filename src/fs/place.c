@@ -239,11 +239,12 @@ static int child_by_key(struct fs *fs, struct op_ctx *ctx, const struct place *d
 
         if (chain)
                 piece.n -= 2;
-        else if (is_item && str_ends(name, item_suffix) && name.p[0] != '.') /* no item's begins so: ".#x.json" is a lock */
+        else if (is_item && str_ends(name, item_suffix) &&
+                 (name.p[0] != '.' || dir->kind == NODE_CHAIN)) /* no item's name begins so: ".#x.json" is a lock */
                 piece.n -= item_suffix.n;
         else if (is_item) {
                 ret->kind = NODE_LOCAL;
-                return local_name(name) && fs->o.state_dir ? 0 : not_a_name(e);
+                return local_name(name, dir->kind == NODE_CHAIN) && fs->o.state_dir ? 0 : not_a_name(e);
         }
         if (piece.n == 0 || piece.n > NAME_PIECE_MAX ||
             (dir->kind == NODE_CHAIN && !piece_follows(dir->last_piece_n, piece, !chain)))

@@ -24,11 +24,23 @@ static uint64_t *slot(struct fs *fs, uint64_t hash) {
 void fs_wrote(struct fs *fs, const struct place *item) {
         uint64_t now = clock_now_ns();
 
-        atomic_fetch_add(&fs->own_writes, 1);
         mutex_lock(&fs->small_lock);
         *slot(fs, hash_stable(0, item->table->name)) = now;
         *slot(fs, place_partition_hash(item)) = now;
         mutex_unlock(&fs->small_lock);
+}
+
+static uint64_t last_write(struct fs *fs, const struct place *p) {
+        uint64_t last;
+
+        mutex_lock(&fs->small_lock);
+        last = *slot(fs, p->table ? place_partition_hash(p) : 0);
+        mutex_unlock(&fs->small_lock);
+        return last;
+}
+
+bool fs_wrote_since(struct fs *fs, const struct place *p, uint64_t since_ns) {
+        return p->table && last_write(fs, p) >= since_ns;
 }
 
 bool fs_read_strong(struct fs *fs, const struct place *p) {
@@ -36,9 +48,7 @@ bool fs_read_strong(struct fs *fs, const struct place *p) {
 
         if (fs->o.consistent)
                 return true;
-        mutex_lock(&fs->small_lock);
-        last = *slot(fs, place_partition_hash(p));
-        mutex_unlock(&fs->small_lock);
+        last = last_write(fs, p);
         return last != 0 && clock_now_ns() - last < OWN_WRITE_WINDOW_NS;
 }
 

@@ -221,6 +221,7 @@ int removals_add(struct fs *fs, struct op_ctx *ctx, struct place *p, struct node
         x->name_n = name.n;
         memcpy(x->name, name.p, name.n);
         list_init(&x->all);
+        fs_wrote(fs, &x->place);
         cache_put_own(fs->cache, buf_view(&x->place.id), NULL);
         mutex_lock(&q->lock);
         if (!find(q, buf_view(&x->place.id)) && ensure_thread(fs, q) &&

@@ -64,6 +64,8 @@ static int unlink_item(struct fs *fs, struct op_ctx *ctx, struct node *dir, stru
                 r = 0; /* not in the table yet: it just goes */
         else if (item_hidden(fs, buf_view(&c.place.id)))
                 return fs_no_item(e);
+        else if (away_again(fs, &c.place))
+                r = 0;
         else if (removals_streak(fs, dir))
                 r = removals_add(fs, ctx, &c.place, dir, name, e);
         else

@@ -101,15 +101,18 @@ static int replace(struct fs *fs, struct op_ctx *ctx, struct end *from, struct e
         struct condition absent = { .op = COND_NOT_EXISTS, .attr = to->child.place.table->key.attrs[0].name };
         struct write w[2] = { { .op = WRITE_PUT, .table = to->child.place.table, .item = &to->moved },
                               { .op = WRITE_DELETE, .table = from->child.place.table, .key = from->child.place.key } };
+        _cleanup_(snapshot_unrefp) struct snapshot *away = NULL;
         int r = end_read(fs, ctx, from, e);
 
         if (r == 0)
                 r = move_item(fs, from, to, a, e);
         if (r == 0)
                 r = item_unchanged(&from->child.place, &from->items.v[0], &w[1], a, e);
+        if (r == 0)
+                r = away_text(fs, ctx, buf_view(&to->child.place.id), &away, e);
         if (r)
                 return r;
-        if (flags & RENAME_NOREPLACE) {
+        if ((flags & RENAME_NOREPLACE) && !away) { /* what is away is there, but not for the caller */
                 w[0].conditions = &absent;
                 w[0].n_conditions = 1;
         }

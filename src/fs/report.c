@@ -56,7 +56,7 @@ int fs_done(struct fs *fs, struct op_ctx *ctx, struct node *n, struct str child,
                 n->wcu += (float)ctx->wcu;
                 mutex_unlock(&fs->nodes.lock);
         }
-        if (r >= 0 || e->kind == ERR_NO_ITEM || e->kind == ERR_NO_TABLE)
+        if (r >= 0 || e->told || e->kind == ERR_NO_ITEM || e->kind == ERR_NO_TABLE)
                 return r;
         if (e->kind == ERR_NONE) {
                 (void)error_set_errno(&unknown, r, ctx->name);

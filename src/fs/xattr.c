@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The extended attributes user.ddbfs.*: one table, an entry each.  Everybody else's names cost nothing. */
-#include "fs_internal.h"
+/*
+ * The extended attributes user.ddbfs.*: one table, an entry each.  They are not listed: `rsync -X` and `cp -a` would
+ * try to carry them along.  Everybody else's names cost nothing: only scratch files have some, on the real file.
+ */
+#include <linux/limits.h>
+#include <sys/xattr.h>
+#include "local_internal.h"
 #include "ddbfs/base/json.h"
 #include "ddbfs/codec/wire.h"
 
 struct xattr {
         const char *name;
         int (*get)(struct fs *, struct op_ctx *, struct node *, const struct place *, struct buf *out); /* -ENODATA: not here */
-        bool listed;
 };
 
 /* The key as the API takes it. */
@@ -75,11 +79,53 @@ static int get_error(struct fs *fs, struct op_ctx *ctx, struct node *n, const st
 }
 
 static const struct xattr xattrs[] = {
-        { "user.ddbfs.key", get_key, true },
-        { "user.ddbfs.request", get_request, true },
-        { "user.ddbfs.consumed", get_consumed, true },
-        { "user.ddbfs.error", get_error, false },
+        { "user.ddbfs.key", get_key },
+        { "user.ddbfs.request", get_request },
+        { "user.ddbfs.consumed", get_consumed },
+        { "user.ddbfs.error", get_error },
 };
+
+static bool is_ours(const char *name) {
+        return str_starts(str_of(name), STR("user.ddbfs."));
+}
+
+/* The real file of a scratch file; -EOPNOTSUPP: it is none. */
+static int scratch_path(struct fs *fs, struct node *n, char out[LOCAL_PATH_MAX]) {
+        return n->kind == NODE_LOCAL ? local_path_of(fs, n, STR_NULL, out) : -EOPNOTSUPP;
+}
+
+/* got < 0: errno; else so many bytes of room are filled. */
+static int take(struct buf *out, ssize_t got) {
+        if (got < 0)
+                return -errno;
+        buf_commit(out, (size_t)got);
+        return buf_status(out);
+}
+
+static int scratch_get(struct fs *fs, struct node *n, const char *name, struct buf *out) {
+        char path[LOCAL_PATH_MAX], *room;
+
+        if (scratch_path(fs, n, path))
+                return -ENODATA;
+        room = buf_reserve(out, XATTR_SIZE_MAX);
+        return room ? take(out, lgetxattr(path, name, room, XATTR_SIZE_MAX)) : buf_status(out);
+}
+
+/* Those a program may have set: the disk's file system has others. */
+static int scratch_list(struct fs *fs, struct node *n, struct buf *out) {
+        _cleanup_(buf_deinit) struct buf all = BUF_INIT(XATTR_LIST_MAX);
+        char path[LOCAL_PATH_MAX], *room;
+        int r;
+
+        if (scratch_path(fs, n, path))
+                return 0;
+        room = buf_reserve(&all, XATTR_LIST_MAX);
+        r = room ? take(&all, llistxattr(path, room, XATTR_LIST_MAX)) : buf_status(&all);
+        for (size_t at = 0; r == 0 && at < all.n; at += strnlen(all.p + at, all.n - at) + 1)
+                if (str_starts(str_skip(buf_view(&all), at), STR("user.")))
+                        buf_append(out, all.p + at, strnlen(all.p + at, all.n - at - 1) + 1);
+        return r ? r : buf_status(out);
+}
 
 int fs_getxattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, const char *name, struct buf *out) {
         _cleanup_(held_put) struct held h = { .fs = fs };
@@ -89,11 +135,11 @@ int fs_getxattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, const char *na
 
         if (!fs->o.xattrs)
                 return -EOPNOTSUPP;
-        if (!str_starts(str_of(name), STR("user.ddbfs.")))
-                return -ENODATA;
         h.n = node_get(fs, node);
         if (!h.n)
                 return -ESTALE;
+        if (!is_ours(name))
+                return scratch_get(fs, h.n, name, out);
         for (size_t i = 0; i < ARRAY_LEN(xattrs); i++) {
                 if (strcmp(name, xattrs[i].name) != 0)
                         continue;
@@ -109,23 +155,32 @@ int fs_listxattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct buf *o
         (void)ctx;
         if (!fs->o.xattrs)
                 return -EOPNOTSUPP;
+        return h.n ? scratch_list(fs, h.n, out) : -ESTALE;
+}
+
+static int change(struct fs *fs, uint64_t node, const char *name, const struct str *value) {
+        _cleanup_(held_put) struct held h = { .fs = fs, .n = node_get(fs, node) };
+        char path[LOCAL_PATH_MAX];
+        int r;
+
         if (!h.n)
                 return -ESTALE;
-        if (h.n->kind == NODE_CONTROL || h.n->kind == NODE_CONTROL_FILE)
-                return 0;
-        for (size_t i = 0; i < ARRAY_LEN(xattrs); i++) {
-                if (!xattrs[i].listed || (i == 0 && h.n->kind != NODE_ITEM && h.n->kind != NODE_PARTITION))
-                        continue;
-                buf_append(out, xattrs[i].name, strlen(xattrs[i].name) + 1);
-        }
-        return buf_status(out);
+        if (!fs->o.xattrs || is_ours(name))
+                return -EOPNOTSUPP;
+        if (fs->o.read_only)
+                return -EROFS;
+        r = scratch_path(fs, h.n, path);
+        if (r)
+                return r;
+        return (value ? lsetxattr(path, name, value->p, value->n, 0) : lremovexattr(path, name)) < 0 ? -errno : 0;
 }
 
 int fs_setxattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, const char *name, struct str value) {
-        (void)fs;
         (void)ctx;
-        (void)node;
-        (void)name;
-        (void)value;
-        return -EOPNOTSUPP;
+        return change(fs, node, name, &value);
+}
+
+int fs_removexattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, const char *name) {
+        (void)ctx;
+        return change(fs, node, name, NULL);
 }

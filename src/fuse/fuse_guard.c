@@ -15,9 +15,9 @@
 #define NO_FIXED 0
 
 struct shape {
-        uint16_t n_fixed;   /* bytes of the structure behind the header, at least */
-        uint8_t n_strings;  /* NUL-terminated, behind the structure */
-        uint8_t refused;    /* answers to questions we never ask */
+        uint16_t n_fixed;  /* bytes of the structure behind the header, at least */
+        uint8_t n_strings; /* NUL-terminated, behind the structure */
+        uint8_t refused;   /* answers to questions we never ask */
 };
 
 static const struct shape shapes[] = {

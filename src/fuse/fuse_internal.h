@@ -7,6 +7,7 @@
  */
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include "ddbfs/base/hmap.h"
 #include "ddbfs/base/list.h"
@@ -18,43 +19,52 @@
 
 /* Threads that read requests; see fuse_pool.c. */
 struct pool {
-        struct mutex lock;           /* everything below */
-        struct cond idle;            /* n_busy == 0 */
-        struct cond room;            /* the queue became shorter */
-        struct list workers;         /* struct worker, running */
-        struct worker *retired;      /* the last one that went home, to be joined; or NULL */
-        struct list parked;          /* struct parked, oldest first */
+        struct mutex lock;      /* everything below */
+        struct cond idle;       /* n_busy == 0 */
+        struct cond room;       /* the queue became shorter */
+        struct list workers;    /* struct worker, running */
+        struct worker *retired; /* the last one that went home, to be joined; or NULL */
+        struct list parked;     /* struct parked, oldest first */
         size_t parked_bytes;
         unsigned n_workers, max_workers; /* one more than are served at once: somebody reads */
-        unsigned n_reading;          /* waiting for a request, or on the way there */
-        unsigned n_busy;             /* serving one */
-        bool stopping;               /* no new thread, no new request */
+        unsigned n_reading;              /* waiting for a request, or on the way there */
+        unsigned n_busy;                 /* serving one */
+        bool stopping;                   /* no new thread, no new request */
 };
 
 /* Invalidations on their way to the kernel; see fuse_notify.c. */
 struct notifier {
-        struct mutex lock;           /* everything below */
+        struct mutex lock; /* everything below */
         struct cond wake;
-        struct hmap pending;         /* struct notice, by what it names */
-        struct list queue;           /* the same, oldest first */
+        struct hmap pending; /* struct notice, by what it names */
+        struct list queue;   /* the same, oldest first */
         bool running, stopping;
         pthread_t thread;
 };
 
+/* Where the readers wait; see fuse_follow.c. */
+struct follow {
+        cpu_set_t all;      /* the processors we may use */
+        bool usable;        /* there is a choice */
+        atomic_uint serial; /* requests in a row with no other being served */
+        atomic_int cpu;     /* -1: anywhere */
+};
+
 struct session {
-        struct fs *fs;               /* borrowed */
+        struct fs *fs; /* borrowed */
         struct fuse_session *se;
-        int fd;                      /* our own descriptor of the connection: outlives libfuse's unmount */
-        int wake_fd;                 /* eventfd: session_run() has something to look at */
+        int fd;      /* our own descriptor of the connection: outlives libfuse's unmount */
+        int wake_fd; /* eventfd: session_run() has something to look at */
         uint64_t op_timeout_ns;
         void (*ready)(void *arg);
         void *ready_arg;
-        atomic_bool stop;            /* session_stop() was called */
-        atomic_bool gone;            /* the kernel closed the connection, or reading from it failed */
-        atomic_int error;            /* why reading failed; 0: it did not */
-        atomic_bool serving;         /* notifications reach the kernel */
-        atomic_uint init_offered;    /* flags of the INIT being answered that we add; see fuse_wire.c */
+        atomic_bool stop;         /* session_stop() was called */
+        atomic_bool gone;         /* the kernel closed the connection, or reading from it failed */
+        atomic_int error;         /* why reading failed; 0: it did not */
+        atomic_bool serving;      /* notifications reach the kernel */
+        atomic_uint init_offered; /* flags of the INIT being answered that we add; see fuse_wire.c */
         struct pool pool;
+        struct follow follow;
         struct notifier notifier;
 };
 
@@ -115,8 +125,17 @@ bool guard_wants_reply(const void *message, size_t n);
 void pool_init(struct pool *p, unsigned max_busy);
 void pool_deinit(struct pool *p);
 _must_check_ int pool_start(struct session *s);
-/* Wait until nothing is being served, for at most drain_ns while new requests are still taken; then end and join all. */
+/* Wait until nothing is being served, for at most drain_ns while new requests are still taken; then drop what
+ * waits for its turn, finish what is being served, and join all. */
 void pool_stop(struct session *s, uint64_t drain_ns);
+
+/* fuse_follow.c */
+void follow_init(struct follow *f);
+/* A request is about to be served; alone: no other is. */
+void follow_request(struct follow *f, const void *message, size_t n, bool alone);
+/* Around waiting for the next one.  true: bound, follow_unbind() must follow. */
+bool follow_bind(const struct follow *f);
+void follow_unbind(const struct follow *f);
 
 /* fuse_notify.c */
 void notifier_init(struct notifier *n);

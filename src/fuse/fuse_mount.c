@@ -19,7 +19,7 @@
 #define DEVICE "/dev/fuse"
 
 static const enum log_level levels[] = {
-        [FUSE_LOG_EMERG] = LOG_LEVEL_ERROR, [FUSE_LOG_ALERT] = LOG_LEVEL_ERROR, [FUSE_LOG_CRIT] = LOG_LEVEL_ERROR,
+        [FUSE_LOG_EMERG] = LOG_LEVEL_ERROR, [FUSE_LOG_ALERT] = LOG_LEVEL_ERROR,  [FUSE_LOG_CRIT] = LOG_LEVEL_ERROR,
         [FUSE_LOG_ERR] = LOG_LEVEL_ERROR,   [FUSE_LOG_WARNING] = LOG_LEVEL_WARN, [FUSE_LOG_NOTICE] = LOG_LEVEL_INFO,
         [FUSE_LOG_INFO] = LOG_LEVEL_INFO,   [FUSE_LOG_DEBUG] = LOG_LEVEL_DEBUG,
 };
@@ -165,13 +165,15 @@ static int check_device(struct error *reterr) {
         if (err == ENOENT || err == ENODEV || err == ENXIO)
                 return error_set(reterr, ERR_UNSUPPORTED,
                                  "cannot open " DEVICE ": %s (load the module with `modprobe fuse`; a container needs "
-                                 "--device " DEVICE " --cap-add SYS_ADMIN)", strerror(err));
+                                 "--device " DEVICE " --cap-add SYS_ADMIN)",
+                                 strerror(err));
         if (err == EACCES)
                 return error_set(reterr, ERR_ACCESS,
                                  "cannot open " DEVICE ": %s (run as root, or `chmod 666 " DEVICE "`)", strerror(err));
         if (err == EPERM)
                 return error_set(reterr, ERR_ACCESS,
-                                 "cannot open " DEVICE ": %s (a container needs --device " DEVICE " --cap-add SYS_ADMIN)",
+                                 "cannot open " DEVICE ": %s (a container needs --device " DEVICE
+                                 " --cap-add SYS_ADMIN)",
                                  strerror(err));
         return error_set_errno(reterr, -err, "cannot open " DEVICE);
 }
@@ -201,7 +203,8 @@ static int resolve(const char *mountpoint, char **ret, struct error *reterr) {
 static int explain(const char *mountpoint, const char *text, struct error *reterr) {
         if (strstr(text, "exec fusermount"))
                 return error_set(reterr, ERR_UNSUPPORTED,
-                                 "cannot mount on %s: fusermount3 is missing (install fuse3, or run as root)", mountpoint);
+                                 "cannot mount on %s: fusermount3 is missing (install fuse3, or run as root)",
+                                 mountpoint);
         return error_set(reterr, ERR_ACCESS, "cannot mount on %s: %s", mountpoint, text[0] ? text : "refused");
 }
 

@@ -15,7 +15,7 @@
  * became of the text, so the text has to be here by then), AUTO_INVAL_DATA (pages are dropped by explicit
  * invalidation), SPLICE_* (answers come from memory, where a pipe costs more than the copy), POSIX_LOCKS and
  * FLOCK_LOCKS (the kernel locks locally), EXPORT_SUPPORT (nodes do not outlive the mount), CACHE_SYMLINKS. */
-#define CAPABILITIES_WANTED \
+#define CAPABILITIES_WANTED                                                                                 \
         (FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO | \
          FUSE_CAP_PARALLEL_DIROPS)
 
@@ -220,8 +220,8 @@ static void ops_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name) {
         reply_status(req, op_end(&op, fs_rmdir(op.s->fs, &op.ctx, parent, str_of(name))));
 }
 
-static void ops_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
-                       const char *new_name, unsigned flags) {
+static void ops_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent, const char *new_name,
+                       unsigned flags) {
         struct op op;
         int r;
 

@@ -23,24 +23,25 @@
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/log.h"
 
-#define IDLE_READERS 4
+#define IDLE_READERS 8
 #define PARKED_BYTES_MAX (4 * MIB)
-#define PARKED_SLACK 256      /* zeroes behind a parked request: libfuse may look at a field older kernels do not send */
+#define PARKED_SLACK 256       /* zeroes behind a parked request: libfuse may look at a field old kernels do not send */
 #define BUFFER_KEEP (64 * KIB) /* touched pages of a read buffer that a thread keeps between requests */
 
 struct worker {
-        struct list link;      /* pool's lock */
+        struct list link; /* pool's lock */
         pthread_t thread;
         struct session *session;
         struct worker *before; /* the thread that went home before this one did: joined by this one */
         bool leaving;          /* goes home; the thread's own */
+        bool alone;            /* no other request was being served when it took this one; its own */
         char *buffer;          /* FUSE_READ_SIZE bytes, mapped; the thread's own */
 };
 
 struct parked {
         struct list link;
         size_t n;
-        uint64_t message[];   /* aligned for the protocol's structures */
+        uint64_t message[]; /* aligned for the protocol's structures */
 };
 
 static struct worker *worker_free(struct worker *w) {
@@ -86,7 +87,7 @@ static bool park(struct pool *p, const void *message, size_t n) REQUIRES(p->lock
         memcpy(item->message, message, n);
         item->n = n;
         list_append(&p->parked, &item->link);
-        p->parked_bytes += n;
+        p->parked_bytes += n + PARKED_SLACK;
         return true;
 }
 
@@ -96,7 +97,8 @@ static void idle_if(struct pool *p) REQUIRES(p->lock) {
 }
 
 /* May this reader serve what it has just read?  false: the request has gone elsewhere, read on. */
-static bool pool_take(struct pool *p, const void *message, size_t n) {
+static bool pool_take(struct worker *w, const void *message, size_t n) {
+        struct pool *p = &w->session->pool;
         bool take = true;
 
         mutex_lock(&p->lock);
@@ -109,12 +111,13 @@ static bool pool_take(struct pool *p, const void *message, size_t n) {
                 }
                 if (p->n_reading > 0 || (p->n_workers < p->max_workers && spawn(p) == 0) || p->n_busy == 1)
                         break;
-                if (list_is_empty(&p->parked) || p->parked_bytes + n <= PARKED_BYTES_MAX) {
+                if (list_is_empty(&p->parked) || p->parked_bytes + n + PARKED_SLACK <= PARKED_BYTES_MAX) {
                         take = !park(p, message, n);
                         break;
                 }
                 cond_wait(&p->room, &p->lock);
         }
+        w->alone = take && p->n_busy == 1;
         if (!take) {
                 p->n_busy--;
                 p->n_reading++;
@@ -133,7 +136,7 @@ static struct parked *pool_next(struct worker *w) {
         if (!list_is_empty(&p->parked)) {
                 item = CONTAINER_OF(p->parked.next, struct parked, link);
                 list_remove(&item->link);
-                p->parked_bytes -= item->n;
+                p->parked_bytes -= item->n + PARKED_SLACK;
                 cond_signal(&p->room);
         } else {
                 p->n_busy--;
@@ -162,16 +165,21 @@ static void worker_join(struct worker *w) {
  * cancelled: it owns nothing here (nor is there a local whose address is taken, which AddressSanitizer would keep
  * for poisoned in the next thread's stack). */
 static ssize_t worker_read(struct worker *w) {
+        struct session *s = w->session;
+        bool bound;
         ssize_t n;
         int err;
 
+        bound = follow_bind(&s->follow);
         do {
                 (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
-                n = read(w->session->fd, w->buffer, FUSE_READ_SIZE);
+                n = read(s->fd, w->buffer, FUSE_READ_SIZE);
                 err = errno;
                 (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
                 /* ENOENT: the request was interrupted before it was read */
         } while (n < 0 && (err == EINTR || err == EAGAIN || err == ENOENT));
+        if (bound)
+                follow_unbind(&s->follow);
         if (n >= 0)
                 return n;
         return err == ENODEV || err == ECONNABORTED || err == ECONNRESET ? 0 : -err;
@@ -185,8 +193,9 @@ static void worker_serve(struct worker *w, size_t n) {
                 session_process(s, w->buffer, n);
                 return;
         }
-        if (!pool_take(&s->pool, w->buffer, n))
+        if (!pool_take(w, w->buffer, n))
                 return;
+        follow_request(&s->follow, w->buffer, n, w->alone);
         session_process(s, w->buffer, n);
         if (n > BUFFER_KEEP)
                 (void)madvise(w->buffer + BUFFER_KEEP, FUSE_READ_SIZE - BUFFER_KEEP, MADV_DONTNEED);

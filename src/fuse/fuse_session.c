@@ -51,6 +51,7 @@ static int session_alloc(const struct session_options *o, struct fs *fs, struct 
         s->ready = o->ready;
         s->ready_arg = o->ready_arg;
         pool_init(&s->pool, o->max_threads ? o->max_threads : SESSION_DEFAULT_THREADS);
+        follow_init(&s->follow);
         notifier_init(&s->notifier);
         s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (s->wake_fd < 0)

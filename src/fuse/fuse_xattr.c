@@ -65,6 +65,12 @@ void ops_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *
 }
 
 void ops_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name) {
-        (void)ino, (void)name;
-        reply_status(req, -EOPNOTSUPP); /* what there is tells the state of things: it cannot be taken away */
+        struct op op;
+
+        if (!is_ours(name)) {
+                reply_status(req, -EOPNOTSUPP);
+                return;
+        }
+        op_begin(&op, req, "removexattr");
+        reply_status(req, op_end(&op, fs_removexattr(op.s->fs, &op.ctx, ino, name)));
 }

@@ -45,6 +45,7 @@ struct error {
         enum error_kind kind;
         int http_status;                       /* 0 when there was no response */
         unsigned line, column;                 /* of a text refused, from 1; 0 when not a text */
+        bool told;                             /* the person knows already: not to be reported again */
         unsigned action;                       /* ERR_CANCELLED: index of the first guilty action */
         char code[ERROR_CODE_LEN];             /* the service's exception name, or "" */
         char message[ERROR_MESSAGE_LEN];       /* one line, no secrets */

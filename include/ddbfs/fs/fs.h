@@ -138,6 +138,7 @@ void fs_releasedir(struct fs *fs, struct fs_dir *dir);
 _must_check_ int fs_getxattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, const char *name, struct buf *out);
 _must_check_ int fs_listxattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct buf *out);
 _must_check_ int fs_setxattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, const char *name, struct str value);
+_must_check_ int fs_removexattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, const char *name);
 
 struct fs_space {
         uint64_t block_size, blocks, free, files, files_free;

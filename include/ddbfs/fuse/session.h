@@ -17,16 +17,17 @@ struct session_options {
         const char *source;        /* shown in /proc/mounts; fsname= */
         const char *mount_options; /* comma separated, handed to the kernel: "allow_other,ro,noatime"; may be NULL */
         uint64_t op_timeout_ns;
-        unsigned max_threads;      /* requests served at once, started as needed; 0: SESSION_DEFAULT_THREADS */
-        bool debug;                /* libfuse's own trace */
-        bool no_xattrs;            /* refuse extended attributes once and for all: the kernel stops asking */
-        void (*ready)(void *arg);  /* called once, from a worker, when the kernel's first request is answered; or NULL */
+        unsigned max_threads;     /* requests served at once, started as needed; 0: SESSION_DEFAULT_THREADS */
+        bool debug;               /* libfuse's own trace */
+        bool no_xattrs;           /* refuse extended attributes once and for all: the kernel stops asking */
+        void (*ready)(void *arg); /* called once, from a worker: the kernel says INIT, the mount answers; or NULL */
         void *ready_arg;
 };
 
 struct session;
 /* Mounts.  After 0 the mount exists in the kernel and session_run() must be called for it to answer. */
-_must_check_ int session_new(const struct session_options *o, struct fs *fs, struct session **ret, struct error *reterr);
+_must_check_ int session_new(const struct session_options *o, struct fs *fs, struct session **ret,
+                             struct error *reterr);
 /* Serve until unmounted or session_stop().  0, or -errno when the loop failed.  Called once. */
 _must_check_ int session_run(struct session *s);
 /* Async-signal-safe: ends session_run().  The mount vanishes at once, as with fusermount3 -u -z; requests under

@@ -15,8 +15,8 @@ struct node {
         mode_t mode;
         bool linked;
         char name[NAME_MAX + 1];
-        struct buf data;          /* file: content; link: target */
-        uint64_t *children;       /* directory: ids, 0 where one was removed */
+        struct buf data;    /* file: content; link: target */
+        uint64_t *children; /* directory: ids, 0 where one was removed */
         size_t n_children;
 };
 
@@ -591,8 +591,14 @@ int fs_setxattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, const char *na
         return value.n > 64 ? -E2BIG : 0;
 }
 
+int fs_removexattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, const char *name) {
+        (void)fs, (void)ctx, (void)node;
+        return strcmp(name, "user.ddbfs.node") == 0 ? -EOPNOTSUPP : 0;
+}
+
 void fs_statfs(struct fs *fs, struct fs_space *ret) {
         (void)fs;
-        *ret = (struct fs_space){ .block_size = 4096, .blocks = 100, .free = 50, .files = 10, .files_free = 5,
-                                  .name_max = 255 };
+        *ret = (struct fs_space){
+                .block_size = 4096, .blocks = 100, .free = 50, .files = 10, .files_free = 5, .name_max = 255
+        };
 }

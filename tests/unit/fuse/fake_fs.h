@@ -15,11 +15,11 @@ struct fs *fake_new(void);
 uint64_t fake_add(struct fs *fs, uint64_t parent, const char *name, const char *text);
 
 struct fake_counts {
-        long lookups;          /* handed out and not given back */
-        long files, dirs;      /* open */
-        long holds;            /* of fs_read(), not done */
-        int waiting;           /* requests in a wait */
-        int cancelled;         /* ... that were cancelled */
+        long lookups;     /* handed out and not given back */
+        long files, dirs; /* open */
+        long holds;       /* of fs_read(), not done */
+        int waiting;      /* requests in a wait */
+        int cancelled;    /* ... that were cancelled */
         int shutdowns;
 };
 struct fake_counts fake_counts(struct fs *fs);

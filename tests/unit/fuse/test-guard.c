@@ -71,7 +71,8 @@ START_TEST(test_header) {
 }
 END_TEST
 
-static const uint32_t written[][2] = { /* promised, there */
+static const uint32_t written[][2] = {
+        /* promised, there */
         { 0, 0 }, { 5, 5 }, { 4, 5 }, { 6, 5 }, { 0xffffffff, 5 }, { 1, 0 },
 };
 

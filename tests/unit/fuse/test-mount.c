@@ -198,6 +198,10 @@ START_TEST(test_attributes) {
         ck_assert_int_eq(getxattr(path("a"), "security.selinux", value, sizeof(value)), -1);
         ck_assert_int_eq(errno, EOPNOTSUPP);
         ck_assert_int_eq(listxattr(path("a"), value, sizeof(value)), sizeof("user.ddbfs.node"));
+        ck_assert_int_eq(setxattr(path("a"), "user.x", "y", 1, 0), 0);
+        ck_assert_int_eq(removexattr(path("a"), "user.x"), 0);
+        ck_assert_int_eq(removexattr(path("a"), "user.ddbfs.node"), -1);
+        ck_assert_int_eq(errno, EOPNOTSUPP);
         ck_assert_int_eq(statvfs(dir, &space), 0);
         ck_assert_uint_eq(space.f_bsize, 4096);
         ck_assert_int_eq(chmod(path("a"), 0600), 0);
@@ -353,8 +357,9 @@ START_TEST(test_options) {
         ck_assert_int_eq(session_new(&o, fs, &s, &e), 0);
         f = fopen("/proc/self/mounts", "r");
         while (fgets(line, sizeof(line), f)) {
-                found |= strstr(line, dir) && strstr(line, "a,strange\\134source") == line && strstr(line, "fuse.ddbfs ro,") &&
-                         strstr(line, "noatime") && strstr(line, "allow_other") && strstr(line, "default_permissions");
+                found |= strstr(line, dir) && strstr(line, "a,strange\\134source") == line &&
+                         strstr(line, "fuse.ddbfs ro,") && strstr(line, "noatime") && strstr(line, "allow_other") &&
+                         strstr(line, "default_permissions");
         }
         fclose(f);
         session_free(s);

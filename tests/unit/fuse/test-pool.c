@@ -159,9 +159,9 @@ START_TEST(test_threads) {
                 interrupt(unique[i]);
         for (size_t i = 0; i < ARRAY_LEN(unique); i++)
                 ck_assert(wire_receive(w, 2000));
-        for (int i = 0; i < 200 && count_threads() - before > 8; i++)
+        for (int i = 0; i < 200 && count_threads() - before > 12; i++)
                 (void)poll(NULL, 0, 5);
-        ck_assert_uint_le(count_threads() - before, 8);
+        ck_assert_uint_le(count_threads() - before, 12);
         wire_stop(w);
         ck_assert_uint_eq(count_threads(), before);
 }

@@ -276,9 +276,12 @@ static const struct {
         int result;
         size_t n;
 } xattrs[] = {
-        { "user.ddbfs.node", 100, 0, 6 },   { "user.ddbfs.node", 6, 0, 6 },
-        { "user.ddbfs.node", 5, -ERANGE, 0 }, { "user.ddbfs.node", 0, 0, sizeof(struct fuse_getxattr_out) },
-        { "user.none", 100, -ENODATA, 0 },  { "security.selinux", 100, -EOPNOTSUPP, 0 },
+        { "user.ddbfs.node", 100, 0, 6 },
+        { "user.ddbfs.node", 6, 0, 6 },
+        { "user.ddbfs.node", 5, -ERANGE, 0 },
+        { "user.ddbfs.node", 0, 0, sizeof(struct fuse_getxattr_out) },
+        { "user.none", 100, -ENODATA, 0 },
+        { "security.selinux", 100, -EOPNOTSUPP, 0 },
         { "system.posix_acl_access", 0, -EOPNOTSUPP, 0 },
 };
 
@@ -286,7 +289,8 @@ START_TEST(test_getxattr) {
         const struct fuse_getxattr_out *out = (void *)w->data;
         struct fuse_getxattr_in in = { .size = xattrs[_i].size };
 
-        ck_assert_int_eq(wire_call_names(w, FUSE_GETXATTR, 1, &in, sizeof(in), xattrs[_i].name, NULL), xattrs[_i].result);
+        ck_assert_int_eq(wire_call_names(w, FUSE_GETXATTR, 1, &in, sizeof(in), xattrs[_i].name, NULL),
+                         xattrs[_i].result);
         ck_assert_uint_eq(w->n, xattrs[_i].n);
         if (in.size == 0 && !xattrs[_i].result)
                 ck_assert_uint_eq(out->size, 6);
@@ -321,7 +325,9 @@ START_TEST(test_no_xattrs) {
 }
 END_TEST
 
-static const uint32_t unknown[] = { 7, FUSE_POLL, FUSE_LSEEK, FUSE_ACCESS, FUSE_COPY_FILE_RANGE, FUSE_GETLK, 60, 1234567 };
+static const uint32_t unknown[] = {
+        7, FUSE_POLL, FUSE_LSEEK, FUSE_ACCESS, FUSE_COPY_FILE_RANGE, FUSE_GETLK, 60, 1234567
+};
 
 START_TEST(test_unknown) {
         char arg[128] = { 0 };
@@ -411,7 +417,10 @@ START_TEST(test_undeliverable) {
         uint64_t a = fake_add(w->fs, 1, "a", "text");
         struct fuse_read_in list = { .size = 4096 };
         struct fuse_open_in open = { 0 };
-        struct { struct fuse_create_in in; char name[4]; } new = { create, "new" };
+        struct {
+                struct fuse_create_in in;
+                char name[4];
+        } new = { create, "new" };
 
         list.fh = open_node(1, FUSE_OPENDIR, 0);
         ck_assert_int_eq(shutdown(w->fd, SHUT_RD), 0);
@@ -507,8 +516,9 @@ START_TEST(test_truncated) {
 
         for (uint32_t opcode = 1; opcode < 56; opcode++) {
                 for (n = 0; n <= sizeof(m); n += opcode == FUSE_LOOKUP ? 1 : 4) {
-                        m.in = (struct fuse_in_header){ .len = (uint32_t)n, .opcode = opcode, .nodeid = 1,
-                                                        .unique = 1 << 30 };
+                        m.in = (struct fuse_in_header){
+                                .len = (uint32_t)n, .opcode = opcode, .nodeid = 1, .unique = 1 << 30
+                        };
                         if (n)
                                 ck_assert_int_eq(send(w->fd, &m, n, MSG_NOSIGNAL), (ssize_t)n);
                         while (wire_receive(w, 0))

@@ -7,14 +7,14 @@
 #include "fake_fs.h"
 
 struct wire {
-        int fd;               /* the kernel's end */
+        int fd; /* the kernel's end */
         struct fs *fs;
         struct session *session;
         pthread_t runner;
         bool running;
-        int result;           /* of session_run() */
-        uint64_t unique;      /* of the last request */
-        size_t n;             /* the last answer: header, then the rest */
+        int result;      /* of session_run() */
+        uint64_t unique; /* of the last request */
+        size_t n;        /* the last answer: header, then the rest */
         struct fuse_out_header out;
         char data[1200000];
 };

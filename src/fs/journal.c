@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journal of items that were renamed away and are still in the table (away.c): one file each, on disk
+ * before the rename returns.
+ *
+ *      STATE/journal/OWN/HASH     table's name, newline, key as DynamoDB JSON, newline, the item as DynamoDB JSON
+ *
+ * OWN is this mount's folder, locked (flock) as long as it lives: several mounts share STATE, and none may take
+ * over what another still works on.  A folder without a lock is of a mount that crashed: the next one adopts it.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include "fs_internal.h"
+#include "ddbfs/base/hash.h"
+#include "ddbfs/base/log.h"
+#include "ddbfs/base/rng.h"
+#include "ddbfs/codec/wire.h"
+
+#define JOURNAL_MAX (16 * MIB)
+#define NAME_LEN 40
+#define TRIES 16
+
+static void file_name(struct str id, char out[NAME_LEN]) {
+        (void)snprintf(out, NAME_LEN, "%016llx", (unsigned long long)hash_stable(3, id));
+}
+
+static int write_file(int folder, const char *name, struct str text) {
+        int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        int r = 0;
+
+        if (fd < 0)
+                return -errno;
+        while (r == 0 && text.n > 0) {
+                ssize_t put = write(fd, text.p, text.n);
+
+                if (put < 0 && errno != EINTR)
+                        r = -errno;
+                text = str_skip(text, put > 0 ? (size_t)put : 0);
+        }
+        if (r == 0 && fsync(fd) < 0)
+                r = -errno;
+        close(fd);
+        return r;
+}
+
+int journal_write(struct fs *fs, const struct place *p, const struct item *item, struct error *e) {
+        _cleanup_(buf_deinit) struct buf b = BUF_INIT(JOURNAL_MAX);
+        struct str names[2] = { p->table->key.attrs[0].name, p->table->key.attrs[1].name };
+        char name[NAME_LEN], temp[NAME_LEN + 8];
+        int r;
+
+        buf_str(&b, p->table->name);
+        buf_putc(&b, '\n');
+        wire_write_key(&b, p->key.parts, names, p->key.n);
+        buf_putc(&b, '\n');
+        wire_write_item(&b, item);
+        r = fs->journal_fd < 0 ? -EIO : buf_status(&b);
+        if (r)
+                return error_set_errno(e, r, "journal");
+        file_name(buf_view(&p->id), name);
+        (void)snprintf(temp, sizeof(temp), "%s.new", name);
+        r = write_file(fs->journal_fd, temp, buf_view(&b));
+        if (r == 0 && renameat(fs->journal_fd, temp, fs->journal_fd, name) < 0)
+                r = -errno;
+        if (r == 0 && fsync(fs->journal_fd) < 0)
+                r = -errno;
+        if (r)
+                (void)unlinkat(fs->journal_fd, temp, 0);
+        return r ? error_set_errno(e, r, "journal") : 0;
+}
+
+void journal_remove(struct fs *fs, struct str id) {
+        char name[NAME_LEN];
+
+        file_name(id, name);
+        if (fs->journal_fd >= 0)
+                (void)unlinkat(fs->journal_fd, name, 0);
+}
+
+/* What was removed must not come back with the power: an item of the same text would be deleted then. */
+void journal_sync(struct fs *fs) {
+        if (fs->journal_fd >= 0 && fsync(fs->journal_fd) < 0)
+                log_warn("journal: %s", strerrordesc_np(errno));
+}
+
+/* ---- the folders ---- */
+
+/* Open and lock a folder.  -EAGAIN: its owner lives, or it is gone. */
+static int lock_folder(int parent, const char *name, int *ret) {
+        struct stat a, b;
+        int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        if (fd < 0)
+                return errno == ENOENT || errno == ENOTDIR ? -EAGAIN : -errno;
+        if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &a) < 0 || fstatat(parent, name, &b, AT_SYMLINK_NOFOLLOW) < 0 ||
+            a.st_dev != b.st_dev || a.st_ino != b.st_ino) {
+                close(fd);
+                return -EAGAIN;
+        }
+        *ret = fd;
+        return 0;
+}
+
+static int make_own(struct fs *fs, int parent) {
+        int r = -EAGAIN;
+
+        for (unsigned i = 0; r == -EAGAIN && i < TRIES; i++) {
+                char token[UUID_LEN];
+
+                rng_uuid(token);
+                (void)snprintf(fs->journal_own, sizeof(fs->journal_own), "%s", token);
+                if (mkdirat(parent, token, 0700) < 0)
+                        r = errno == EEXIST ? -EAGAIN : -errno;
+                else
+                        r = lock_folder(parent, token, &fs->journal_fd); /* another may just have adopted it */
+        }
+        return r;
+}
+
+static int read_file(int folder, const char *name, struct buf *out) {
+        int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        ssize_t got = 1;
+
+        if (fd < 0)
+                return -errno;
+        while (got > 0) {
+                char *room = buf_reserve(out, 64 * KIB);
+
+                got = room ? read(fd, room, 64 * KIB) : 0;
+                buf_commit(out, got > 0 ? (size_t)got : 0);
+        }
+        close(fd);
+        return got < 0 ? -EIO : buf_status(out);
+}
+
+static void adopt_file(struct fs *fs, struct op_ctx *ctx, int folder, const char *name) {
+        _cleanup_(buf_deinit) struct buf text = BUF_INIT(JOURNAL_MAX);
+        struct error e = { 0 };
+        int r;
+
+        if (strstr(name, ".new")) { /* of a rename that never returned */
+                (void)unlinkat(folder, name, 0);
+                return;
+        }
+        r = read_file(folder, name, &text);
+        if (r == 0 && renameat(folder, name, fs->journal_fd, name) < 0)
+                r = -errno;
+        if (r)
+                (void)error_set_errno(&e, r, "reading");
+        else
+                r = away_replay(fs, ctx, buf_view(&text), &e);
+        if (r)
+                log_warn("journal of an item renamed away: %s; it is kept for the next mount", e.message);
+}
+
+static void adopt_folder(struct fs *fs, struct op_ctx *ctx, int parent, const char *name) {
+        struct dirent *entry;
+        int fd, copy;
+        DIR *d;
+
+        if (lock_folder(parent, name, &fd))
+                return;
+        copy = dup(fd); /* of the same lock */
+        d = copy < 0 ? NULL : fdopendir(copy);
+        while (d && (entry = readdir(d)))
+                if (entry->d_name[0] != '.')
+                        adopt_file(fs, ctx, fd, entry->d_name);
+        if (d)
+                closedir(d);
+        else if (copy >= 0)
+                close(copy);
+        (void)unlinkat(parent, name, AT_REMOVEDIR);
+        close(fd);
+}
+
+static void adopt_all(struct fs *fs, struct op_ctx *ctx, int parent) {
+        struct dirent *entry;
+        int copy = dup(parent);
+        DIR *d = copy < 0 ? NULL : fdopendir(copy);
+
+        while (d && (entry = readdir(d)))
+                if (entry->d_name[0] != '.' && strcmp(entry->d_name, fs->journal_own) != 0)
+                        adopt_folder(fs, ctx, parent, entry->d_name);
+        if (d)
+                closedir(d);
+        else if (copy >= 0)
+                close(copy);
+        journal_sync(fs);
+}
+
+static int open_parent(struct fs *fs, int *ret) {
+        char path[PATH_MAX];
+
+        if (snprintf(path, sizeof(path), "%s/journal", fs->o.state_dir) >= (int)sizeof(path))
+                return -ENAMETOOLONG;
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        *ret = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        return *ret < 0 ? -errno : 0;
+}
+
+void journal_start(struct fs *fs, struct op_ctx *ctx) {
+        int parent = -1, r;
+
+        if (!fs->o.state_dir || fs->o.read_only)
+                return;
+        r = open_parent(fs, &parent);
+        if (r == 0)
+                r = make_own(fs, parent);
+        if (r == 0)
+                adopt_all(fs, ctx, parent);
+        else
+                log_warn("journal in %s: %s; items cannot be renamed to scratch names", fs->o.state_dir, strerrordesc_np(-r));
+        if (parent >= 0)
+                close(parent);
+}
+
+void journal_stop(struct fs *fs) {
+        char path[PATH_MAX];
+
+        if (fs->journal_fd < 0)
+                return;
+        if (snprintf(path, sizeof(path), "%s/journal/%s", fs->o.state_dir, fs->journal_own) < (int)sizeof(path))
+                (void)rmdir(path); /* stays when something is left in it */
+        close(fs->journal_fd);
+        fs->journal_fd = -1;
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Complete listings of directories, kept for cache_ttl: listing a directory again costs nothing, and a name that
+ * is not in it is known not to exist.  A listing is void as soon as this mount writes to what it shows.
+ * Byte-bounded, least recently used first; thread-safe, one short lock.
+ */
+#include "fs_internal.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/base/hash.h"
+
+#define LISTING_BYTES_MAX (8 * MIB) /* of one */
+#define LISTINGS_SHARE 8            /* of cache_size, for all */
+
+struct listing {
+        struct hmap_node node; /* by the directory's inode number */
+        struct list lru;       /* newest last */
+        struct dir_page page;  /* all entries; last */
+        uint32_t *index;       /* open addressing, entry number + 1 */
+        size_t index_n;        /* power of two */
+        size_t bytes;
+};
+
+struct listings {
+        struct mutex lock;
+        struct hmap map;
+        struct list lru;
+        size_t bytes, bytes_max;
+};
+
+int listings_new(struct fs *fs) {
+        struct listings *l = mem_zalloc(sizeof(*l));
+
+        if (!l)
+                return -ENOMEM;
+        mutex_init(&l->lock);
+        list_init(&l->lru);
+        l->bytes_max = fs->o.cache_size / LISTINGS_SHARE;
+        fs->listings = l;
+        return 0;
+}
+
+static struct listing *listing_free(struct listing *x) {
+        if (x) {
+                dir_page_deinit(&x->page);
+                mem_free(x->index);
+                mem_free(x);
+        }
+        return NULL;
+}
+
+static void drop(struct listings *l, struct listing *x) {
+        hmap_remove(&l->map, &x->node);
+        list_remove(&x->lru);
+        l->bytes -= x->bytes;
+        listing_free(x);
+}
+
+void listings_flush(struct fs *fs) {
+        struct listings *l = fs->listings;
+
+        mutex_lock(&l->lock);
+        while (!list_is_empty(&l->lru))
+                drop(l, CONTAINER_OF(l->lru.next, struct listing, lru));
+        mutex_unlock(&l->lock);
+}
+
+void listings_free(struct fs *fs) {
+        if (!fs->listings)
+                return;
+        listings_flush(fs);
+        hmap_deinit(&fs->listings->map);
+        mutex_deinit(&fs->listings->lock);
+        fs->listings = mem_free(fs->listings);
+}
+
+static struct str name_at(const struct dir_page *p, uint32_t i) {
+        return str_make(p->names.p + p->entries[i].name_at, p->entries[i].name_n);
+}
+
+static int build_index(struct listing *x) {
+        x->index_n = 16;
+        while (x->index_n < 2 * (size_t)x->page.n)
+                x->index_n *= 2;
+        x->index = mem_calloc(x->index_n, sizeof(*x->index));
+        if (!x->index)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < x->page.n; i++) {
+                size_t at = hash_seeded(5, name_at(&x->page, i)) & (x->index_n - 1);
+
+                while (x->index[at])
+                        at = (at + 1) & (x->index_n - 1);
+                x->index[at] = i + 1;
+        }
+        return 0;
+}
+
+static bool contains(const struct listing *x, struct str name) {
+        size_t at = hash_seeded(5, name) & (x->index_n - 1);
+
+        for (; x->index[at]; at = (at + 1) & (x->index_n - 1))
+                if (str_eq(name_at(&x->page, x->index[at] - 1), name))
+                        return true;
+        return false;
+}
+
+/* The listing of a directory if it is still good; lock is held. */
+static struct listing *find(struct fs *fs, uint64_t ino, const struct place *dir) {
+        struct hmap_node *n = hmap_first(&fs->listings->map, ino);
+        struct listing *x = n ? CONTAINER_OF(n, struct listing, node) : NULL;
+
+        if (!x)
+                return NULL;
+        if (ttl_left(fs, x->page.fetched_ns) == 0 || fs_wrote_since(fs, dir, x->page.fetched_ns)) {
+                drop(fs->listings, x);
+                return NULL;
+        }
+        list_remove(&x->lru);
+        list_append(&fs->listings->lru, &x->lru);
+        return x;
+}
+
+bool listing_get(struct fs *fs, uint64_t ino, const struct place *dir, struct dir_page *ret) {
+        struct listing *x;
+        bool found = false;
+
+        mutex_lock(&fs->listings->lock);
+        x = find(fs, ino, dir);
+        if (x && dir_page_append(ret, &x->page) == 0) {
+                ret->fetched_ns = x->page.fetched_ns;
+                found = true;
+        }
+        mutex_unlock(&fs->listings->lock);
+        return found;
+}
+
+bool listing_lacks(struct fs *fs, uint64_t ino, const struct place *dir, struct str name) {
+        struct listing *x;
+        bool lacks;
+
+        mutex_lock(&fs->listings->lock);
+        x = find(fs, ino, dir);
+        lacks = x && !contains(x, name);
+        mutex_unlock(&fs->listings->lock);
+        return lacks;
+}
+
+void listing_put(struct fs *fs, uint64_t ino, struct dir_page *all) {
+        struct listings *l = fs->listings;
+        struct listing *x = mem_zalloc(sizeof(*x));
+        struct hmap_node *old;
+
+        if (!x)
+                return;
+        x->page = *all;
+        *all = (struct dir_page){ .names = BUF_INIT(LISTING_BYTES_MAX) };
+        list_init(&x->lru);
+        x->bytes = sizeof(*x) + x->page.names.cap + x->page.cap * sizeof(*x->page.entries);
+        if (build_index(x)) {
+                listing_free(x);
+                return;
+        }
+        x->bytes += x->index_n * sizeof(*x->index);
+        mutex_lock(&l->lock);
+        old = hmap_first(&l->map, ino);
+        if (old)
+                drop(l, CONTAINER_OF(old, struct listing, node));
+        if (hmap_insert(&l->map, &x->node, ino)) {
+                mutex_unlock(&l->lock);
+                listing_free(x);
+                return;
+        }
+        list_append(&l->lru, &x->lru);
+        l->bytes += x->bytes;
+        while (l->bytes > l->bytes_max)
+                drop(l, CONTAINER_OF(l->lru.next, struct listing, lru));
+        mutex_unlock(&l->lock);
+}
+
+bool listing_collect(struct dir_page *all, const struct dir_page *page) {
+        if (page->first == 0) {
+                dir_page_deinit(all);
+                *all = (struct dir_page){ .names = BUF_INIT(LISTING_BYTES_MAX), .fetched_ns = page->fetched_ns, .loaded = true };
+        }
+        if (!all->loaded || all->n != page->first)
+                return false; /* not in one go from the beginning */
+        if (all->names.n + page->names.n + (all->n + page->n) * sizeof(*page->entries) > LISTING_BYTES_MAX ||
+            dir_page_append(all, page)) {
+                dir_page_deinit(all);
+                all->loaded = false;
+        }
+        return all->loaded && page->last;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Local files: names on disk (local.c), open files (local_file.c), how much of them there may be (spool.c). */
+#include <sys/stat.h>
+#include "fs_internal.h"
+
+#define LOCAL_PATH_MAX 4096
+
+/* Where dir/name is on disk; without a name: dir itself. */
+_must_check_ int local_path_of(struct fs *fs, const struct node *dir, struct str name, char out[LOCAL_PATH_MAX]);
+_must_check_ int local_read_fd(int fd, struct buf *out);
+_must_check_ int local_write_fd(int fd, uint64_t offset, struct str data);
+/* The attributes of a node without a name: of the open file.  -EAGAIN: it has a name. */
+_must_check_ int local_stat_unlinked(struct fs *fs, struct node *n, struct stat *ret);
+/* The scratch files are to grow by so many bytes; -ENOSPC: more than spool_max allows. */
+_must_check_ int spool_grow(struct fs *fs, uint64_t bytes, struct error *e);

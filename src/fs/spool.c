@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How much disk the scratch files take.  Writes are added up; what is truncated, replaced or unlinked is not
+ * subtracted.  So the sum is never too small, and when it is over spool_max the files are counted.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <unistd.h>
+#include "local_internal.h"
+
+/* The files of one folder of the spool, or (depth 1) of its folders. */
+static uint64_t count(int folder, unsigned depth) {
+        DIR *d = folder < 0 ? NULL : fdopendir(folder);
+        struct dirent *entry;
+        uint64_t sum = 0;
+
+        if (!d) {
+                if (folder >= 0)
+                        close(folder);
+                return 0;
+        }
+        while ((entry = readdir(d))) {
+                struct stat st;
+
+                if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+                        continue;
+                if (depth > 0)
+                        sum += count(openat(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), 0);
+                else if (fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+                        sum += (uint64_t)st.st_size;
+        }
+        closedir(d);
+        return sum;
+}
+
+static void recount(struct fs *fs) {
+        char path[LOCAL_PATH_MAX];
+        int n = snprintf(path, sizeof(path), "%s/spool/%s", fs->o.state_dir, fs->o.mount_id ? fs->o.mount_id : "mount");
+
+        if (n > 0 && n < LOCAL_PATH_MAX)
+                atomic_store(&fs->spool_bytes, count(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), 1));
+}
+
+int spool_grow(struct fs *fs, uint64_t bytes, struct error *e) {
+        /* the first one counts what earlier mounts have left */
+        if (!atomic_exchange(&fs->spool_counted, true) || atomic_load(&fs->spool_bytes) + bytes > fs->o.spool_max)
+                recount(fs);
+        if (atomic_load(&fs->spool_bytes) + bytes > fs->o.spool_max)
+                return error_set(e, ERR_NO_SPACE, "the scratch files take more than the option spool_max allows");
+        atomic_fetch_add(&fs->spool_bytes, bytes);
+        return 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waiting for the next request on the processor where the last ones came from.
+ *
+ * A program that asks one thing after the other sleeps while we answer.  Woken on its own processor, a reader
+ * runs the moment the program sleeps; woken on another, that one must first be fetched out of its idle state,
+ * there and back for every request, which on a virtual machine costs several times what the answer does.
+ * The kernel prefers the idle processor, so a thread binds itself while it waits - and only then: what it
+ * serves, and every thread or process started meanwhile, runs wherever the scheduler likes.
+ *
+ * Binding is for one request at a time and small ones: when several are being served, or much is read or
+ * written (then the program works while the kernel reads ahead), the readers wait anywhere.  Where the
+ * program runs is looked up once in SAMPLE requests.  A wrong guess costs what no guess costs.
+ */
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "fuse_internal.h"
+
+#define SAMPLE 16
+#define BIG (64 * KIB)
+#define FIELD_STATE 3      /* proc(5), /proc/pid/stat: the first field behind the name, */
+#define FIELD_PROCESSOR 39 /* and the processor last executed on */
+
+void follow_init(struct follow *f) {
+        atomic_init(&f->serial, 0);
+        atomic_init(&f->cpu, -1);
+        f->usable = sched_getaffinity(0, sizeof(f->all), &f->all) == 0 && CPU_COUNT(&f->all) > 1;
+}
+
+/* The processor of a thread, or -1. */
+static int cpu_of(uint32_t tid) {
+        char path[64], stat[512], *p;
+        ssize_t n;
+        int fd;
+
+        (void)snprintf(path, sizeof(path), "/proc/%u/task/%u/stat", tid, tid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return -1;
+        n = read(fd, stat, sizeof(stat) - 1);
+        (void)close(fd);
+        stat[MAX(n, 0)] = 0;
+        p = strrchr(stat, ')'); /* the name may hold anything */
+        for (unsigned field = FIELD_STATE - 1; p && field < FIELD_PROCESSOR; field++)
+                p = strchr(p + 1, ' ');
+        return p ? (int)strtol(p + 1, NULL, 10) : -1;
+}
+
+static bool is_big(const struct fuse_in_header *in, size_t n) {
+        const struct fuse_read_in *read = (const void *)(in + 1);
+
+        return n > BIG || (in->opcode == FUSE_READ && n >= sizeof(*in) + sizeof(*read) && read->size > BIG);
+}
+
+void follow_request(struct follow *f, const void *message, size_t n, bool alone) {
+        const struct fuse_in_header *in = message;
+        unsigned serial;
+
+        if (!f->usable || n < sizeof(*in) || in->pid == 0) /* the kernel's own, or of another pid namespace */
+                return;
+        if (!alone || is_big(in, n)) {
+                atomic_store_explicit(&f->serial, 0, memory_order_relaxed);
+                atomic_store_explicit(&f->cpu, -1, memory_order_relaxed);
+                return;
+        }
+        serial = atomic_fetch_add_explicit(&f->serial, 1, memory_order_relaxed) + 1;
+        if (serial % SAMPLE == 0)
+                atomic_store_explicit(&f->cpu, cpu_of(in->pid), memory_order_relaxed);
+}
+
+bool follow_bind(const struct follow *f) {
+        int cpu = atomic_load_explicit(&f->cpu, memory_order_relaxed);
+        cpu_set_t one;
+
+        if (cpu < 0 || cpu >= CPU_SETSIZE)
+                return false;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        return sched_setaffinity(0, sizeof(one), &one) == 0;
+}
+
+void follow_unbind(const struct follow *f) {
+        (void)sched_setaffinity(0, sizeof(f->all), &f->all);
+}
