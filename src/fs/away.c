@@ -312,7 +312,7 @@ static struct away *next_due(struct fs *fs, const struct place *only, bool last,
                 struct away *a = CONTAINER_OF(l, struct away, all);
                 bool wanted = only ? is_below(&a->place, only) : last || a->due_ns <= clock_now_ns();
 
-                if (!due && wanted && !a->held && a->pass != pass)
+                if (!due && wanted && (last || !a->held) && a->pass != pass)
                         due = a;
                 else
                         *ret_due = MIN(*ret_due, a->held ? clock_now_ns() + RETRY_NS : a->due_ns);

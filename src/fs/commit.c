@@ -345,11 +345,13 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
         again = d->refused && d->refused_edits == s->edits;
         d->refused = true;
         d->refused_edits = s->edits;
-        d->refused_error = *e;
         mutex_unlock(&d->lock);
         away_refused(s->fs, buf_view(&s->place.id));
         if (!s->touch && !again)
                 reject_text(s->fs, d->node, STR_NULL, buf_view(&s->text), e);
+        mutex_lock(&d->lock);
+        d->refused_error = *e;
+        mutex_unlock(&d->lock);
         return r;
 }
 

@@ -203,6 +203,15 @@ static void come_back(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
                 away_refused(fs, buf_view(&p.id));
 }
 
+/* Unlinked before it was saved: what was renamed away goes on being away. */
+static void not_written(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
+        _cleanup_(place_deinit) struct place p = { 0 };
+        struct error e = { 0 };
+
+        if (place_of(fs, ctx, d->node, &p, &e) == 0)
+                away_unchanged(fs, buf_view(&p.id));
+}
+
 /* Before the last writer goes: a new file never written to becomes an item of only its key. */
 static void draft_finish(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         struct error e = { 0 };
@@ -217,6 +226,8 @@ static void draft_finish(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         dirty = d->text.n > 0 && unsaved(d);
         replaces = d->base != BASE_NONE;
         mutex_unlock(&d->lock);
+        if (gone && replaces)
+                not_written(fs, ctx, d);
         if (gone || (!touch && !dirty))
                 return;
         if (touch && replaces) {
@@ -341,6 +352,22 @@ bool draft_is_new(struct fs *fs, struct node *n) {
         bool created = false;
 
         return draft_peek(fs, n, &size, &mtime, &created) && created;
+}
+
+int draft_save_new(struct fs *fs, struct op_ctx *ctx, struct node *n, struct error *e) {
+        struct draft *d;
+        int r;
+
+        mutex_lock(&fs->nodes.lock);
+        d = n->draft;
+        if (d)
+                d->writers++;
+        mutex_unlock(&fs->nodes.lock);
+        if (!d)
+                return 0;
+        r = draft_commit(fs, ctx, d, false, e);
+        draft_close(fs, ctx, d);
+        return r;
 }
 
 int draft_new_names(struct fs *fs, struct node *dir, struct names *ret) {

@@ -147,8 +147,9 @@ _must_check_ int local_read_all(struct fs *fs, struct node *dir, struct str name
 _must_check_ int local_write_all(struct fs *fs, struct node *dir, struct str name, struct str text, struct error *e);
 
 /* ---- refused texts (rejected.c) ---- */
-/* Keep the text and why beside it, below state_dir/rejected.  Never fails the operation. */
-void reject_text(struct fs *fs, struct node *n, struct str child, struct str text, const struct error *why);
+/* Keep the text and why beside it, below state_dir/rejected; *why's message then says where.  Never fails the
+ * operation. */
+void reject_text(struct fs *fs, struct node *n, struct str child, struct str text, struct error *why);
 
 /* ---- items renamed to a scratch name (away.c) ---- */
 /* The item stays in the table for the grace time, invisible here; journaled.  *p is taken over. */

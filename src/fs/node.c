@@ -260,7 +260,7 @@ static void renumber(struct fs *fs) {
         }
 }
 
-int node_move(struct fs *fs, struct node *n, struct node *parent, struct str name) {
+int node_move(struct fs *fs, struct node *n, struct node *parent, struct str name, enum node_kind kind) {
         char *copy = mem_dup(name.p, name.n);
         struct node *old;
 
@@ -268,8 +268,13 @@ int node_move(struct fs *fs, struct node *n, struct node *parent, struct str nam
                 return -ENOMEM;
         mutex_lock(&fs->nodes.lock);
         old = find_name(fs, parent, name);
-        if (old && old != n)
+        if (old && old != n) {
                 detach(fs, old);
+                old->replaced = true;
+        }
+        if (n->kind != kind) /* what the kernel holds of it is of another text */
+                n->page_hash = n->told_hash = 0;
+        n->kind = kind;
         set_place(fs, n, parent, copy, (uint32_t)name.n);
         if (n->kind == NODE_PARTITION)
                 renumber(fs);

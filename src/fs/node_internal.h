@@ -34,6 +34,7 @@ struct node {
         _Atomic(enum node_kind) kind; /* changes when a scratch file becomes an item, or an item a backup */
         enum level level;         /* constant; of a chain */
         bool detached;            /* nodes.lock: unlinked or replaced; no longer found by name */
+        bool replaced;            /* nodes.lock: another was renamed to its name */
         uint8_t control;          /* constant; index of the control file */
         struct draft *draft;      /* nodes.lock: open for writing */
         uint32_t n_cached;        /* nodes.lock: open readers that use the page cache */
@@ -65,8 +66,8 @@ _must_check_ int node_child(struct fs *fs, struct node *parent, struct str name,
 void node_add_lookup(struct fs *fs, struct node *n);
 void node_forget(struct fs *fs, uint64_t id, uint64_t n_lookups);
 void node_detach(struct fs *fs, struct node *n);
-/* n becomes parent/name; what was there is detached. */
-_must_check_ int node_move(struct fs *fs, struct node *n, struct node *parent, struct str name);
+/* n becomes parent/name, of this kind; what was there is detached. */
+_must_check_ int node_move(struct fs *fs, struct node *n, struct node *parent, struct str name, enum node_kind kind);
 _must_check_ int node_exchange(struct fs *fs, struct node *a, struct node *b);
 uint64_t node_ino(uint64_t parent_ino, struct str name);
 /* "/Music/No One You Know/x.json", as the person sees it; for messages. */

@@ -187,7 +187,15 @@ static void enforce_bound(struct fs *fs, const char *just_written) {
         mem_free(l.v);
 }
 
-static int keep(struct fs *fs, struct node *n, struct str child, struct str text, const struct error *why) {
+/* The end of the message: where the person finds the text, as a path of the mount. */
+static void say_where(struct fs *fs, const char *path, struct error *why) {
+        size_t n = strlen(why->message);
+
+        (void)snprintf(why->message + n, sizeof(why->message) - n, " (the text is kept in .ddbfs%s)",
+                       path + strlen(fs->o.state_dir));
+}
+
+static int keep(struct fs *fs, struct node *n, struct str child, struct str text, struct error *why) {
         _cleanup_(buf_deinit) struct buf base = BUF_INIT(PATH_MAX);
         _cleanup_(buf_deinit) struct buf reason = BUF_INIT(PATH_TEXT_MAX + 4 * KIB);
         char path[PATH_MAX];
@@ -207,18 +215,18 @@ static int keep(struct fs *fs, struct node *n, struct str child, struct str text
         }
         if (r)
                 return r;
+        say_where(fs, path, why);
         render_why(fs, n, child, why, &reason);
         if (snprintf(path + strlen(path), sizeof(path) - strlen(path), ".why") != 4 || buf_status(&reason))
                 return 0;
         (void)unlink(path);
         (void)write_file(path, buf_view(&reason));
         path[strlen(path) - 4] = '\0';
-        log_info("the text that was not saved is kept in %s", path);
         enforce_bound(fs, path);
         return 0;
 }
 
-void reject_text(struct fs *fs, struct node *n, struct str child, struct str text, const struct error *why) {
+void reject_text(struct fs *fs, struct node *n, struct str child, struct str text, struct error *why) {
         int r = fs->o.state_dir ? keep(fs, n, child, text, why) : -ENOENT;
 
         if (r)

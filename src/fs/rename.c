@@ -41,8 +41,11 @@ static int end_read(struct fs *fs, struct op_ctx *ctx, struct end *x, struct err
         struct get_request get = { .table = x->child.place.table, .key = x->child.place.key, .consistent = true };
         struct snapshot *served;
         uint64_t hash;
-        int r = fs->store->ops->get(fs->store, ctx, &get, &x->items, e);
+        int r;
 
+        if (item_hidden(fs, buf_view(&x->child.place.id)))
+                return fs_no_item(e);
+        r = fs->store->ops->get(fs->store, ctx, &get, &x->items, e);
         if (r == 0 && x->items.n == 0)
                 return fs_no_item(e);
         if (r)
@@ -117,8 +120,10 @@ static int replace(struct fs *fs, struct op_ctx *ctx, struct end *from, struct e
                 w[0].n_conditions = 1;
         }
         r = transact(fs, ctx, w, 2, from, to, flags, e);
-        if (r)
+        if (r) {
+                away_unchanged(fs, buf_view(&to->child.place.id));
                 return r;
+        }
         cache_put_own(fs->cache, buf_view(&from->child.place.id), NULL);
         arrived(fs, from, to);
         away_returned(fs, buf_view(&to->child.place.id));
@@ -150,43 +155,34 @@ static int exchange(struct fs *fs, struct op_ctx *ctx, struct end *a_end, struct
         return 0;
 }
 
-/* The node at the new place is of the other kind now: what the kernel holds of it is of another text. */
-static void change_kind(struct fs *fs, struct node *n, enum node_kind kind) {
-        mutex_lock(&fs->nodes.lock);
-        n->kind = kind;
-        n->page_hash = n->told_hash = 0;
-        mutex_unlock(&fs->nodes.lock);
-}
-
-static int scratch_to_item(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, struct node *n,
+static int scratch_to_item(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, struct buf *text,
                            unsigned flags, struct error *e) {
-        _cleanup_(buf_deinit) struct buf text = BUF_INIT(ITEM_TEXT_MAX);
-        struct error ignored = { 0 };
-        int r = local_read_all(fs, from->dir, from->name, &text, e);
+        int r = local_read_all(fs, from->dir, from->name, text, e);
 
-        if (r == 0)
-                r = save_text(fs, ctx, to->dir, to->name, buf_view(&text), flags & RENAME_NOREPLACE, e);
-        if (r)
-                return r;
-        r = local_remove(fs, from->dir, from->name, false, &ignored);
-        if (r) /* saved, but its copy stays behind as a scratch file */
-                log_warn("a scratch file could not be removed: %s", ignored.message);
-        if (n)
-                change_kind(fs, n, NODE_ITEM);
-        return 0;
+        return r ? r : save_text(fs, ctx, to->dir, to->name, buf_view(text), flags & RENAME_NOREPLACE, e);
 }
 
-static int item_to_scratch(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, struct node *n,
-                           struct error *e) {
+/* The scratch file's node is the item's: who still writes to it saves at close.  Who closed it since it was read
+ * was told that it is in the scratch file, so that is saved too. */
+static void scratch_taken(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, struct str saved) {
+        _cleanup_(buf_deinit) struct buf text = BUF_INIT(ITEM_TEXT_MAX);
+        struct error e = { 0 };
+        int r = local_read_all(fs, from->dir, from->name, &text, &e);
+
+        if (r == 0 && !str_eq(buf_view(&text), saved))
+                r = save_text(fs, ctx, to->dir, to->name, buf_view(&text), false, &e);
+        if (r == 0)
+                r = local_remove(fs, from->dir, from->name, false, &e);
+        if (r) /* saved, but its copy stays behind as a scratch file */
+                log_warn("a scratch file that was saved stays: %s", e.message);
+}
+
+static int item_to_scratch(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, struct error *e) {
         int r = end_read(fs, ctx, from, e);
 
         if (r == 0)
                 r = local_write_all(fs, to->dir, to->name, str_make(from->text->text, from->text->n), e);
-        if (r == 0)
-                r = away_add(fs, &from->child.place, from->text, e);
-        if (r == 0 && n)
-                change_kind(fs, n, NODE_LOCAL);
-        return r;
+        return r ? r : away_add(fs, &from->child.place, &from->items.v[0], from->text, e);
 }
 
 /* The nodes follow their items. */
@@ -198,7 +194,7 @@ static int move_nodes(struct fs *fs, struct end *from, struct end *to, unsigned 
         if ((flags & RENAME_EXCHANGE) && a.n && b.n)
                 r = node_exchange(fs, a.n, b.n);
         else if (a.n)
-                r = node_move(fs, a.n, to->dir, to->name);
+                r = node_move(fs, a.n, to->dir, to->name, to->child.kind);
         if (a.n && fs->notify.attr)
                 fs->notify.attr(fs->notify.arg, a.n->id);
         if (b.n && fs->notify.attr)
@@ -210,6 +206,8 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
                        struct error *e) {
         _cleanup_(held_put) struct held n = { .fs = fs, .n = node_find(fs, from->dir, from->name) };
         _cleanup_(arena_deinit) struct arena a = ARENA_INIT(MOVE_ARENA_MAX);
+        _cleanup_(buf_deinit) struct buf taken = BUF_INIT(ITEM_TEXT_MAX);
+        bool takes;
         int r;
 
         if (fs->o.read_only)
@@ -224,7 +222,11 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
                 return r;
         if (from->child.kind != to->child.kind && (flags & RENAME_EXCHANGE))
                 return error_set(e, ERR_INPUT, "only two of a kind can be exchanged");
-        if (n.n && draft_is_new(fs, n.n)) {
+        if (n.n && draft_is_new(fs, n.n))
+                r = draft_save_new(fs, ctx, n.n, e);
+        if (r)
+                return r;
+        if (n.n && draft_is_new(fs, n.n)) { /* nothing is written to it yet */
                 if (from->child.kind != to->child.kind || (flags & RENAME_EXCHANGE))
                         return error_set_errno(e, -EXDEV, "not saved yet: it is moved by copying");
                 return move_nodes(fs, from, to, flags, e); /* not in the table yet: it will be saved there */
@@ -234,12 +236,17 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
         else if (from->child.kind == NODE_LOCAL)
                 r = to->child.kind == NODE_LOCAL
                             ? local_rename(fs, from->dir, from->name, to->dir, to->name, flags, e)
-                            : scratch_to_item(fs, ctx, from, to, n.n, flags, e);
+                            : scratch_to_item(fs, ctx, from, to, &taken, flags, e);
         else if (to->child.kind == NODE_LOCAL)
-                r = item_to_scratch(fs, ctx, from, to, n.n, e);
+                r = item_to_scratch(fs, ctx, from, to, e);
         else
                 r = flags & RENAME_EXCHANGE ? exchange(fs, ctx, from, to, &a, e) : replace(fs, ctx, from, to, flags, &a, e);
-        return r ? r : move_nodes(fs, from, to, flags, e);
+        takes = r == 0 && from->child.kind == NODE_LOCAL && to->child.kind == NODE_ITEM;
+        if (r == 0)
+                r = move_nodes(fs, from, to, flags, e);
+        if (takes)
+                scratch_taken(fs, ctx, from, to, buf_view(&taken));
+        return r;
 }
 
 int fs_rename(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name, uint64_t new_parent,

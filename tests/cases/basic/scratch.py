@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# PENDING: scratch files
 # BUILDS: plain asan
 """Editors' temporary files live in this mount only."""
 

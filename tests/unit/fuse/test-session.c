@@ -35,8 +35,13 @@ static uint64_t lookup(const char *name) {
 static void forget(uint64_t node, uint64_t n) {
         struct fuse_forget_in in = { .nlookup = n };
 
-        wire_send(w, FUSE_FORGET, node, &in, sizeof(in));
-        (void)wire_call(w, FUSE_STATFS, 1, NULL, 0); /* it has no answer of its own, and is served before this */
+        wire_send(w, FUSE_FORGET, node, &in, sizeof(in)); /* it has no answer */
+}
+
+static void check_lookups(long n) {
+        for (int i = 0; i < 1000 && fake_counts(w->fs).lookups != n; i++)
+                (void)poll(NULL, 0, 2);
+        ck_assert_int_eq(fake_counts(w->fs).lookups, n);
 }
 
 static uint64_t open_node(uint64_t node, uint32_t opcode, uint32_t flags) {
@@ -98,9 +103,9 @@ START_TEST(test_lookup) {
         ck_assert_uint_eq(e->attr.mode, S_IFREG | 0644);
         ck_assert_uint_eq(e->attr.mtime, 1700000000);
         ck_assert_uint_eq(e->attr.mtimensec, 5);
-        ck_assert_int_eq(fake_counts(w->fs).lookups, 1);
+        check_lookups(1);
         forget(node, 1);
-        ck_assert_int_eq(fake_counts(w->fs).lookups, 0);
+        check_lookups(0);
 
         ck_assert_uint_eq(lookup("missing"), 0); /* a name the kernel may remember as absent */
         ck_assert_uint_eq(e->entry_valid, 1);
@@ -118,7 +123,6 @@ START_TEST(test_forget_many) {
         fake_add(w->fs, 1, "b", "");
         lookup("a"), lookup("b"), lookup("b");
         wire_send(w, FUSE_BATCH_FORGET, 0, &batch, sizeof(batch));
-        forget(99, 0);
         ck_assert_int_eq(fake_counts(w->fs).lookups, 0);
 }
 END_TEST
@@ -309,7 +313,8 @@ START_TEST(test_other_xattrs) {
         ck_assert_int_eq(wire_call(w, FUSE_LISTXATTR, 1, &list, sizeof(list)), -ERANGE);
         ck_assert_int_eq(wire_call_names(w, FUSE_SETXATTR, 1, set, 8, "user.x", "ab"), 0);
         ck_assert_int_eq(wire_call_names(w, FUSE_SETXATTR, 1, set, 8, "trusted.x", "ab"), -EOPNOTSUPP);
-        ck_assert_int_eq(wire_call_names(w, FUSE_REMOVEXATTR, 1, NULL, 0, "user.x", NULL), -EOPNOTSUPP);
+        ck_assert_int_eq(wire_call_names(w, FUSE_REMOVEXATTR, 1, NULL, 0, "user.x", NULL), 0);
+        ck_assert_int_eq(wire_call_names(w, FUSE_REMOVEXATTR, 1, NULL, 0, "trusted.x", NULL), -EOPNOTSUPP);
 }
 END_TEST
 
@@ -377,11 +382,11 @@ START_TEST(test_readdir) {
                 ck_assert_uint_ne(fake_add(w->fs, 1, name, i % 2 ? "text" : NULL), 0);
         }
         ck_assert_uint_eq(list_all(lists[_i].size, lists[_i].plus, nodes), 52);
-        ck_assert_int_eq(fake_counts(w->fs).lookups, lists[_i].plus ? 50 : 0);
+        check_lookups(lists[_i].plus ? 50 : 0);
         for (int i = 0; i < 52 && lists[_i].plus; i++)
                 if (nodes[i])
                         forget(nodes[i], 1);
-        ck_assert_int_eq(fake_counts(w->fs).lookups, 0);
+        check_lookups(0);
         ck_assert_int_eq(fake_counts(w->fs).dirs, 0);
 }
 END_TEST
@@ -430,7 +435,7 @@ START_TEST(test_undeliverable) {
         wire_send(w, FUSE_CREATE, 1, &new, sizeof(new.in) + 4);
         wire_send(w, FUSE_READDIRPLUS, 1, &list, sizeof(list));
         wire_stop(w);
-        ck_assert_int_eq(fake_counts(w->fs).lookups, 0);
+        check_lookups(0);
         ck_assert_int_eq(fake_counts(w->fs).files, 0);
         ck_assert_int_eq(fake_counts(w->fs).dirs, 1); /* the one from before */
         ck_assert_int_eq(fake_counts(w->fs).shutdowns, 1);
