@@ -54,6 +54,7 @@ static void forget(struct fs *fs, struct away *a) {
 
 /* away_lock is held; journal_sync() follows without it. */
 static void drop(struct fs *fs, struct away *a) {
+        fs_wrote(fs, &a->place); /* listings that do not have it, or still do, are void */
         journal_remove(fs, buf_view(&a->place.id));
         forget(fs, a);
 }
@@ -120,6 +121,7 @@ static int add(struct fs *fs, struct place *taken, struct snapshot *text, struct
                 forget(fs, old);
         atomic_fetch_add(&fs->n_aways, 1);
         list_append(&fs->aways, &a->all);
+        fs_wrote(fs, &a->place);
         ensure_thread(fs);
         cond_signal(&fs->away_cond);
         mutex_unlock(&fs->away_lock);
@@ -191,6 +193,7 @@ void away_refused(struct fs *fs, struct str id) {
                 a->held = false;
                 a->shown = true;
                 a->due_ns = clock_now_ns() + fs->o.grace_ns;
+                fs_wrote(fs, &a->place);
                 journal_remove(fs, id);
         }
         mutex_unlock(&fs->away_lock);

@@ -6,7 +6,8 @@
 #include "ddbfs/base/hash.h"
 #include "ddbfs/base/metrics.h"
 
-/* Of max_bytes, what ghosts (no text) may take. */
+/* Of max_bytes, what ghosts (no text) may take, and what those may that were shown to a reader: a listing does not
+ * drive out the latter. */
 #define GHOST_SHARE 8
 
 struct entry {
@@ -24,8 +25,8 @@ struct entry {
 struct cache {
         struct mutex lock; /* everything below */
         struct hmap map;
-        struct list with_text, ghosts;
-        size_t bytes, ghost_bytes, max_bytes;
+        struct list with_text, ghosts, served_ghosts; /* the last: without text, but shown to a reader once */
+        size_t bytes, ghost_bytes, served_ghost_bytes, max_bytes;
         uint64_t first_mtime_ns;
 };
 
@@ -68,6 +69,7 @@ int cache_new(size_t max_bytes, uint64_t first_mtime_ns, struct cache **ret) {
         mutex_init(&c->lock);
         list_init(&c->with_text);
         list_init(&c->ghosts);
+        list_init(&c->served_ghosts);
         c->max_bytes = max_bytes;
         c->first_mtime_ns = first_mtime_ns;
         *ret = c;
@@ -92,6 +94,8 @@ static bool entry_has_text(const struct entry *e) {
 static void unaccount(struct cache *c, struct entry *e) {
         if (entry_has_text(e))
                 c->bytes -= entry_bytes(e);
+        else if (e->has_served)
+                c->served_ghost_bytes -= entry_bytes(e);
         else
                 c->ghost_bytes -= entry_bytes(e);
         list_remove(&e->lru);
@@ -101,6 +105,9 @@ static void account(struct cache *c, struct entry *e) {
         if (entry_has_text(e)) {
                 c->bytes += entry_bytes(e);
                 list_append(&c->with_text, &e->lru);
+        } else if (e->has_served) {
+                c->served_ghost_bytes += entry_bytes(e);
+                list_append(&c->served_ghosts, &e->lru);
         } else {
                 c->ghost_bytes += entry_bytes(e);
                 list_append(&c->ghosts, &e->lru);
@@ -122,7 +129,7 @@ static void entry_free(struct cache *c, struct entry *e) {
 static void shrink(struct cache *c) {
         size_t ghost_max = c->max_bytes / GHOST_SHARE;
 
-        while (c->bytes > c->max_bytes - ghost_max && !list_is_empty(&c->with_text)) {
+        while (c->bytes > c->max_bytes - 2 * ghost_max && !list_is_empty(&c->with_text)) {
                 struct entry *e = CONTAINER_OF(c->with_text.next, struct entry, lru);
 
                 unaccount(c, e);
@@ -132,7 +139,9 @@ static void shrink(struct cache *c) {
         }
         while (c->ghost_bytes > ghost_max && !list_is_empty(&c->ghosts))
                 entry_free(c, CONTAINER_OF(c->ghosts.next, struct entry, lru));
-        metric_set(METRIC_CACHE_BYTES, (int64_t)(c->bytes + c->ghost_bytes));
+        while (c->served_ghost_bytes > ghost_max && !list_is_empty(&c->served_ghosts))
+                entry_free(c, CONTAINER_OF(c->served_ghosts.next, struct entry, lru));
+        metric_set(METRIC_CACHE_BYTES, (int64_t)(c->bytes + c->ghost_bytes + c->served_ghost_bytes));
 }
 
 struct cache *cache_free(struct cache *c) {
@@ -142,6 +151,8 @@ struct cache *cache_free(struct cache *c) {
                 entry_free(c, CONTAINER_OF(c->with_text.next, struct entry, lru));
         while (!list_is_empty(&c->ghosts))
                 entry_free(c, CONTAINER_OF(c->ghosts.next, struct entry, lru));
+        while (!list_is_empty(&c->served_ghosts))
+                entry_free(c, CONTAINER_OF(c->served_ghosts.next, struct entry, lru));
         hmap_deinit(&c->map);
         mutex_deinit(&c->lock);
         return mem_free(c);
@@ -285,7 +296,7 @@ void cache_invalidate(struct cache *c, struct str id) {
         struct entry *e;
 
         mutex_lock(&c->lock);
-        e = find(c, id, hash_seeded(0, id));
+        e = find_or_add(c, id);
         if (e) {
                 e->own_ns = clock_now_ns(); /* reads under way may be from before */
                 forget_content(c, e);

@@ -24,6 +24,7 @@ struct save {
         struct buf text;         /* a copy of the draft's */
         struct item item;        /* what is to be saved */
         bool touch;              /* an item of only its key */
+        bool claim;              /* touch: made with O_EXCL and closed empty, as a lock: who comes second is told */
         bool created, exclusive;
         uint64_t edits;
         enum base_kind base;
@@ -268,13 +269,16 @@ static int save_run(struct save *s, struct snapshot **ret_own, struct error *e) 
         r = s->touch ? touched_item(s, e) : item_parse(s->fs, &s->place, buf_view(&s->text), &s->arena, &s->item, e);
         if (r)
                 return r;
-        if (s->base == BASE_NONE && !s->created)
-                base_from_served(s);
+        if (s->base == BASE_NONE && !(s->created && s->exclusive))
+                base_from_served(s); /* of a new file: somebody else made it too, and it was read here since */
         r = save_item(s, e);
-        if (r == 0)
+        if (r == 0) {
                 publish(s, ret_own);
-        else /* it may or may not have been applied */
+        } else { /* it may or may not have been applied */
+                fs_wrote(s->fs, &s->place);
+                partition_wrote(s->fs, &s->place);
                 cache_invalidate(s->fs->cache, buf_view(&s->place.id));
+        }
         return r;
 }
 
@@ -283,6 +287,8 @@ static bool save_begin(struct save *s, struct draft *d) {
         bool wanted;
 
         mutex_lock(&d->lock);
+        s->claim = !s->touch && d->created && d->exclusive && !d->dirty && d->text.n == 0;
+        s->touch = s->touch || s->claim;
         wanted = s->touch ? d->created : d->dirty && d->text.n > 0;
         if (wanted) {
                 buf_str(&s->text, buf_view(&d->text));
@@ -331,11 +337,16 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
                 return -error_errno(e->kind);
         *e = (struct error){ .kind = ERR_NONE };
         r = place_of(s->fs, s->ctx, d->node, &s->place, e);
+        if (r == 0 && s->place.kind != NODE_ITEM) /* renamed this very moment */
+                r = error_set(e, ERR_BUSY, "it is just being renamed");
         if (r == 0)
                 r = save_run(s, &own, e);
-        if (s->touch && r == -EEXIST)
-                return 0; /* it is there: touch asked for no more */
+        if (s->touch && !s->claim && r == -EEXIST) { /* it is there: touch asked for no more */
+                draft_saved(d, s, NULL);
+                return 0;
+        }
         if (r == 0) {
+                local_dir_settled(s->fs, d->node);
                 draft_saved(d, s, own);
                 if (s->fs->notify.attr)
                         s->fs->notify.attr(s->fs->notify.arg, d->node->id);
@@ -355,19 +366,58 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
         return r;
 }
 
+/* The item was renamed to a scratch name while it was open: as on any file system, the text goes there. */
+static int commit_to_scratch(struct save *s, struct draft *d, struct error *e) {
+        _cleanup_(held_put) struct held parent = { .fs = s->fs };
+        _cleanup_(mem_freep) char *name = NULL;
+        uint32_t name_n;
+        int r;
+
+        mutex_lock(&s->fs->nodes.lock);
+        name_n = d->node->name_n;
+        name = mem_dup(d->node->name, name_n);
+        parent.n = d->node->parent;
+        parent.n->refs++;
+        mutex_unlock(&s->fs->nodes.lock);
+        if (!name)
+                return error_set(e, ERR_MEMORY, "out of memory");
+        r = local_write_all(s->fs, parent.n, str_make(name, name_n), buf_view(&s->text), e);
+        if (r == 0)
+                draft_saved(d, s, NULL);
+        return r;
+}
+
+/* Somebody renamed another file to its name: his text is the item's now, this one has no place. */
+static int refuse_replaced(struct save *s, struct draft *d, struct error *e) {
+        int r;
+
+        if (refused_for_good(d, s, e))
+                return -error_errno(e->kind);
+        r = error_set(e, ERR_CONDITION, "another file was renamed to its name while it was being written");
+        reject_text(s->fs, d->node, STR_NULL, buf_view(&s->text), e);
+        mutex_lock(&d->lock);
+        d->refused = true;
+        d->refused_edits = s->edits;
+        d->refused_error = *e;
+        mutex_unlock(&d->lock);
+        return r;
+}
+
 int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch, struct error *e) {
         _cleanup_(save_deinit) struct save s = { .fs = fs, .ctx = ctx, .touch = touch, .arena = ARENA_INIT(SAVE_ARENA_MAX),
                                                  .text = BUF_INIT(ITEM_TEXT_MAX) };
-        bool detached;
+        bool detached, replaced, scratch;
         int r = fs_busy_begin(fs, ctx, &d->busy, e);
 
         if (r)
                 return r;
         mutex_lock(&fs->nodes.lock);
         detached = d->node->detached;
+        replaced = d->node->replaced && !touch;
+        scratch = d->node->kind == NODE_LOCAL;
         mutex_unlock(&fs->nodes.lock);
-        if (!detached && save_begin(&s, d))
-                r = commit(&s, d, e);
+        if ((!detached || replaced) && save_begin(&s, d))
+                r = detached ? refuse_replaced(&s, d, e) : scratch ? commit_to_scratch(&s, d, e) : commit(&s, d, e);
         fs_busy_end(fs, &d->busy);
         return r;
 }
@@ -393,7 +443,9 @@ int save_text(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str na
         if (r == 0)
                 r = save_run(&s, &own, e);
         snapshot_unref(own);
-        if (r) {
+        if (r == 0) {
+                local_dir_settled(fs, dir);
+        } else {
                 away_refused(fs, buf_view(&s.place.id));
                 reject_text(fs, dir, name, text, e);
         }

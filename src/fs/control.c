@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control directory .ddbfs: one table, an entry a file.  Content is made at open. */
 #include "fs_internal.h"
+#include "ddbfs/base/clock.h"
 #include "ddbfs/base/metrics.h"
+
+#define FLUSH_WAIT_NS NS_PER_S
 
 struct control_file {
         const char *name;
@@ -71,6 +74,8 @@ static int write_flush(struct fs *fs, struct str data, struct error *e) {
         tables_flush(fs);
         listings_flush(fs);
         flush_kernel(fs);
+        if (fs->notify.wait) /* seen at once by whoever looks after the write */
+                fs->notify.wait(fs->notify.arg, clock_now_ns() + FLUSH_WAIT_NS);
         return 0;
 }
 

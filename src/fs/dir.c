@@ -99,6 +99,8 @@ static int load_overlay(struct fs *fs, struct fs_dir *d) {
 
         if (r == 0)
                 r = draft_new_names(fs, d->node, &d->overlay);
+        if (r == 0 && d->place.table && d->place.level == LEVEL_HASH && table_has_range(d->place.table))
+                r = local_folder_names(fs, node_ino_now(fs, d->node), &d->overlay);
         if (r == 0 && d->place.table && (d->place.level == LEVEL_RANGE || !table_has_range(d->place.table)))
                 r = local_names(fs, d->node, &d->overlay);
         if (r == 0) {
@@ -245,8 +247,9 @@ static int plus_entry(struct filler *f, struct str name, const struct dir_entry 
         r = node_child(f->fs, f->d->node, name, de->kind, de->level, &h.n);
         if (r)
                 return error_set_errno(e, r, "listing");
-        h.n->control = de->control;
         mutex_lock(&f->fs->nodes.lock);
+        if (h.n->control != de->control) /* once: it is read without the lock */
+                h.n->control = de->control;
         drafted = h.n->draft != NULL;
         mutex_unlock(&f->fs->nodes.lock);
         if (de->kind != NODE_ITEM || changed || drafted)

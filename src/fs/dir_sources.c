@@ -7,6 +7,8 @@
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"
 
+#define RANGE_KEY_MAX 1024
+
 /* Show a chain directory the first time its prefix turns up, and again at that place when a page is re-read. */
 static bool chain_is_new(struct fs_dir *d, struct str name, uint64_t ordinal) {
         uint64_t hash = hash_seeded(2, name);
@@ -89,8 +91,10 @@ static int add_items(struct fs *fs, struct fs_dir *d, const struct items *items,
                 if (key_of_item(&key_schema, &items->v[i], &key) || (part == 1 && !in_partition(d, &key)))
                         return -EPROTO;
                 buf_reset(&name);
-                if (!place_component(&key.parts[part], buf_view(&d->place.prefix), is_item, &name, &chain))
+                if (!place_component(&key.parts[part], buf_view(&d->place.prefix), is_item, &name, &chain)) {
+                        r = buf_status(&name);
                         continue; /* not below this chain directory */
+                }
                 if (str_eq(buf_view(&name), last))
                         continue; /* the same partition */
                 if (chain && !chain_is_new(d, buf_view(&name), page->first + page->n))
@@ -138,6 +142,42 @@ static int finish_page(struct fs *fs, struct fs_dir *d, const struct items *item
         return r ? error_set_errno(e, r, "listing") : 0;
 }
 
+/* The greatest sort key there can be, for a start key behind a whole partition (aws-facts: any key may be given that
+ * lies there; 1,024 bytes of U+10FFFF, the greatest number, 1,024 bytes of 0xFF). */
+static int greatest_range(struct arena *a, enum value_type type, struct value *ret) {
+        static const char last_character[] = { '\xF4', '\x8F', '\xBF', '\xBF' };
+        char *p;
+
+        if (type == VALUE_N) {
+                *ret = (struct value){ .type = VALUE_N, .text = STR("9.9999999999999999999999999999999999999E+125") };
+                return 0;
+        }
+        p = arena_bytes(a, RANGE_KEY_MAX);
+        if (!p)
+                return -ENOMEM;
+        if (type == VALUE_S)
+                for (size_t i = 0; i < RANGE_KEY_MAX; i += sizeof(last_character))
+                        memcpy(p + i, last_character, sizeof(last_character));
+        else
+                memset(p, 0xFF, RANGE_KEY_MAX);
+        *ret = (struct value){ .type = type, .text = str_make(p, RANGE_KEY_MAX) };
+        return 0;
+}
+
+/* A page that showed one partition only: the next one begins behind it, however many pages it has. */
+static int skip_partition(struct fs_dir *d, const struct items *items, struct item *next) {
+        const struct key_schema *key = &d->place.table->key;
+        const struct value *first = items->n ? item_get(&items->v[0], key->attrs[0].name) : NULL;
+        const struct value *last = items->n ? item_get(&items->v[items->n - 1], key->attrs[0].name) : NULL;
+
+        if (key->n_range == 0 || !first || !last || !value_equal(first, last))
+                return 0;
+        for (uint32_t i = 0; i < next->n; i++)
+                if (str_eq(next->attributes[i].name, key->attrs[1].name))
+                        return greatest_range(&d->arena, key->attrs[1].type, &next->attributes[i].value);
+        return 0;
+}
+
 static int load_scan(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,
                      struct dir_page *page, struct item **ret_next, struct error *e) {
         const struct table_schema *t = d->place.table;
@@ -154,7 +194,11 @@ static int load_scan(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const 
         }
         items_init(&items);
         r = fs->store->ops->scan(fs->store, ctx, &scan, &items, e);
-        return r ? r : finish_page(fs, d, &items, start, page, ret_next, start_ns, e);
+        if (r == 0)
+                r = finish_page(fs, d, &items, start, page, ret_next, start_ns, e);
+        if (r == 0 && *ret_next && skip_partition(d, &items, *ret_next))
+                r = error_set(e, ERR_MEMORY, "out of memory");
+        return r;
 }
 
 /* A chain directory of text sort keys shows exactly those that begin with its decoded name. */
@@ -202,7 +246,9 @@ static int load_tables(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, cons
                 struct dir_entry entry = { .level = LEVEL_TABLE };
                 bool chain;
 
-                if (!place_component(&part, buf_view(&d->place.prefix), false, &name, &chain) ||
+                if (!place_component(&part, buf_view(&d->place.prefix), false, &name, &chain) && buf_status(&name))
+                        r = error_set_errno(e, buf_status(&name), "listing");
+                if (r || name.n == 0 ||
                     (chain && !chain_is_new(d, buf_view(&name), page->first + page->n)))
                         continue;
                 entry.kind = chain ? NODE_CHAIN : NODE_TABLE;

@@ -86,7 +86,7 @@ static void base_from_served(struct fs *fs, struct draft *d, struct str id) {
         enum cache_base base = cache_served(fs->cache, id, &s, &hash);
 
         mutex_lock(&d->lock);
-        if (!d->created) { /* whoever empties it now has seen what was served last */
+        if (!d->created && base != CACHE_BASE_NONE) { /* whoever writes now has seen what was served last */
                 d->base_snapshot = snapshot_unref(d->base_snapshot);
                 d->base = BASE_NONE;
         }
@@ -155,7 +155,31 @@ static int load_text(struct fs *fs, struct op_ctx *ctx, struct draft *d, const s
                 d->loaded = r == 0;
         }
         mutex_unlock(&d->lock);
+        if (!reading) /* who cannot read here has read before, perhaps an older version */
+                base_from_served(fs, d, buf_view(&p->id));
         return r ? error_set_errno(e, r, "opening for writing") : 0;
+}
+
+/* `> f; cat x >> f`, or truncate(2) before open(2): what was emptied is empty for the next writer, though it is still
+ * in the table. */
+static bool was_emptied(struct fs *fs, struct node *n) {
+        bool emptied;
+
+        mutex_lock(&fs->nodes.lock);
+        emptied = n->emptied_ns && clock_now_ns() < n->emptied_ns + fs->o.grace_ns;
+        mutex_unlock(&fs->nodes.lock);
+        return emptied;
+}
+
+static void note_emptied(struct fs *fs, struct draft *d) {
+        bool emptied;
+
+        mutex_lock(&d->lock);
+        emptied = d->truncated && !d->dirty && d->text.n == 0;
+        mutex_unlock(&d->lock);
+        mutex_lock(&fs->nodes.lock);
+        d->node->emptied_ns = emptied ? clock_now_ns() : 0;
+        mutex_unlock(&fs->nodes.lock);
 }
 
 static int prepare(struct fs *fs, struct op_ctx *ctx, struct draft *d, int flags, bool create, struct error *e) {
@@ -164,12 +188,14 @@ static int prepare(struct fs *fs, struct op_ctx *ctx, struct draft *d, int flags
 
         if (r)
                 return r;
+        if (p.kind != NODE_ITEM && !(flags & O_TRUNC)) /* renamed to a scratch name this very moment */
+                return fs_no_item(e);
         r = fs_busy_begin(fs, ctx, &d->busy, e);
         if (r)
                 return r;
         if (create) {
                 r = base_from_away(fs, ctx, d, buf_view(&p.id), e);
-        } else if (flags & O_TRUNC) {
+        } else if ((flags & O_TRUNC) || was_emptied(fs, d->node)) {
                 empty_text(d);
                 base_from_served(fs, d, buf_view(&p.id));
         } else {
@@ -255,8 +281,10 @@ void draft_close(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         mutex_lock(&fs->nodes.lock);
         last = d->writers == 1;
         mutex_unlock(&fs->nodes.lock);
-        if (last)
+        if (last) {
                 draft_finish(fs, ctx, d);
+                note_emptied(fs, d);
+        }
         mutex_lock(&fs->open_lock);
         mutex_lock(&fs->nodes.lock);
         last = --d->writers == 0;
@@ -331,7 +359,7 @@ static bool draft_peek(struct fs *fs, struct node *n, uint64_t *size, uint64_t *
         d = n->draft;
         if (d) {
                 mutex_lock(&d->lock);
-                shows = unsaved(d) || d->created;
+                shows = d->created; /* others see the committed text, and its size */
                 *created = d->created;
                 *size = d->text.n;
                 *mtime_ns = d->mtime_ns;
@@ -354,18 +382,49 @@ bool draft_is_new(struct fs *fs, struct node *n) {
         return draft_peek(fs, n, &size, &mtime, &created) && created;
 }
 
-int draft_save_new(struct fs *fs, struct op_ctx *ctx, struct node *n, struct error *e) {
+/* One more user of the node's draft, who closes it again; NULL: there is none. */
+static struct draft *draft_use(struct fs *fs, struct node *n) {
         struct draft *d;
-        int r;
 
         mutex_lock(&fs->nodes.lock);
         d = n->draft;
         if (d)
                 d->writers++;
         mutex_unlock(&fs->nodes.lock);
+        return d;
+}
+
+int draft_save_new(struct fs *fs, struct op_ctx *ctx, struct node *n, struct error *e) {
+        struct draft *d = draft_use(fs, n);
+        bool untouched;
+        int r;
+
         if (!d)
                 return 0;
-        r = draft_commit(fs, ctx, d, false, e);
+        mutex_lock(&d->lock);
+        untouched = !d->dirty;
+        mutex_unlock(&d->lock);
+        r = draft_commit(fs, ctx, d, untouched, e);
+        draft_close(fs, ctx, d);
+        return r;
+}
+
+int draft_drop_new(struct fs *fs, struct op_ctx *ctx, struct node *n, bool *ret, struct error *e) {
+        struct draft *d = draft_use(fs, n);
+        int r;
+
+        *ret = false;
+        if (!d)
+                return 0;
+        r = fs_busy_begin(fs, ctx, &d->busy, e); /* it may just be being saved */
+        if (r == 0) {
+                mutex_lock(&d->lock);
+                *ret = d->created;
+                mutex_unlock(&d->lock);
+                if (*ret)
+                        node_detach(fs, n);
+                fs_busy_end(fs, &d->busy);
+        }
         draft_close(fs, ctx, d);
         return r;
 }

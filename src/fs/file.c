@@ -260,7 +260,7 @@ int fs_create(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str nam
         if (r == 0) {
                 attr_file(fs, node_ino_now(fs, h.n), 0, fs->started_wall_ns, 0, &ret->attr);
                 ret->node = h.n->id;
-                ret->valid_ns = fs->o.cache_ttl_ns;
+                ret->valid_ns = 0; /* it may never be: asked for again after a refused save */
                 node_add_lookup(fs, h.n);
         }
         return fs_done(fs, ctx, dir.n, name, r, &e);
@@ -325,7 +325,7 @@ int fs_setattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_file 
                 return -ESTALE;
         if (size && fs->o.read_only)
                 r = error_set(&e, ERR_READ_ONLY, "mounted read-only");
-        else if (size && h.n->kind == NODE_ITEM)
+        else if (size && (h.n->kind == NODE_ITEM || (f && f->draft)))
                 r = f && f->draft ? draft_truncate(fs, ctx, f->draft, *size, &e) : truncate_path(fs, ctx, h.n, *size, &e);
         else if (size && h.n->kind == NODE_LOCAL)
                 r = local_truncate(fs, h.n, f, *size, &e);

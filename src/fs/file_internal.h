@@ -71,7 +71,9 @@ _must_check_ int draft_truncate(struct fs *fs, struct op_ctx *ctx, struct draft 
 bool draft_stat(struct fs *fs, struct node *n, uint64_t *ret_size, uint64_t *ret_mtime_ns);
 _must_check_ int draft_new_names(struct fs *fs, struct node *dir, struct names *ret); /* children not in the table yet */
 bool draft_is_new(struct fs *fs, struct node *n); /* created here, not in the table yet */
-_must_check_ int draft_save_new(struct fs *fs, struct op_ctx *ctx, struct node *n, struct error *e); /* if written to */
+_must_check_ int draft_save_new(struct fs *fs, struct op_ctx *ctx, struct node *n, struct error *e);
+/* Unlinked before it was saved: it just goes.  *ret = false: it is in the table by now. */
+_must_check_ int draft_drop_new(struct fs *fs, struct op_ctx *ctx, struct node *n, bool *ret, struct error *e);
 /* commit.c */
 _must_check_ int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch, struct error *e);
 /* A whole text becomes the item dir/name, replacing the version readers know; exclusive: only if there is none.

@@ -31,7 +31,6 @@ int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
         cond_init(&fs->away_cond);
         list_init(&fs->aways);
         fs->journal_fd = -1;
-        fs->away_idle = true;
         list_init(&fs->local_dirs);
         list_init(&fs->drafts);
         list_init(&fs->files);
@@ -92,6 +91,8 @@ int fs_probe(struct fs *fs, struct op_ctx *ctx, struct error *reterr) {
 
         if (r == 0)
                 journal_start(fs, ctx);
+        if (r == 0)
+                local_folders_tidy(fs);
         return r;
 }
 

@@ -53,7 +53,7 @@ struct fs {
 
         struct mutex gate;        /* every `busy` flag, flights, and waiting for them */
         struct cond gate_cond;
-        struct hmap flights;      /* gate; struct flight */
+        struct hmap flights;      /* gate; flight.c */
 
         struct mutex small_lock;  /* down to n_errors */
         struct crawl crawls[CRAWL_SLOTS];
@@ -64,12 +64,12 @@ struct fs {
 
         atomic_ullong spool_bytes; /* of scratch files, at most (spool.c) */
         atomic_bool spool_counted;
+        atomic_uint local_temps;  /* names of temporary files */
 
         struct mutex away_lock;   /* aways, away_running, away_stopping */
         struct cond away_cond;
         struct list aways;        /* struct away */
         bool away_running, away_stopping;
-        bool away_idle;           /* gate: none is being deleted */
         atomic_uint n_aways;
         atomic_ullong away_pass;
         bool away_busy;           /* gate: one is being deleted, or taken back */
@@ -91,6 +91,16 @@ _must_check_ int fs_busy_begin(struct fs *fs, struct op_ctx *ctx, bool *busy /* 
 void fs_busy_end(struct fs *fs, bool *busy);
 /* Until *done (gate) is true. */
 _must_check_ int fs_wait_for(struct fs *fs, struct op_ctx *ctx, const bool *done, struct error *e);
+
+/* ---- one request for all who ask the same (flight.c) ---- */
+struct flight_answer { /* references for whoever got it */
+        struct snapshot *snapshot;
+        struct table_schema *schema;
+};
+typedef int (*flight_ask)(void *arg, struct op_ctx *ctx, struct flight_answer *ret, struct error *e);
+/* id: what is asked; different questions have different ids. */
+_must_check_ int flight(struct fs *fs, struct op_ctx *ctx, struct str id, flight_ask ask, void *arg,
+                        struct flight_answer *ret, struct error *e);
 
 /* ---- telling the person (report.c) ---- */
 /* Ends an operation: records and logs e when r < 0 (a plain "no such file" is no event), counts, charges the
@@ -121,6 +131,7 @@ bool fs_read_strong(struct fs *fs, const struct place *p);
 bool fs_wrote_since(struct fs *fs, const struct place *p, uint64_t since_ns); /* to a partition, or anywhere in a table */
 /* Partitions that exist in this mount only (mkdir, or emptied a moment ago). */
 void local_dir_add(struct fs *fs, uint64_t parent_ino, struct str name, uint64_t until_ns /* UINT64_MAX: mkdir */);
+void local_dir_settled(struct fs *fs, struct node *item); /* its partition holds an item: it is as any other */
 bool local_dir_has(struct fs *fs, uint64_t parent_ino, struct str name);
 bool local_dir_remove(struct fs *fs, uint64_t parent_ino, struct str name);
 void local_dirs_free(struct fs *fs);
@@ -138,7 +149,10 @@ _must_check_ int local_create(struct fs *fs, struct node *dir, struct str name, 
 _must_check_ int local_remove(struct fs *fs, struct node *dir, struct str name, bool directory, struct error *e);
 _must_check_ int local_rename(struct fs *fs, struct node *dir, struct str name, struct node *new_dir, struct str new_name,
                               unsigned flags, struct error *e);
-/* The scratch files of a partition that was renamed. */
+/* Partitions that hold scratch files (local_folder.c). */
+bool local_folder_used(struct fs *fs, uint64_t parent_ino, struct str name);
+_must_check_ int local_folder_names(struct fs *fs, uint64_t parent_ino, struct names *ret);
+void local_folders_tidy(struct fs *fs);
 void local_move_folder(struct fs *fs, struct node *dir, struct str name, struct node *new_dir, struct str new_name);
 _must_check_ int local_truncate(struct fs *fs, struct node *n, struct fs_file *f, uint64_t size, struct error *e);
 _must_check_ int local_symlink(struct fs *fs, struct node *dir, struct str name, struct str target, struct error *e);
@@ -195,7 +209,8 @@ void listings_free(struct fs *fs);
 void listings_flush(struct fs *fs);
 /* A listing that is still good becomes the (empty) page. */
 bool listing_get(struct fs *fs, uint64_t ino, const struct place *dir, struct dir_page *ret);
-bool listing_lacks(struct fs *fs, uint64_t ino, const struct place *dir, struct str name); /* known, and not in it */
+/* When the listing was made that is still good and does not have the name; 0: there is none, or it has. */
+uint64_t listing_lacks(struct fs *fs, uint64_t ino, const struct place *dir, struct str name);
 /* Add a page to those collected; true: that was the last and `all` is the whole, for listing_put(). */
 bool listing_collect(struct dir_page *all, const struct dir_page *page);
 void listing_put(struct fs *fs, uint64_t ino, struct dir_page *all); /* *all is taken over */

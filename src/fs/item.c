@@ -6,18 +6,6 @@
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"
 
-/* A read under way, which others wait for.  All fields: fs.gate. */
-struct flight {
-        struct hmap_node node;
-        unsigned refs;
-        bool done;
-        int r;
-        struct error error;
-        struct snapshot *snapshot;
-        size_t id_n;
-        char id[];
-};
-
 int item_snapshot(struct fs *fs, const struct place *p, const struct item *item, struct snapshot **ret) {
         _cleanup_(buf_deinit) struct buf text = BUF_INIT(ITEM_TEXT_MAX);
         int r = item_text_render(item, &p->table->key, &fs->o.text, &text);
@@ -135,95 +123,27 @@ static int fetch_ahead(struct fs *fs, struct op_ctx *ctx, const struct place *p,
         return fs_no_item(e);
 }
 
-static struct flight *flight_find(struct fs *fs, struct str id, uint64_t hash) {
-        for (struct hmap_node *n = hmap_first(&fs->flights, hash); n; n = hmap_next(n)) {
-                struct flight *f = CONTAINER_OF(n, struct flight, node);
+/* What one thread asks for all who want the same item (flight.c). */
+struct item_question {
+        struct fs *fs;
+        const struct place *place;
+};
 
-                if (!f->done && str_eq(str_make(f->id, f->id_n), id))
-                        return f;
-        }
-        return NULL;
-}
+static int ask_item(void *arg, struct op_ctx *ctx, struct flight_answer *ret, struct error *e) {
+        const struct item_question *q = arg;
+        uint32_t limit = crawl_miss(q->fs, q->place);
 
-static void flight_unref(struct flight *f) {
-        if (--f->refs > 0)
-                return;
-        snapshot_unref(f->snapshot);
-        mem_free(f);
-}
-
-/* Join the read of this id that is under way (*ret_first = false), or begin one.  NULL: no memory, go alone. */
-static struct flight *flight_join(struct fs *fs, struct str id, bool *ret_first) {
-        uint64_t hash = hash_seeded(1, id);
-        struct flight *f;
-
-        mutex_lock(&fs->gate);
-        f = flight_find(fs, id, hash);
-        *ret_first = !f;
-        if (!f && (f = mem_zalloc(sizeof(*f) + id.n))) {
-                memcpy(f->id, id.p, id.n);
-                f->id_n = id.n;
-                if (hmap_insert(&fs->flights, &f->node, hash))
-                        f = mem_free(f);
-        }
-        if (f)
-                f->refs++;
-        mutex_unlock(&fs->gate);
-        return f;
-}
-
-static void flight_land(struct fs *fs, struct flight *f, int r, struct snapshot *s, const struct error *e) {
-        mutex_lock(&fs->gate);
-        f->r = r;
-        f->error = *e;
-        f->snapshot = snapshot_ref(s);
-        f->done = true;
-        hmap_remove(&fs->flights, &f->node);
-        flight_unref(f);
-        cond_broadcast(&fs->gate_cond);
-        mutex_unlock(&fs->gate);
-}
-
-/* Wait for another's read.  *ret_retry: its reader was interrupted or ran out of time, which is not ours to share. */
-static int flight_wait(struct fs *fs, struct op_ctx *ctx, struct flight *f, struct snapshot **ret, bool *ret_retry,
-                       struct error *e) {
-        int r = fs_wait_for(fs, ctx, &f->done, e);
-
-        mutex_lock(&fs->gate);
-        *ret_retry = r == 0 && (f->r == -EINTR || f->r == -ETIMEDOUT);
-        if (r == 0) {
-                r = f->r;
-                if (e)
-                        *e = f->error;
-                *ret = r ? NULL : snapshot_ref(f->snapshot);
-        }
-        flight_unref(f);
-        mutex_unlock(&fs->gate);
-        return r;
+        return limit > 0 ? fetch_ahead(q->fs, ctx, q->place, limit, &ret->snapshot, e)
+                         : fetch(q->fs, ctx, q->place, false, &ret->snapshot, e);
 }
 
 static int fetch_shared(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct snapshot **ret,
                         struct error *e) {
-        struct error local = { 0 };
-        struct flight *f;
-        bool first, retry;
-        uint32_t limit;
-        int r;
+        struct item_question q = { .fs = fs, .place = p };
+        struct flight_answer answer;
+        int r = flight(fs, ctx, buf_view(&p->id), ask_item, &q, &answer, e);
 
-        do {
-                retry = false;
-                f = flight_join(fs, buf_view(&p->id), &first);
-                if (f && !first)
-                        r = flight_wait(fs, ctx, f, ret, &retry, &local);
-                else if ((limit = crawl_miss(fs, p)) > 0)
-                        r = fetch_ahead(fs, ctx, p, limit, ret, &local);
-                else
-                        r = fetch(fs, ctx, p, false, ret, &local);
-                if (f && first)
-                        flight_land(fs, f, r, r ? NULL : *ret, &local);
-        } while (retry);
-        if (e)
-                *e = local;
+        *ret = answer.snapshot;
         return r;
 }
 
@@ -231,6 +151,8 @@ int item_load(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t
               struct snapshot **ret, struct error *e) {
         struct cache_view view;
 
+        if (p->kind != NODE_ITEM) /* renamed to a scratch name this very moment */
+                return fs_no_item(e);
         if (item_hidden(fs, buf_view(&p->id)))
                 return fs_no_item(e);
         if (strong)
@@ -264,28 +186,41 @@ static int query_any(struct fs *fs, struct op_ctx *ctx, const struct place *p, b
         return r;
 }
 
+struct partition_question {
+        struct fs *fs;
+        const struct place *place;
+};
+
+static int ask_partition(void *arg, struct op_ctx *ctx, struct flight_answer *ret, struct error *e) {
+        const struct partition_question *q = arg;
+        uint64_t start = clock_now_ns();
+        bool any = false;
+        int r = query_any(q->fs, ctx, q->place, false, &any, e);
+
+        (void)ret;
+        if (r)
+                return r;
+        if (!any) {
+                cache_put_absent(q->fs->cache, buf_view(&q->place->id), start);
+                return fs_no_item(e);
+        }
+        partition_seen(q->fs, buf_view(&q->place->id), start);
+        return 0;
+}
+
 int partition_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, const struct place *p,
                      struct error *e) {
         struct cache_view view;
-        uint64_t start = clock_now_ns();
-        bool any = false;
-        int r;
+        struct partition_question q = { .fs = fs, .place = p };
+        struct flight_answer answer;
 
-        if (local_dir_has(fs, node_ino_now(fs, dir), name))
+        if (local_dir_has(fs, node_ino_now(fs, dir), name) || local_folder_used(fs, node_ino_now(fs, dir), name))
                 return 0;
         cache_get(fs->cache, buf_view(&p->id), fs->o.cache_ttl_ns, false, &view);
         cache_view_deinit(&view);
         if (view.state != CACHE_UNKNOWN)
                 return view.state == CACHE_PRESENT ? 0 : fs_no_item(e);
-        r = query_any(fs, ctx, p, false, &any, e);
-        if (r)
-                return r;
-        if (!any) {
-                cache_put_absent(fs->cache, buf_view(&p->id), start);
-                return fs_no_item(e);
-        }
-        partition_seen(fs, buf_view(&p->id), start);
-        return 0;
+        return flight(fs, ctx, buf_view(&p->id), ask_partition, &q, &answer, e);
 }
 
 int partition_empty(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool *ret, struct error *e) {

@@ -133,15 +133,15 @@ bool listing_get(struct fs *fs, uint64_t ino, const struct place *dir, struct di
         return found;
 }
 
-bool listing_lacks(struct fs *fs, uint64_t ino, const struct place *dir, struct str name) {
+uint64_t listing_lacks(struct fs *fs, uint64_t ino, const struct place *dir, struct str name) {
         struct listing *x;
-        bool lacks;
+        uint64_t since;
 
         mutex_lock(&fs->listings->lock);
         x = find(fs, ino, dir);
-        lacks = x && !contains(x, name);
+        since = x && !contains(x, name) ? x->page.fetched_ns : 0;
         mutex_unlock(&fs->listings->lock);
-        return lacks;
+        return since;
 }
 
 void listing_put(struct fs *fs, uint64_t ino, struct dir_page *all) {

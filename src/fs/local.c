@@ -53,8 +53,8 @@ int local_path_of(struct fs *fs, const struct node *dir, struct str name, char o
         return r == 0 && name.n ? append(out, "/%.*s", (int)name.n, name.p) : r;
 }
 
-/* The folders above a file. */
-static int make_folders(struct fs *fs, char *path) {
+/* The folders above a file of dir. */
+static int make_folders(struct fs *fs, struct node *dir, char *path) {
         for (char *slash = strchr(path + strlen(fs->o.state_dir) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
                 *slash = '\0';
                 if (mkdir(path, 0700) < 0 && errno != EEXIST) {
@@ -63,7 +63,7 @@ static int make_folders(struct fs *fs, char *path) {
                 }
                 *slash = '/';
         }
-        return 0;
+        return local_folder_made(fs, dir);
 }
 
 int local_stat(struct fs *fs, struct node *dir, struct str name, struct stat *ret) {
@@ -124,7 +124,7 @@ int local_create(struct fs *fs, struct node *dir, struct str name, int flags, st
         int fd, r = local_path_of(fs, dir, name, path);
 
         if (r == 0)
-                r = make_folders(fs, path);
+                r = make_folders(fs, dir, path);
         if (r)
                 return error_set_errno(e, r, "scratch file");
         r = spool_grow(fs, 0, e);
@@ -156,23 +156,10 @@ int local_rename(struct fs *fs, struct node *dir, struct str name, struct node *
         if (r == 0)
                 r = local_path_of(fs, new_dir, new_name, to);
         if (r == 0)
-                r = make_folders(fs, to);
+                r = make_folders(fs, new_dir, to);
         if (r == 0 && renameat2(AT_FDCWD, from, AT_FDCWD, to, flags) < 0)
                 r = -errno;
         return r == -ENOENT ? fs_no_item(e) : r ? error_set_errno(e, r, "scratch file") : 0;
-}
-
-void local_move_folder(struct fs *fs, struct node *dir, struct str name, struct node *new_dir, struct str new_name) {
-        char from[LOCAL_PATH_MAX] = "", to[LOCAL_PATH_MAX] = "";
-        const char *mount = fs->o.mount_id ? fs->o.mount_id : "mount";
-
-        if (!fs->o.state_dir)
-                return;
-        if (append(from, "%s/spool/%s/%016llx", fs->o.state_dir, mount,
-                   (unsigned long long)node_ino(node_ino_now(fs, dir), name)) == 0 &&
-            append(to, "%s/spool/%s/%016llx", fs->o.state_dir, mount,
-                   (unsigned long long)node_ino(node_ino_now(fs, new_dir), new_name)) == 0)
-                (void)rename(from, to); /* there is mostly none */
 }
 
 int local_truncate(struct fs *fs, struct node *n, struct fs_file *f, uint64_t size, struct error *e) {
@@ -198,7 +185,7 @@ int local_symlink(struct fs *fs, struct node *dir, struct str name, struct str t
         int r = text ? local_path_of(fs, dir, name, path) : -ENOMEM;
 
         if (r == 0)
-                r = make_folders(fs, path);
+                r = make_folders(fs, dir, path);
         if (r == 0 && symlink(text, path) < 0)
                 r = -errno;
         return r ? error_set_errno(e, r, "scratch link") : 0;
@@ -266,23 +253,26 @@ int local_write_fd(int fd, uint64_t offset, struct str data) {
         return 0;
 }
 
+/* Another file, whole or not at all: who has the old one open keeps it. */
 int local_write_all(struct fs *fs, struct node *dir, struct str name, struct str text, struct error *e) {
-        char path[LOCAL_PATH_MAX];
-        int fd, r = local_path_of(fs, dir, name, path);
+        char path[LOCAL_PATH_MAX], temp[LOCAL_PATH_MAX] = "";
+        int fd = -1, r = local_path_of(fs, dir, name, path);
 
         if (r == 0)
-                r = make_folders(fs, path);
-        if (r)
-                return error_set_errno(e, r, "scratch file");
-        (void)unlink(path); /* another file: who has the old one open keeps it */
-        fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-                return error_set_errno(e, -errno, "scratch file");
-        r = local_write_fd(fd, 0, text);
-        if (r == 0 && fsync(fd) < 0)
+                r = make_folders(fs, dir, path);
+        if (r == 0) /* not a folder of this spool: names there are inode numbers */
+                r = append(temp, "%s/spool/%s/new-%u", fs->o.state_dir, fs->o.mount_id ? fs->o.mount_id : "mount",
+                           atomic_fetch_add(&fs->local_temps, 1));
+        if (r == 0) {
+                fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+                r = fd < 0 ? -errno : local_write_fd(fd, 0, text);
+        }
+        if (r == 0 && (fsync(fd) < 0 || rename(temp, path) < 0))
                 r = -errno;
-        close(fd);
-        if (r)
-                (void)unlink(path);
+        if (fd >= 0) {
+                close(fd);
+                if (r)
+                        (void)unlink(temp);
+        }
         return r ? error_set_errno(e, r, "scratch file") : 0;
 }

@@ -48,7 +48,8 @@ int local_open(struct fs *fs, struct node *n, int flags, struct fs_opened *ret, 
         if (!f)
                 return error_set(e, ERR_MEMORY, "out of memory");
         /* for reading too: the kernel reads around what is written through a mapping */
-        f->fd = open(path, ((flags & O_ACCMODE) == O_RDONLY ? O_RDONLY : O_RDWR) | (flags & O_TRUNC) | O_CLOEXEC | O_NOFOLLOW);
+        f->fd = open(path, ((flags & O_ACCMODE) == O_RDONLY ? O_RDONLY : O_RDWR) | (flags & O_TRUNC) | O_CLOEXEC |
+                           O_NOFOLLOW);
         if (f->fd < 0) {
                 r = errno == ENOENT ? fs_no_item(e) : error_set_errno(e, -errno, "local file");
                 file_free(fs, f);

@@ -12,5 +12,7 @@ _must_check_ int local_read_fd(int fd, struct buf *out);
 _must_check_ int local_write_fd(int fd, uint64_t offset, struct str data);
 /* The attributes of a node without a name: of the open file.  -EAGAIN: it has a name. */
 _must_check_ int local_stat_unlinked(struct fs *fs, struct node *n, struct stat *ret);
+/* A folder for scratch files of dir is there now: its name is remembered with it. */
+_must_check_ int local_folder_made(struct fs *fs, struct node *dir);
 /* The scratch files are to grow by so many bytes; -ENOSPC: more than spool_max allows. */
 _must_check_ int spool_grow(struct fs *fs, uint64_t bytes, struct error *e);

@@ -4,7 +4,7 @@
 #include "ddbfs/base/clock.h"
 
 /* A complete listing of the directory, made a moment ago, answers too. */
-static bool listing_lacks_child(struct fs *fs, struct node *dir, struct str name, const struct place *child) {
+static uint64_t listing_lacks_child(struct fs *fs, struct node *dir, struct str name, const struct place *child) {
         struct place p = { .kind = dir->kind, .table = child->table };
 
         if (child->kind == NODE_ITEM && table_has_range(child->table)) {
@@ -17,9 +17,15 @@ static bool listing_lacks_child(struct fs *fs, struct node *dir, struct str name
 /* Does what the name spells exist?  Tables were asked for by place_child; a chain directory always resolves. */
 static int child_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct child *c,
                         struct error *e) {
-        if ((c->kind == NODE_PARTITION || c->kind == NODE_ITEM) && listing_lacks_child(fs, dir, name, &c->place) &&
-            !local_dir_has(fs, node_ino_now(fs, dir), name))
+        uint64_t since = 0;
+
+        if (c->kind == NODE_PARTITION || c->kind == NODE_ITEM)
+                since = listing_lacks_child(fs, dir, name, &c->place);
+        if (since && !local_dir_has(fs, node_ino_now(fs, dir), name) &&
+            !(c->kind == NODE_PARTITION && local_folder_used(fs, node_ino_now(fs, dir), name))) {
+                cache_put_absent(fs->cache, buf_view(&c->place.id), since);
                 return fs_no_item(e);
+        }
         if (c->kind == NODE_PARTITION)
                 return partition_exists(fs, ctx, dir, name, &c->place, e);
         if (c->kind == NODE_LOCAL) {
@@ -80,7 +86,10 @@ static int lookup(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct st
         r = node_child(fs, dir, name, c.kind, c.level, &h.n);
         if (r)
                 return error_set_errno(e, r, "lookup");
-        h.n->control = c.control;
+        mutex_lock(&fs->nodes.lock);
+        if (h.n->control != c.control) /* once: it is read without the lock */
+                h.n->control = c.control;
+        mutex_unlock(&fs->nodes.lock);
         return entry_of(fs, ctx, h.n, ret, e);
 }
 
@@ -104,6 +113,20 @@ void fs_forget(struct fs *fs, uint64_t node, uint64_t n_lookups) {
         node_forget(fs, node, n_lookups);
 }
 
+/* What the handle reads is this long, whatever the table holds by now: a program that appends asks. */
+static void own_size(struct fs_file *f, struct fs_attr *ret) {
+        uint64_t size = f->snapshot ? f->snapshot->n : ret->size;
+
+        if (f->draft) {
+                mutex_lock(&f->draft->lock);
+                size = f->draft->text.n;
+                mutex_unlock(&f->draft->lock);
+        }
+        if (size != ret->size)
+                ret->valid_ns = 0;
+        ret->size = size;
+}
+
 int fs_getattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_file *file, struct fs_attr *ret) {
         _cleanup_(held_put) struct held h = { .fs = fs, .n = node_get(fs, node) };
         struct error e = { 0 };
@@ -116,5 +139,7 @@ int fs_getattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_file 
                 attr_file(fs, node_ino_now(fs, h.n), file->snapshot ? file->snapshot->n : 0, fs->started_wall_ns, 0, ret);
                 r = 0;
         }
+        if (r == 0 && file)
+                own_size(file, ret);
         return fs_done(fs, ctx, h.n, STR_NULL, r, &e);
 }

@@ -37,6 +37,7 @@ struct node {
         bool replaced;            /* nodes.lock: another was renamed to its name */
         uint8_t control;          /* constant; index of the control file */
         struct draft *draft;      /* nodes.lock: open for writing */
+        uint64_t emptied_ns;      /* nodes.lock: when a writer emptied it and went; 0: none did, or it was written since */
         uint32_t n_cached;        /* nodes.lock: open readers that use the page cache */
         uint64_t page_hash;       /* nodes.lock: the version the page cache holds */
         uint64_t told_hash;       /* nodes.lock: the version whose attributes the kernel was told last */

@@ -105,6 +105,8 @@ bool place_component(const struct key_part *part, struct str prefix, bool is_ite
         bool last = false;
 
         keyname_encode(&name, part, false);
+        if (buf_status(&name))
+                out->err = buf_status(&name); /* not "no": nobody knows */
         if (buf_status(&name) || !str_starts(buf_view(&name), prefix))
                 return false;
         /* a name of 240 bytes begins with a prefix of 238, but is not split there */
@@ -252,7 +254,7 @@ static int child_by_key(struct fs *fs, struct op_ctx *ctx, const struct place *d
         buf_str(&joined, buf_view(&dir->prefix));
         buf_str(&joined, piece);
         if (buf_status(&joined))
-                return not_a_name(e);
+                return buf_status(&joined) == -EFBIG ? not_a_name(e) : error_set(e, ERR_MEMORY, "out of memory");
         r = place_copy(dir, &ret->place, e);
         if (r == 0 && chain)
                 r = child_chain(&ret->place, buf_view(&joined), piece, e);
@@ -360,6 +362,9 @@ int place_of(struct fs *fs, struct op_ctx *ctx, struct node *n, struct place *re
         if (n->kind == NODE_ROOT || n->kind == NODE_CONTROL || n->kind == NODE_CONTROL_FILE || n->kind == NODE_LOCAL)
                 return 0;
         spell_path(fs, n, &s);
+        for (enum level level = LEVEL_TABLE; r == 0 && level <= LEVEL_RANGE; level++)
+                if (buf_status(&s.joined[level]))
+                        r = error_set_errno(e, buf_status(&s.joined[level]), "name");
         for (enum level level = LEVEL_TABLE; r == 0 && level <= LEVEL_RANGE && s.complete[level]; level++)
                 r = place_complete(fs, ctx, ret, level, buf_view(&s.joined[level]), e);
         if (r == 0 && n->kind == NODE_CHAIN) {

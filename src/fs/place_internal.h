@@ -35,7 +35,7 @@ void child_deinit(struct child *c);
 _must_check_ int place_child(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct child *ret,
                              struct error *e);
 /* The first component under which a key part appears below a directory whose chain prefix is `prefix`.
- * false: the part does not begin with that prefix.  *ret_chain: it is the beginning of a longer name. */
+ * false: the part does not begin with that prefix, or buf_status(out).  *ret_chain: it is the beginning of a longer name. */
 bool place_component(const struct key_part *part, struct str prefix, bool is_item, struct buf *out, bool *ret_chain);
 uint64_t place_partition_hash(const struct place *p); /* for fs_recent: table and hash key */
 /* Copies the key (of an item) into p, whose table is set. */

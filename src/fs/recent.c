@@ -110,6 +110,30 @@ bool local_dir_has(struct fs *fs, uint64_t parent_ino, struct str name) {
         return found;
 }
 
+void local_dir_settled(struct fs *fs, struct node *item) {
+        _cleanup_(mem_freep) char *name = NULL;
+        struct node *dir = item;
+        struct local_dir *d;
+        uint64_t parent = 0;
+        size_t n = 0;
+
+        mutex_lock(&fs->nodes.lock);
+        while (dir && dir->kind != NODE_PARTITION)
+                dir = dir->parent;
+        if (dir && dir->parent && (name = mem_dup(dir->name, dir->name_n))) {
+                n = dir->name_n;
+                parent = dir->parent->ino;
+        }
+        mutex_unlock(&fs->nodes.lock);
+        if (!name)
+                return;
+        mutex_lock(&fs->small_lock);
+        d = find(fs, parent, str_make(name, n));
+        if (d)
+                drop(d);
+        mutex_unlock(&fs->small_lock);
+}
+
 bool local_dir_remove(struct fs *fs, uint64_t parent_ino, struct str name) {
         struct local_dir *d;
 

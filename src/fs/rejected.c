@@ -13,28 +13,56 @@
 #include "ddbfs/base/log.h"
 
 #define REJECTED_PATH_MAX 3800
-#define COPIES_MAX 1000
+#define COPIES_MAX 100 /* named by number; more by the time */
+#define WHY ".why"
 #define KEPT_FILES_MAX 100000
 #define FOLDER_DEPTH_MAX 64
 
-static int write_file(const char *path, struct str text) {
-        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        ssize_t put;
-        int r = 0;
+static int write_fd(int fd, struct str text) {
+        while (text.n > 0) {
+                ssize_t put = write(fd, text.p, text.n);
+
+                if (put < 0 && errno != EINTR)
+                        return -errno;
+                text = str_skip(text, put > 0 ? (size_t)put : 0);
+        }
+        return fsync(fd) < 0 ? -errno : 0;
+}
+
+static int write_named(const char *path, struct str text) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), r;
 
         if (fd < 0)
                 return -errno;
-        while (r == 0 && text.n > 0) {
-                put = write(fd, text.p, text.n);
-                if (put < 0 && errno != EINTR)
-                        r = -errno;
-                text = str_skip(text, put > 0 ? (size_t)put : 0);
-        }
-        if (r == 0 && fsync(fd) < 0)
-                r = -errno;
+        r = write_fd(fd, text);
         close(fd);
         if (r)
                 (void)unlink(path);
+        return r;
+}
+
+/* The text under this name, whole or not at all, whenever we die.  -EEXIST: the name is taken.  It gets its name
+ * when it is on disk, where the disk's file system can do that. */
+static int write_file(const char *path, struct str text) {
+        char folder[PATH_MAX], unnamed[64];
+        int fd, dir, r;
+
+        if (snprintf(folder, sizeof(folder), "%s", path) >= (int)sizeof(folder) || !strrchr(folder, '/'))
+                return -ENAMETOOLONG;
+        *strrchr(folder, '/') = '\0';
+        fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return write_named(path, text);
+        r = write_fd(fd, text);
+        (void)snprintf(unnamed, sizeof(unnamed), "/proc/self/fd/%d", fd);
+        if (r == 0 && linkat(AT_FDCWD, unnamed, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0)
+                r = errno == EEXIST ? -EEXIST : write_named(path, text);
+        close(fd);
+        dir = r == 0 ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        if (dir >= 0) {
+                (void)fsync(dir);
+                close(dir);
+        }
         return r;
 }
 
@@ -165,6 +193,24 @@ static int older(const void *a, const void *b) {
         return (x->mtime.tv_nsec > y->mtime.tv_nsec) - (x->mtime.tv_nsec < y->mtime.tv_nsec);
 }
 
+static bool is_why(const char *path) {
+        return str_ends(str_of(path), STR(WHY));
+}
+
+/* The text, and the reason beside it. */
+static void leave(struct kept_list *l, const struct kept *oldest) {
+        char why[PATH_MAX];
+        struct stat st;
+
+        if (!is_why(oldest->path))
+                log_warn("rejected texts take more than rejected_max allows: %s is removed", oldest->path);
+        if (unlink(oldest->path) == 0)
+                l->total -= oldest->size;
+        if (!is_why(oldest->path) && snprintf(why, sizeof(why), "%s" WHY, oldest->path) < (int)sizeof(why) &&
+            lstat(why, &st) == 0 && unlink(why) == 0)
+                l->total -= MIN(l->total, (uint64_t)st.st_size);
+}
+
 static void enforce_bound(struct fs *fs, const char *just_written) {
         struct kept_list l = { .n = 0 };
         char folder[PATH_MAX];
@@ -175,11 +221,10 @@ static void enforce_bound(struct fs *fs, const char *just_written) {
         if (l.total > fs->o.rejected_max) {
                 qsort(l.v, l.n, sizeof(*l.v), older);
                 for (size_t i = 0; i < l.n && l.total > fs->o.rejected_max; i++) {
-                        if (str_starts(str_of(l.v[i].path), str_of(just_written)))
-                                continue;
-                        log_warn("rejected texts take more than rejected_max allows: %s is removed", l.v[i].path);
-                        if (unlink(l.v[i].path) == 0)
-                                l.total -= l.v[i].size;
+                        const char *rest = l.v[i].path + MIN(strlen(l.v[i].path), strlen(just_written));
+
+                        if (!str_starts(str_of(l.v[i].path), str_of(just_written)) || (*rest && strcmp(rest, WHY) != 0))
+                                leave(&l, &l.v[i]);
                 }
         }
         for (size_t i = 0; i < l.n; i++)
@@ -195,6 +240,25 @@ static void say_where(struct fs *fs, const char *path, struct error *why) {
                        path + strlen(fs->o.state_dir));
 }
 
+/* Under the item's name, or a free one beside it; *path: PATH_MAX.  The same text is kept once, as of now. */
+static int keep_text(const char *base, struct str text, char *path) {
+        int r = -EEXIST;
+
+        for (unsigned copy = 1; r == -EEXIST && copy <= COPIES_MAX; copy++) {
+                if (copy == 1)
+                        (void)snprintf(path, PATH_MAX, "%s", base);
+                else if (copy < COPIES_MAX)
+                        (void)snprintf(path, PATH_MAX, "%s.%u", base, copy);
+                else
+                        (void)snprintf(path, PATH_MAX, "%s.%llu", base, (unsigned long long)clock_wall_ns());
+                if (access(path, F_OK) < 0)
+                        r = write_file(path, text);
+                else if (holds_text(path, text))
+                        r = utimensat(AT_FDCWD, path, NULL, 0) < 0 ? -errno : 0;
+        }
+        return r;
+}
+
 static int keep(struct fs *fs, struct node *n, struct str child, struct str text, struct error *why) {
         _cleanup_(buf_deinit) struct buf base = BUF_INIT(PATH_MAX);
         _cleanup_(buf_deinit) struct buf reason = BUF_INIT(PATH_TEXT_MAX + 4 * KIB);
@@ -204,24 +268,16 @@ static int keep(struct fs *fs, struct node *n, struct str child, struct str text
         if (r)
                 return r;
         make_folders(base.p, strlen(fs->o.state_dir) + 1);
-        for (unsigned copy = 1; copy < COPIES_MAX; copy++) {
-                (void)(copy == 1 ? snprintf(path, sizeof(path), "%s", base.p)
-                                 : snprintf(path, sizeof(path), "%s.%u", base.p, copy));
-                r = write_file(path, text);
-                if (r == -EEXIST && holds_text(path, text))
-                        r = 0;
-                if (r != -EEXIST)
-                        break;
-        }
+        r = keep_text(base.p, text, path);
         if (r)
                 return r;
         say_where(fs, path, why);
         render_why(fs, n, child, why, &reason);
-        if (snprintf(path + strlen(path), sizeof(path) - strlen(path), ".why") != 4 || buf_status(&reason))
+        if (snprintf(path + strlen(path), sizeof(path) - strlen(path), WHY) != sizeof(WHY) - 1 || buf_status(&reason))
                 return 0;
         (void)unlink(path);
         (void)write_file(path, buf_view(&reason));
-        path[strlen(path) - 4] = '\0';
+        path[strlen(path) - (sizeof(WHY) - 1)] = '\0';
         enforce_bound(fs, path);
         return 0;
 }

@@ -102,18 +102,17 @@ bool removals_streak(struct fs *fs, struct node *dir) {
 
 /* ---- sending ---- */
 
+/* Both locks, or an older count could overwrite a newer one: the gate is taken first. */
 static void set_gate_flags(struct fs *fs) {
         struct removals *q = fs->removals;
-        size_t n;
 
-        mutex_lock(&q->lock);
-        n = q->n;
-        if (n == 0)
-                q->hurry = false;
-        mutex_unlock(&q->lock);
         mutex_lock(&fs->gate);
-        q->drained = n == 0;
-        q->room = n < QUEUE_MAX;
+        mutex_lock(&q->lock);
+        if (q->n == 0)
+                q->hurry = false;
+        q->drained = q->n == 0;
+        q->room = q->n < QUEUE_MAX;
+        mutex_unlock(&q->lock);
         cond_broadcast(&fs->gate_cond);
         mutex_unlock(&fs->gate);
 }
@@ -234,6 +233,7 @@ int removals_add(struct fs *fs, struct op_ctx *ctx, struct place *p, struct node
         }
         mutex_unlock(&q->lock);
         if (!queued) {
+                cache_invalidate(fs->cache, buf_view(&x->place.id)); /* it is still there */
                 removal_free(fs, x);
                 return error_set(e, ERR_MEMORY, "out of memory");
         }
@@ -250,7 +250,10 @@ int removals_wait(struct fs *fs, struct op_ctx *ctx, struct error *e) {
         q->hurry = any;
         cond_signal(&q->cond);
         mutex_unlock(&q->lock);
-        return any ? fs_wait_for(fs, ctx, &q->drained, e) : 0;
+        if (!any)
+                return 0;
+        set_gate_flags(fs); /* who counted it in may not have come to that yet */
+        return fs_wait_for(fs, ctx, &q->drained, e);
 }
 
 void removals_stop(struct fs *fs) {

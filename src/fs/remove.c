@@ -29,21 +29,31 @@ static int delete_item(struct fs *fs, struct op_ctx *ctx, const struct place *p,
         struct error local = { 0 };
         int r = fs->store->ops->write(fs->store, ctx, &w, NULL, &local);
 
+        fs_wrote(fs, p);
+        partition_wrote(fs, p);
         if (r && local.kind != ERR_CONDITION) {
                 cache_invalidate(fs->cache, buf_view(&p->id)); /* it may or may not have been applied */
                 if (e)
                         *e = local;
                 return r;
         }
-        fs_wrote(fs, p);
-        partition_wrote(fs, p);
         cache_put_own(fs->cache, buf_view(&p->id), NULL);
         return r ? fs_no_item(e) : 0;
+}
+
+static int unlink_stored(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct place *p,
+                         struct error *e) {
+        if (item_hidden(fs, buf_view(&p->id)))
+                return fs_no_item(e);
+        if (away_again(fs, p))
+                return 0;
+        return removals_streak(fs, dir) ? removals_add(fs, ctx, p, dir, name, e) : delete_item(fs, ctx, p, e);
 }
 
 static int unlink_item(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct error *e) {
         _cleanup_(held_put) struct held h = { .fs = fs, .n = node_find(fs, dir, name) };
         _cleanup_(child_deinit) struct child c = { 0 };
+        bool was_new = false;
         int r;
 
         if (fs->o.read_only)
@@ -61,15 +71,9 @@ static int unlink_item(struct fs *fs, struct op_ctx *ctx, struct node *dir, stru
                 return c.kind == NODE_CONTROL_FILE ? error_set(e, ERR_PERMISSION, "control files cannot be removed")
                                                    : error_set_errno(e, -EISDIR, "a directory");
         if (h.n && draft_is_new(fs, h.n))
-                r = 0; /* not in the table yet: it just goes */
-        else if (item_hidden(fs, buf_view(&c.place.id)))
-                return fs_no_item(e);
-        else if (away_again(fs, &c.place))
-                r = 0;
-        else if (removals_streak(fs, dir))
-                r = removals_add(fs, ctx, &c.place, dir, name, e);
-        else
-                r = delete_item(fs, ctx, &c.place, e);
+                r = draft_drop_new(fs, ctx, h.n, &was_new, e);
+        if (r == 0 && !was_new)
+                r = unlink_stored(fs, ctx, dir, name, &c.place, e);
         if (r == 0 || r == -ENOENT) {
                 if (h.n)
                         node_detach(fs, h.n);
@@ -115,7 +119,14 @@ static int make_partition(struct fs *fs, struct op_ctx *ctx, struct node *dir, s
         if (c.kind != NODE_PARTITION)
                 return c.kind == NODE_CHAIN ? error_set_errno(e, -EEXIST, "beginnings of long names are always there")
                                             : not_a_partition(&c, e);
+        r = partition_exists(fs, ctx, dir, name, &c.place, e); /* mostly known: the kernel has just looked it up */
+        if (r == 0)
+                return error_set_errno(e, -EEXIST, "there is a partition of that name");
+        if (r != -ENOENT)
+                return r;
         local_dir_add(fs, node_ino_now(fs, dir), name, UINT64_MAX);
+        if (!local_dir_has(fs, node_ino_now(fs, dir), name))
+                return error_set(e, ERR_MEMORY, "out of memory");
         r = node_child(fs, dir, name, c.kind, c.level, &h.n);
         return r ? error_set_errno(e, r, "making the directory") : entry_of(fs, ctx, h.n, ret, e);
 }
@@ -127,6 +138,23 @@ int fs_mkdir(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name
         if (!dir.n)
                 return -ESTALE;
         return fs_done(fs, ctx, dir.n, name, make_partition(fs, ctx, dir.n, name, ret, &e), &e);
+}
+
+/* No scratch file, no file just being made, and no item.  Only then is what was renamed away gone for good. */
+static int is_empty_here_too(struct fs *fs, struct op_ctx *ctx, struct node *n, const struct place *p, bool *ret,
+                             struct error *e) {
+        _cleanup_(names_deinit) struct names unsaved;
+        int r;
+
+        names_init(&unsaved);
+        r = draft_new_names(fs, n, &unsaved);
+        if (r == 0)
+                r = local_names(fs, n, &unsaved);
+        *ret = false;
+        if (r || unsaved.n > 0)
+                return r ? error_set_errno(e, r, "removing the directory") : 0;
+        (void)away_expire(fs, ctx, p, false);
+        return partition_empty(fs, ctx, p, ret, e);
 }
 
 static int remove_dir(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct error *e) {
@@ -151,27 +179,19 @@ static int remove_dir(struct fs *fs, struct op_ctx *ctx, struct node *dir, struc
         if (r)
                 return r;
         if (c.kind == NODE_PARTITION)
-                r = partition_empty(fs, ctx, &c.place, &empty, e);
+                r = is_empty_here_too(fs, ctx, h.n, &c.place, &empty, e);
         else
                 r = dir_is_empty(fs, ctx, h.n, &empty, e);
-        if (r == 0 && empty && c.kind == NODE_PARTITION) {
-                _cleanup_(names_deinit) struct names unsaved;
-
-                names_init(&unsaved);
-                r = draft_new_names(fs, h.n, &unsaved);
-                if (r == 0)
-                        r = local_names(fs, h.n, &unsaved);
-                empty = unsaved.n == 0;
-        }
         if (r)
                 return r;
         if (!empty)
                 return error_set_errno(e, -ENOTEMPTY, "the directory is not empty");
-        (void)local_dir_remove(fs, node_ino_now(fs, dir), name);
+        if (!local_dir_remove(fs, node_ino_now(fs, dir), name) && c.kind == NODE_PARTITION)
+                r = fs_no_item(e); /* nobody has it any more */
         if (c.kind == NODE_PARTITION)
                 cache_put_own(fs->cache, buf_view(&c.place.id), NULL);
         node_detach(fs, h.n);
-        return 0;
+        return r;
 }
 
 int fs_rmdir(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name) {

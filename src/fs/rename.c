@@ -36,11 +36,18 @@ static int end_init(struct fs *fs, struct op_ctx *ctx, struct end *x, struct err
         return error_set(e, ERR_PERMISSION, "this cannot be renamed");
 }
 
+static bool was_served(struct fs *fs, const struct end *x) {
+        struct snapshot *s;
+        uint64_t hash;
+        bool served = cache_served(fs->cache, buf_view(&x->child.place.id), &s, &hash) != CACHE_BASE_NONE;
+
+        snapshot_unref(s);
+        return served;
+}
+
 /* Read the item strongly; ENOENT when there is none. */
 static int end_read(struct fs *fs, struct op_ctx *ctx, struct end *x, struct error *e) {
         struct get_request get = { .table = x->child.place.table, .key = x->child.place.key, .consistent = true };
-        struct snapshot *served;
-        uint64_t hash;
         int r;
 
         if (item_hidden(fs, buf_view(&x->child.place.id)))
@@ -50,8 +57,7 @@ static int end_read(struct fs *fs, struct op_ctx *ctx, struct end *x, struct err
                 return fs_no_item(e);
         if (r)
                 return r;
-        x->was_served = cache_served(fs->cache, buf_view(&x->child.place.id), &served, &hash) != CACHE_BASE_NONE;
-        snapshot_unref(served);
+        x->was_served = was_served(fs, x);
         r = item_snapshot(fs, &x->child.place, &x->items.v[0], &x->text);
         return r ? error_set_errno(e, r, "renaming") : 0;
 }
@@ -95,7 +101,7 @@ static int transact(struct fs *fs, struct op_ctx *ctx, const struct write *w, ui
 
 static void arrived(struct fs *fs, const struct end *from, const struct end *to) {
         cache_put_own(fs->cache, buf_view(&to->child.place.id), to->moved_text);
-        if (from->was_served)
+        if (from->was_served || was_served(fs, to)) /* then readers know that, or what it has replaced */
                 cache_serve(fs->cache, buf_view(&to->child.place.id), to->moved_text);
 }
 
@@ -213,8 +219,13 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
         if (fs->o.read_only)
                 return error_set(e, ERR_READ_ONLY, "mounted read-only");
         r = end_init(fs, ctx, from, e);
-        if (r == 0)
-                r = end_init(fs, ctx, to, e);
+        if (r)
+                return r;
+        r = end_init(fs, ctx, to, e);
+        if (r == -ENOENT && e->kind == ERR_NO_ITEM)
+                return error_set(e, ERR_INPUT, "the new name is no item's: its key, encoded, and \".json\"");
+        if (r == -ENOENT && to->dir->kind == NODE_ROOT)
+                return error_set(e, ERR_PERMISSION, "tables are not made by renaming");
         if (r)
                 return r;
         r = removals_wait(fs, ctx, e);
@@ -222,15 +233,10 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
                 return r;
         if (from->child.kind != to->child.kind && (flags & RENAME_EXCHANGE))
                 return error_set(e, ERR_INPUT, "only two of a kind can be exchanged");
-        if (n.n && draft_is_new(fs, n.n))
+        if (n.n && draft_is_new(fs, n.n)) /* into the table first, under its old name: then it is a rename like any */
                 r = draft_save_new(fs, ctx, n.n, e);
         if (r)
                 return r;
-        if (n.n && draft_is_new(fs, n.n)) { /* nothing is written to it yet */
-                if (from->child.kind != to->child.kind || (flags & RENAME_EXCHANGE))
-                        return error_set_errno(e, -EXDEV, "not saved yet: it is moved by copying");
-                return move_nodes(fs, from, to, flags, e); /* not in the table yet: it will be saved there */
-        }
         if (from->child.kind == NODE_PARTITION || to->child.kind == NODE_PARTITION)
                 r = partition_rename(fs, ctx, from, to, flags, e);
         else if (from->child.kind == NODE_LOCAL)
@@ -263,8 +269,6 @@ int fs_rename(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str nam
         if (!dir.n || !new_dir.n)
                 return -ESTALE;
         r = rename_ends(fs, ctx, &from, &to, flags, &e);
-        if (r == -ENOENT && e.kind == ERR_NO_ITEM && to.child.kind == NODE_ROOT && from.child.kind == NODE_ITEM)
-                r = error_set(&e, ERR_INPUT, "the new name is no item's: its key, encoded, and \".json\"");
         if (r == -EXDEV) /* mv copies then: no event */
                 return r;
         return fs_done(fs, ctx, dir.n, name, r, &e);

@@ -60,6 +60,7 @@ static int prepare_item(struct fs *fs, const struct place *from, const struct pl
         struct item *item = &m->items.v[m->n];
         _cleanup_(snapshot_unrefp) struct snapshot *text = NULL;
         struct write *put = &m->writes[2 * m->n], *del = put + 1;
+        struct item_text_options options = fs->o.text;
         struct str stored;
         struct key key;
         int r;
@@ -80,7 +81,8 @@ static int prepare_item(struct fs *fs, const struct place *from, const struct pl
                 r = arena_dup(&m->arena, str_make(text->text, text->n), &stored);
         if (r)
                 return error_set_errno(e, r, "renaming");
-        r = item_parse(fs, is, stored, &m->arena, &m->moved[m->n - 1], e);
+        options.strict_keys = false; /* the path decides, that is what a rename means */
+        r = item_text_parse(stored, &is->table->key, &is->key, &options, &m->arena, &m->moved[m->n - 1], e);
         if (r)
                 return r;
         *bytes += item_size(item);
@@ -139,11 +141,16 @@ int partition_rename(struct fs *fs, struct op_ctx *ctx, struct end *from, struct
         if (from->child.kind != to->child.kind || (flags & RENAME_EXCHANGE) ||
             p->table->key.attrs[1].type != q->table->key.attrs[1].type)
                 return error_set_errno(e, -EXDEV, "it is moved by copying");
+        /* what was renamed away there is no longer of the partition */
+        (void)away_expire(fs, ctx, p, false);
+        (void)away_expire(fs, ctx, q, false);
         r = partition_empty(fs, ctx, q, &empty, e);
         if (r == 0 && !empty)
                 r = error_set_errno(e, flags & RENAME_NOREPLACE ? -EEXIST : -ENOTEMPTY, "there is a partition of that name");
         if (r == 0)
                 r = read_items(fs, ctx, p, &m, e);
+        if (r == 0 && m.items.n == 0 && !local_dir_has(fs, node_ino_now(fs, from->dir), from->name))
+                r = fs_no_item(e);
         if (r == 0)
                 r = send_move(fs, ctx, p, q, &m, e);
         if (r)

@@ -8,6 +8,8 @@
 #include "ddbfs/base/clock.h"
 
 #define PATTERNS_MAX 256
+#define NO_TABLES_MAX 256   /* names remembered to be no table */
+#define STALE_RETRY_NS (5 * NS_PER_S) /* the service does not answer: an old description serves so long */
 #define TABLES_MAX 10000 /* of one listing: 4 x the default quota of a region */
 
 struct table {
@@ -136,6 +138,18 @@ static bool fresh(const struct fs *fs, const struct table *t) {
         return ttl == FS_FOREVER || clock_now_ns() - t->fetched_ns < ttl;
 }
 
+/* A scan of all kinds of names must not fill the memory: the oldest "no such table" goes. */
+static void bound_no_tables(struct tables *t) {
+        size_t n = 0;
+
+        LIST_FOR_EACH_SAFE(l, &t->tables) { /* newest first */
+                struct table *table = CONTAINER_OF(l, struct table, all);
+
+                if (!table->schema && ++n > NO_TABLES_MAX)
+                        table_free(table);
+        }
+}
+
 /* Takes the reference over. */
 static void remember(struct tables *t, struct str name, struct table_schema *schema, uint64_t start_ns) {
         struct table *table;
@@ -152,8 +166,46 @@ static void remember(struct tables *t, struct str name, struct table_schema *sch
                 table->schema = TAKE(schema);
                 table->fetched_ns = start_ns;
         }
+        bound_no_tables(t);
         mutex_unlock(&t->lock);
         table_schema_unref(schema);
+}
+
+/* No answer: what is known goes on being used for a while, so that cached paths work without the network. */
+static struct table_schema *use_stale(struct fs *fs, struct str name) {
+        struct tables *t = fs->tables;
+        struct table_schema *schema = NULL;
+        uint64_t now = clock_now_ns();
+        struct table *table;
+
+        mutex_lock(&t->lock);
+        table = find(t, name);
+        if (table && table->schema) {
+                schema = table_schema_ref(table->schema);
+                if (fs->o.schema_ttl_ns > STALE_RETRY_NS && now > fs->o.schema_ttl_ns)
+                        table->fetched_ns = now - fs->o.schema_ttl_ns + STALE_RETRY_NS;
+        }
+        mutex_unlock(&t->lock);
+        return schema;
+}
+
+struct table_question {
+        struct fs *fs;
+        struct str name, request;
+};
+
+static int ask_table(void *arg, struct op_ctx *ctx, struct flight_answer *ret, struct error *e) {
+        const struct table_question *q = arg;
+        uint64_t start = clock_now_ns();
+        int r = q->fs->store->ops->describe(q->fs->store, ctx, q->request, &ret->schema, e);
+
+        if (r == 0 || e->kind == ERR_NO_TABLE) {
+                remember(q->fs->tables, q->name, ret->schema ? table_schema_ref(ret->schema) : NULL, start);
+                return 0;
+        }
+        if (r != -EINTR)
+                ret->schema = use_stale(q->fs, q->name);
+        return ret->schema ? 0 : r;
 }
 
 static int no_table(struct str name, struct error *e) {
@@ -164,7 +216,6 @@ int tables_get(struct fs *fs, struct op_ctx *ctx, struct str name, struct table_
         struct tables *t = fs->tables;
         struct table_schema *schema = NULL;
         char text[TABLE_NAME_MAX + 1];
-        uint64_t start = clock_now_ns();
         struct table *table;
         struct str request;
         bool known = false;
@@ -184,15 +235,13 @@ int tables_get(struct fs *fs, struct op_ctx *ctx, struct str name, struct table_
         }
         mutex_unlock(&t->lock);
         if (!known) {
-                struct error local = { 0 };
+                struct table_question q = { .fs = fs, .name = name, .request = request };
+                struct flight_answer answer;
 
-                r = fs->store->ops->describe(fs->store, ctx, request, &schema, &local);
-                if (r && local.kind != ERR_NO_TABLE) {
-                        if (e)
-                                *e = local;
+                r = flight(fs, ctx, name, ask_table, &q, &answer, e); /* an item's id has a NUL, a name has not */
+                if (r)
                         return r;
-                }
-                remember(t, name, schema ? table_schema_ref(schema) : NULL, start);
+                schema = answer.schema;
         }
         if (!schema)
                 return no_table(name, e);

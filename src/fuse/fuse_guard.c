@@ -117,3 +117,16 @@ bool guard_wants_reply(const void *message, size_t n) {
 
         return n >= sizeof(*in) && !guard_is_quick(message, n) && in->opcode != FUSE_NOTIFY_REPLY;
 }
+
+uint64_t guard_unique(const void *message) {
+        const struct fuse_in_header *in = message;
+
+        return in->unique;
+}
+
+uint64_t guard_interrupts(const void *message, size_t n) {
+        const struct fuse_in_header *in = message;
+        const struct fuse_interrupt_in *interrupt = (const void *)(in + 1);
+
+        return n >= sizeof(*in) + sizeof(*interrupt) && in->opcode == FUSE_INTERRUPT ? interrupt->unique : 0;
+}

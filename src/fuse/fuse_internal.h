@@ -38,6 +38,8 @@ struct notifier {
         struct cond wake;
         struct hmap pending; /* struct notice, by what it names */
         struct list queue;   /* the same, oldest first */
+        struct cond told;    /* `done` has grown */
+        uint64_t queued, done;
         bool running, stopping;
         pthread_t thread;
 };
@@ -120,6 +122,9 @@ _must_check_ int guard_check(const void *message, size_t n);
 /* Served without ever waiting, and not answered by more than a line: INTERRUPT and the FORGETs. */
 bool guard_is_quick(const void *message, size_t n);
 bool guard_wants_reply(const void *message, size_t n);
+uint64_t guard_unique(const void *message);
+/* The unique of the request that this INTERRUPT is about; 0: it is no INTERRUPT. */
+uint64_t guard_interrupts(const void *message, size_t n);
 
 /* fuse_pool.c */
 void pool_init(struct pool *p, unsigned max_busy);
@@ -146,6 +151,7 @@ void notifier_stop(struct session *s);
 void notify_attr(void *arg, uint64_t node);
 void notify_content(void *arg, uint64_t node);
 void notify_entry(void *arg, uint64_t parent, struct str name);
+void notify_wait(void *arg, uint64_t until_ns);
 
 /* fuse_mount.c */
 /* libfuse's session with our operations; unmounted. */
@@ -156,6 +162,8 @@ _must_check_ int mount_attach(const struct session_options *o, struct session *s
 extern const struct fuse_custom_io session_io;
 /* One message of the kernel: refused here, or decoded, served and answered by way of libfuse. */
 void session_process(struct session *s, void *message, size_t n);
+/* Answer a request that libfuse has not seen with an error. */
+void session_refuse(struct session *s, const void *message, size_t n, int error);
 
 /* fuse_session.c */
 void session_wake(struct session *s);

@@ -67,6 +67,7 @@ static int enqueue(struct notifier *n, uint64_t node, struct str name) REQUIRES(
                 return -ENOMEM;
         }
         list_append(&n->queue, &notice->link);
+        n->queued++;
         cond_signal(&n->wake);
         return 0;
 }
@@ -93,6 +94,26 @@ void notify_content(void *arg, uint64_t node) {
 void notify_entry(void *arg, uint64_t parent, struct str name) {
         if (name.n)
                 notify(arg, parent, name);
+}
+
+/* Until the kernel has been told what is queued by now.  Who waits holds up one request, so not for ever: the kernel
+ * may be waiting for that very one. */
+void notify_wait(void *arg, uint64_t until_ns) {
+        struct notifier *n = &((struct session *)arg)->notifier;
+        uint64_t last;
+
+        mutex_lock(&n->lock);
+        last = n->queued;
+        while (n->running && !n->stopping && n->done < last && cond_wait_until(&n->told, &n->lock, until_ns))
+                ;
+        mutex_unlock(&n->lock);
+}
+
+static void told(struct notifier *n) {
+        mutex_lock(&n->lock);
+        n->done++;
+        cond_broadcast(&n->told);
+        mutex_unlock(&n->lock);
 }
 
 /* The oldest one, out of the queue; NULL: the end. */
@@ -125,6 +146,7 @@ static void *notifier_main(void *arg) {
                 if (r && r != -ENOENT) /* ENOENT: the kernel has forgotten already */
                         log_debug("invalidating node %llu: %s", (unsigned long long)notice->node, strerror(-r));
                 mem_free(notice);
+                told(&s->notifier);
         }
         return NULL;
 }
@@ -133,6 +155,7 @@ void notifier_init(struct notifier *n) {
         *n = (struct notifier){ 0 };
         mutex_init(&n->lock);
         cond_init(&n->wake);
+        cond_init(&n->told);
         list_init(&n->queue);
 }
 
@@ -141,6 +164,7 @@ void notifier_deinit(struct notifier *n) {
                 mem_free(CONTAINER_OF(l, struct notice, link));
         hmap_deinit(&n->pending);
         cond_deinit(&n->wake);
+        cond_deinit(&n->told);
         mutex_deinit(&n->lock);
 }
 
@@ -166,6 +190,7 @@ void notifier_stop(struct session *s) {
         n->running = false;
         n->stopping = true;
         cond_signal(&n->wake);
+        cond_broadcast(&n->told);
         mutex_unlock(&n->lock);
         if (running)
                 (void)pthread_join(n->thread, NULL);

@@ -127,6 +127,31 @@ static bool pool_take(struct worker *w, const void *message, size_t n) {
         return take;
 }
 
+static void unpark(struct pool *p, struct parked *item) REQUIRES(p->lock) {
+        list_remove(&item->link);
+        p->parked_bytes -= item->n + PARKED_SLACK;
+        cond_signal(&p->room);
+}
+
+/* An INTERRUPT of a request that waits for its turn ends it here; libfuse has not seen it yet.  false: of another. */
+static bool pool_interrupt(struct session *s, const void *message, size_t n) {
+        uint64_t unique = guard_interrupts(message, n);
+        struct parked *found = NULL;
+        struct pool *p = &s->pool;
+
+        mutex_lock(&p->lock);
+        LIST_FOR_EACH(l, &p->parked)
+                if (unique && guard_unique(CONTAINER_OF(l, struct parked, link)->message) == unique)
+                        found = CONTAINER_OF(l, struct parked, link);
+        if (found)
+                unpark(p, found);
+        mutex_unlock(&p->lock);
+        if (found)
+                session_refuse(s, found->message, found->n, -EINTR);
+        mem_free(found);
+        return found != NULL;
+}
+
 /* After serving: the oldest parked request.  NULL: read on, or go home when w->leaving. */
 static struct parked *pool_next(struct worker *w) {
         struct pool *p = &w->session->pool;
@@ -135,9 +160,7 @@ static struct parked *pool_next(struct worker *w) {
         mutex_lock(&p->lock);
         if (!list_is_empty(&p->parked)) {
                 item = CONTAINER_OF(p->parked.next, struct parked, link);
-                list_remove(&item->link);
-                p->parked_bytes -= item->n + PARKED_SLACK;
-                cond_signal(&p->room);
+                unpark(p, item);
         } else {
                 p->n_busy--;
                 w->leaving = !p->stopping && p->n_reading >= IDLE_READERS;
@@ -190,7 +213,8 @@ static void worker_serve(struct worker *w, size_t n) {
         struct parked *item;
 
         if (guard_is_quick(w->buffer, n)) {
-                session_process(s, w->buffer, n);
+                if (!pool_interrupt(s, w->buffer, n))
+                        session_process(s, w->buffer, n);
                 return;
         }
         if (!pool_take(w, w->buffer, n))

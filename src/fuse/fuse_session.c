@@ -70,7 +70,8 @@ static int session_connect(struct session *s, int fd) {
 }
 
 static void session_listen(struct session *s) {
-        struct fs_notify notify = { .arg = s, .attr = notify_attr, .content = notify_content, .entry = notify_entry };
+        struct fs_notify notify = { .arg = s, .attr = notify_attr, .content = notify_content, .entry = notify_entry,
+                                    .wait = notify_wait };
 
         fs_set_notify(s->fs, &notify);
 }

@@ -69,15 +69,15 @@ static ssize_t io_read(int fd, void *p, size_t n, void *userdata) {
 
 const struct fuse_custom_io session_io = { .writev = io_writev, .read = io_read };
 
-static void refuse(struct session *s, const struct fuse_in_header *in, size_t n, int error) {
+void session_refuse(struct session *s, const void *message, size_t n, int error) {
+        const struct fuse_in_header *in = message;
         struct fuse_out_header out;
 
-        log_debug("malformed request of %zu bytes", n);
         if (!guard_wants_reply(in, n))
                 return;
         out = (struct fuse_out_header){ .len = sizeof(out), .error = error, .unique = in->unique };
         if (write(s->fd, &out, sizeof(out)) < 0)
-                log_debug("answering a malformed request: %s", strerror(errno));
+                log_debug("refusing a request: %s", strerror(errno));
 }
 
 void session_process(struct session *s, void *message, size_t n) {
@@ -88,7 +88,8 @@ void session_process(struct session *s, void *message, size_t n) {
 
         r = guard_check(message, n);
         if (r) {
-                refuse(s, in, n, r);
+                log_debug("malformed request of %zu bytes", n);
+                session_refuse(s, message, n, r);
                 return;
         }
         if (in->opcode == FUSE_INIT) {

@@ -274,7 +274,7 @@ class Worker:
 
     def do_touch(self):
         where = self.pick(False)
-        if where:
+        if where and where not in self.state.away:
             self.ensure_partition(where)
 
             def go():
@@ -282,11 +282,11 @@ class Worker:
                 os.stat(self.path(where) + ".json")
 
             # created at release, which nobody waits for: not durable before somebody asks
-            possible = self.state.but(items={where: ONLY_KEY}, away={where: None})
-            before = self.state
-            self.step(go, possible)
-            self.possible = [before, possible]
-            wait_for(lambda: self.rounds.killed or self.rounds.in_table(where, self.prefix) == {}, 5, "touch to be sent")
+            before, after = self.state, self.state.but(items={where: ONLY_KEY})
+            self.step(go, after)
+            self.possible = [before, after]
+            wait_for(lambda: self.rounds.killed or self.rounds.in_table(where, self.prefix), 5, "touch to be sent")
+            self.possible = self.possible if self.rounds.killed else [after]
 
     def do_remove(self):
         where = self.pick(True)
@@ -324,9 +324,7 @@ class Rounds:
         self.checked = 0
 
     def in_table(self, where, prefix):
-        """The attributes but the key; None: there is no such item."""
-        item = self.t.get(where[0], key(prefix + where[1], where[2]))
-        return item and {name: value for name, value in item.items() if name not in ("Artist", "SongTitle")}
+        return self.t.get(where[0], key(prefix + where[1], where[2])) is not None
 
     def table_contents(self):
         found = {}
@@ -424,7 +422,7 @@ class Rounds:
         m.umount()
         for worker in self.workers:     # what was renamed away has left the table by now
             for where in worker.state.away:
-                if where not in worker.state.items and self.in_table(where, worker.prefix) is not None:
+                if where not in worker.state.items and self.in_table(where, worker.prefix):
                     self.told.append("%s %s: renamed away, and in the table for good" % (worker.prefix, where))
         self.fail_if_damaged()
         self.report()

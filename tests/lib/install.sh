@@ -6,7 +6,8 @@
 PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev libcurl4-openssl-dev libjansson-dev
   libssl-dev libexpat1-dev fuse3"
 PACKAGES_SAMPLE="python3 python3-boto3"
-PACKAGES_TEST="check clang libclang-rt-dev llvm python3 python3-boto3 scdoc shellcheck jq gdb attr rsync procps"
+PACKAGES_TEST="check clang libclang-rt-dev llvm python3 python3-boto3 scdoc shellcheck jq gdb attr rsync procps
+  vim nano emacs-nox micro mg ed perl patch tmux"
 
 ENGINE_PACKAGE="@dynoxide/linux-x64"
 ENGINE_VERSION="1.2.1"

@@ -55,7 +55,8 @@ def judge_quoted(path, layer, name, files):
         return f"{name}: not a header of src/{layer}; other layers are reached as ddbfs/<layer>/..."
     # tests may look inside the layer they are about
     base = os.path.basename(name)
-    if base.endswith("_internal.h") and f"src/{layer}/{base}" not in files:
+    if base.endswith("_internal.h") and f"src/{layer}/{base}" not in files and \
+            f"{os.path.dirname(path)}/{name}" not in files:
         return f"{name}: not a private header of {layer}"
     return None
 

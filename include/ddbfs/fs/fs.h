@@ -54,6 +54,7 @@ struct fs_notify {
         void (*attr)(void *arg, uint64_t node);
         void (*content)(void *arg, uint64_t node);
         void (*entry)(void *arg, uint64_t parent, struct str name);
+        void (*wait)(void *arg, uint64_t until_ns); /* until what was queued is done, or that time */
 };
 
 /* store is borrowed and must outlive the fs. */

@@ -5,7 +5,7 @@
 
 import os
 
-from case import run, test, wait_for
+from case import run, test
 from editors import Screen, Shelf, need
 
 

@@ -37,7 +37,7 @@ def micro(t):
 def mg(t):
     need("mg", "tmux")
     with Shelf(t) as shelf:
-        def edit(path, new="2003", says="Wrote ", options=()):
+        def edit(path, new="2003", bad=False, options=()):
             with Screen(t, ["mg", *options, os.path.basename(path)], os.path.dirname(path)) as screen:
                 screen.shows('"About": "as of 1999"')
                 screen.keys("M-%")
@@ -51,17 +51,22 @@ def mg(t):
                 screen.type("!")
                 wait_for(lambda: "2 " in screen.text().rstrip().split("\n")[-1], 10, "the replacement")
                 screen.keys("C-x", "C-s")
-                screen.shows(says)
-                screen.keys("C-x", "C-c")
-                if says != "Wrote ":
-                    screen.shows("exist; exit")
+                if bad:         # all that mg tells of a failed close: the buffer stays modified
+                    wait_for(lambda: os.path.exists(shelf.rejected(os.path.basename(path))), 10, "the rejected text")
+                    screen.keys("C-x", "C-c")
+                    screen.shows("Save file")
+                    screen.type("n")
+                    screen.shows("really exit?")
                     screen.type("yes")
                     screen.keys("Enter")
+                else:
+                    screen.shows("Wrote ")
+                    screen.keys("C-x", "C-c")
                 t.eq(screen.ended(), 0)
 
         shelf.dance("mg typed", edit, keeps="mg typed.json~")
         shelf.dance("mg no backup", lambda path: edit(path, options=["-n"]))
-        shelf.refused("mg bad", lambda path: edit(path, 'rotten",', "nvalid argument"), leaves=["mg bad.json~"])
+        shelf.refused("mg bad", lambda path: edit(path, 'rotten",', bad=True), leaves=["mg bad.json~"])
 
 
 run()

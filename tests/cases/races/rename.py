@@ -5,6 +5,7 @@
 
 import os
 import threading
+import time
 
 from case import Failure, read, run, test, wait_for, write
 from crash import EXCHANGE, NOREPLACE, key, renameat2, text_of, together
@@ -187,6 +188,7 @@ def a_partition_that_changes_meanwhile(t):
                                      ExpressionAttributeValues={":y": {"N": str(number)}})
                     written["last"] = number
                     number += 1
+                    time.sleep(0.02)
                 except t.db.exceptions.ConditionalCheckFailedException:
                     pass
 
@@ -221,10 +223,10 @@ def an_open_item(t):
     tables(t, ("A", "one", 1))
     m = t.mount("Music")
     with open(m / "Music/A/one.json", encoding="utf-8") as reader:
+        t.contains(reader.read(), '"Year": 1')
         fd = os.open(m / "Music/A/one.json", os.O_WRONLY | os.O_TRUNC)
         os.write(fd, text_of(2).encode())
         os.rename(m / "Music/A/one.json", m / "Music/A/moved.json")
-        t.contains(reader.read(), '"Year": 1')
         os.close(fd)
     t.eq((year(t, "A", "one"), year(t, "A", "moved")), (None, 2))
 
@@ -245,6 +247,24 @@ def a_new_item_not_yet_saved(t):
     t.fails("EEXIST", renameat2, m / "Music/A/new.json", m / "Music/A/there.json", NOREPLACE)
     os.close(fd)
     t.eq((year(t, "A", "new"), year(t, "A", "there")), (5, 3 + os.O_EXCL))
+
+
+@test
+def just_touched(t):
+    """The release of a new file is not waited for: what comes after it still meets the item."""
+    tables(t)
+    m = t.mount("Music")
+    os.mkdir(m / "Music/A")
+    t.proxy.latency(ms=30)
+    for pause in (0, 0.01, 0.04):
+        for action, left in ((lambda p: os.rename(p, m / "Music/A/moved.json"), ["moved"]), (os.unlink, [])):
+            os.close(os.open(m / "Music/A/new.json", os.O_CREAT | os.O_WRONLY))
+            time.sleep(pause)
+            action(m / "Music/A/new.json")
+            time.sleep(0.1)
+            t.eq([i["SongTitle"]["S"] for i in t.scan("Music")], left, "after %g s" % pause)
+            for name in left:
+                os.unlink(m / ("Music/A/%s.json" % name))
 
 
 @test
@@ -333,13 +353,15 @@ def a_backup_of_what_is_there_now(t):
 def there_and_back(t):
     """An item renamed to a backup and back is never gone, not even when nothing had to be sent."""
     tables(t, ("A", "one", 1))
-    m = t.mount("Music")
+    m = t.mount("Music", "cache_ttl=forever")
     for _ in range(3):
         os.rename(m / "Music/A/one.json", m / "Music/A/one.json~")
         t.fails("ENOENT", os.stat, m / "Music/A/one.json")
+        t.eq(os.listdir(m / "Music/A"), ["one.json~"])
         t.eq(year(t, "A", "one"), 1)
         os.rename(m / "Music/A/one.json~", m / "Music/A/one.json")
         t.contains(read(m / "Music/A/one.json"), '"Year": 1')
+        t.eq(os.listdir(m / "Music/A"), ["one.json"])
     m.umount()
     t.eq(year(t, "A", "one"), 1)
 

@@ -63,8 +63,8 @@ START_TEST(every_errno_comes_back) {
         errno = 123;
         r = error_set_errno(&e, -_i, "open");
         ck_assert_int_eq(errno, 123);
-        ck_assert_int_eq(r, known ? -_i : -EIO);
-        ck_assert_int_eq(error_errno(e.kind), -r);
+        ck_assert_int_eq(r, _i > 0 && _i < 134 ? -_i : -EIO); /* one without a kind of its own is forwarded, too */
+        ck_assert_int_eq(error_errno(e.kind), known ? _i : EIO);
         ck_assert_ptr_nonnull(strstr(e.message, strerror(_i)));
         ck_assert_ptr_eq(strstr(e.message, "open: "), e.message);
         if (!known || _i == EIO)

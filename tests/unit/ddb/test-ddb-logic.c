@@ -519,8 +519,8 @@ static const char *nonsense[] = {
         "{\"UnprocessedItems\":{\"Others\":[{\"PutRequest\":{\"Item\":{\"id\":{\"N\":\"1\"}}}}]}}",
         "{\"UnprocessedItems\":{\"Users\":[{\"PutRequest\":{\"Item\":{\"no\":{\"N\":\"1\"}}}}]}}",
         "{\"UnprocessedItems\":{\"Users\":[{\"PutRequest\":{\"Item\":{\"id\":{\"S\":\"1\"}}}}]}}",
-        "{\"UnprocessedItems\":{\"Users\":[{\"PutRequest\":{\"Item\":{\"id\":{\"N\":\"1\"}}}},"
-        "{\"PutRequest\":{\"Item\":{\"id\":{\"N\":\"1\"}}}}]}}",
+        ("{\"UnprocessedItems\":{\"Users\":[{\"PutRequest\":{\"Item\":{\"id\":{\"N\":\"1\"}}}},"
+        "{\"PutRequest\":{\"Item\":{\"id\":{\"N\":\"1\"}}}}]}}"),
 };
 static int nonsense_at;
 

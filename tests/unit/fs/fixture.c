@@ -12,9 +12,17 @@ void fx_init(struct fx *x) {
         mem_table(x->m, "Num", "H:N", "R:N");
         mem_table(x->m, "Bin", "H:B", "R:B");
         mem_table(x->m, "Log", "Id:N", NULL);
-        x->o = (struct fs_options){ .xattrs = true, .cache_ttl_ns = NS_PER_S, .schema_ttl_ns = FS_FOREVER,
-                                    .cache_size = 64 * MIB, .uid = 1, .gid = 2, .umask = 022, .mount_id = "test",
-                                    .grace_ns = 3 * NS_PER_S, .spool_max = 16 * MIB, .rejected_max = 16 * MIB };
+        x->o = (struct fs_options){ .xattrs = true,
+                                    .cache_ttl_ns = NS_PER_S,
+                                    .schema_ttl_ns = FS_FOREVER,
+                                    .cache_size = 64 * MIB,
+                                    .uid = 1,
+                                    .gid = 2,
+                                    .umask = 022,
+                                    .mount_id = "test",
+                                    .grace_ns = 3 * NS_PER_S,
+                                    .spool_max = 16 * MIB,
+                                    .rejected_max = 16 * MIB };
         (void)snprintf(x->state_dir, sizeof(x->state_dir), "/tmp/ddbfs-test-XXXXXX");
         ck_assert_ptr_nonnull(mkdtemp(x->state_dir));
         x->o.state_dir = x->state_dir;
@@ -22,6 +30,8 @@ void fx_init(struct fx *x) {
 
 void fx_start(struct fx *x) {
         ck_assert_ok(fs_new(&x->o, mem_store_face(x->m), &x->fs));
+        (void)FX_CALL(fs_probe(x->fs, &ctx, NULL)); /* as every mount begins; a table that is not there is told there */
+        mem_reset_calls(x->m);
 }
 
 void fx_restart(struct fx *x) {
@@ -425,7 +435,8 @@ const char *fx_names(struct fx *x, const char *path) {
         }
         out[0] = '\0';
         if (l.names.p)
-                for (char *p = strtok_r(l.names.p, "\n", &save); p && n < ARRAY_LEN(names); p = strtok_r(NULL, "\n", &save))
+                for (char *p = strtok_r(l.names.p, "\n", &save); p && n < ARRAY_LEN(names);
+                     p = strtok_r(NULL, "\n", &save))
                         names[n++] = p;
         qsort(names, n, sizeof(names[0]), compare_names);
         for (size_t i = 0, at = 0; i < n && at < sizeof(out); i++)

@@ -31,7 +31,8 @@ void fx_end(struct fx *x);
 void fx_clock(struct fx *x); /* fake clocks, at FX_MONO and FX_WALL; before fx_start() */
 void fx_advance(uint64_t ns);
 
-int fx_lookup(struct fx *x, const char *path, struct fs_entry *ret); /* the caller forgets; -ENOENT for negative entries */
+int fx_lookup(struct fx *x, const char *path,
+              struct fs_entry *ret); /* the caller forgets; -ENOENT for negative entries */
 int fx_stat(struct fx *x, const char *path, struct fs_attr *ret);
 int fx_exists(struct fx *x, const char *path); /* 0 or -errno */
 uint64_t fx_ino(struct fx *x, const char *path);
@@ -71,7 +72,7 @@ int fx_error(struct fx *x, const char *path, struct buf *out); /* xattr user.ddb
 struct fx_listing {
         struct buf names;
         unsigned n, calls;
-        unsigned budget;      /* entries taken per call; 0: all */
+        unsigned budget; /* entries taken per call; 0: all */
         bool plus;
         unsigned plus_checked;
 };
@@ -81,13 +82,13 @@ const char *fx_names(struct fx *x, const char *path);
 bool fx_listed(const struct fx_listing *l, const char *name);
 
 /* ctx of its own for one call: FX_CALL(fs_getattr(x->fs, &ctx, ...)) */
-#define FX_CALL(call) \
-        __extension__({ \
-                struct op_ctx ctx; \
+#define FX_CALL(call)                         \
+        __extension__({                       \
+                struct op_ctx ctx;            \
                 op_ctx_init(&ctx, "test", 0); \
-                int r_ = (call); \
-                op_ctx_deinit(&ctx); \
-                r_; \
+                int r_ = (call);              \
+                op_ctx_deinit(&ctx);          \
+                r_;                           \
         })
 
 #define ck_assert_ok(r) ck_assert_int_eq((r), 0)

@@ -9,7 +9,7 @@
 #include "ddbfs/base/hash.h"
 #include "ddbfs/codec/item_text.h"
 #include "ddbfs/store/number.h"
-#include "mem_store_internal.h"
+#include "mem_store_impl.h"
 
 struct mem_store *mem_store_new(void) {
         struct mem_store *m = calloc(1, sizeof(*m));
@@ -228,7 +228,8 @@ void mem_put(struct mem_store *m, const char *table, const char *text) {
         mutex_lock(&m->lock);
         s = table_of(m, table)->schema;
         mutex_unlock(&m->lock);
-        ck_assert_msg(item_text_parse(str_of(text), &s->key, NULL, &plain, &a, &item, &e) == 0, "%s: %s", text, e.message);
+        ck_assert_msg(item_text_parse(str_of(text), &s->key, NULL, &plain, &a, &item, &e) == 0, "%s: %s", text,
+                      e.message);
         put_item(m, table, &item);
         arena_deinit(&a);
 }
@@ -437,6 +438,21 @@ void mem_before(struct mem_store *m, enum mem_op op, unsigned nth, void (*fn)(st
 
 /* ---- around every call ---- */
 
+/* From mem_begin() to mem_end() the lock is held, which the analysis cannot follow over the two. */
+#if defined(__clang__)
+#define NO_ANALYSIS __attribute__((no_thread_safety_analysis))
+#else
+#define NO_ANALYSIS
+#endif
+
+NO_ANALYSIS static void lock(struct mem_store *m) {
+        mutex_lock(&m->lock);
+}
+
+NO_ANALYSIS static void unlock(struct mem_store *m) {
+        mutex_unlock(&m->lock);
+}
+
 static void wake(void *arg) {
         struct mem_store *m = arg;
 
@@ -516,14 +532,14 @@ int mem_begin(struct mem_call *c, struct mem_store *m, struct op_ctx *ctx, enum 
         if (r)
                 return r;
         c->lost = fault.kind;
-        mutex_lock(&m->lock);
+        lock(m);
         return 0;
 }
 
 int mem_end(struct mem_call *c, int r, struct error *e) {
         bool hold = c->m->hold[c->op] && c->m->hold_after[c->op];
 
-        mutex_unlock(&c->m->lock);
+        unlock(c->m);
         if (r == 0 && hold)
                 r = held(c, true, e);
         if (r == 0 && c->lost)

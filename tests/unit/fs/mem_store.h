@@ -11,8 +11,16 @@
 #include "ddbfs/store/store.h"
 
 enum mem_op {
-        MEM_LIST_TABLES, MEM_DESCRIBE, MEM_GET, MEM_BATCH_GET, MEM_QUERY, MEM_SCAN, MEM_WRITE, MEM_BATCH_WRITE,
-        MEM_TRANSACT_WRITE, MEM_TRANSACT_GET,
+        MEM_LIST_TABLES,
+        MEM_DESCRIBE,
+        MEM_GET,
+        MEM_BATCH_GET,
+        MEM_QUERY,
+        MEM_SCAN,
+        MEM_WRITE,
+        MEM_BATCH_WRITE,
+        MEM_TRANSACT_WRITE,
+        MEM_TRANSACT_GET,
         _MEM_OP_N,
 };
 

@@ -2,14 +2,16 @@
 /* The face of the store in memory: what the service would do, as far as the header of store.h promises it. */
 #include <stdio.h>
 #include "ddbfs/store/number.h"
-#include "mem_store_internal.h"
+#include "mem_store_impl.h"
 
 static struct mem_store *of(struct store *s) {
         return CONTAINER_OF(s, struct mem_store, face);
 }
 
 static int no_memory(int r, struct error *e) {
-        return r == -ENOMEM ? error_set(e, ERR_MEMORY, "out of memory") : r == 0 ? 0 : error_set(e, ERR_VALIDATION, "bad item");
+        return r == -ENOMEM ? error_set(e, ERR_MEMORY, "out of memory")
+               : r == 0     ? 0
+                            : error_set(e, ERR_VALIDATION, "bad item");
 }
 
 static int no_table(struct error *e) {
@@ -56,7 +58,8 @@ static int mem_list_tables(struct store *s, struct op_ctx *ctx, struct str start
         return 0;
 }
 
-static int mem_describe(struct store *s, struct op_ctx *ctx, struct str table, struct table_schema **ret, struct error *e) {
+static int mem_describe(struct store *s, struct op_ctx *ctx, struct str table, struct table_schema **ret,
+                        struct error *e) {
         struct mem_store *m = of(s);
         struct mem_table_of_items *t;
         struct mem_call c;
@@ -115,7 +118,8 @@ static int get_one(struct mem_store *m, const struct get_request *q, struct item
         return i ? give(out, &i->item, q->projection, q->n_projection) : 0;
 }
 
-static int mem_get(struct store *s, struct op_ctx *ctx, const struct get_request *q, struct items *ret, struct error *e) {
+static int mem_get(struct store *s, struct op_ctx *ctx, const struct get_request *q, struct items *ret,
+                   struct error *e) {
         struct mem_call c;
         struct items out;
         int r = mem_begin(&c, of(s), ctx, MEM_GET, q->consistent, e);
@@ -126,8 +130,8 @@ static int mem_get(struct store *s, struct op_ctx *ctx, const struct get_request
         return finish_read(&c, get_one(of(s), q, &out), &out, ret, e);
 }
 
-static int mem_batch_get(struct store *s, struct op_ctx *ctx, const struct get_request *q, uint32_t n, struct items *ret,
-                         struct error *e) {
+static int mem_batch_get(struct store *s, struct op_ctx *ctx, const struct get_request *q, uint32_t n,
+                         struct items *ret, struct error *e) {
         struct mem_call c;
         struct items out;
         int r = mem_begin(&c, of(s), ctx, MEM_BATCH_GET, n > 0 && q[0].consistent, e);
@@ -181,7 +185,8 @@ static int page_next(struct page *p, const struct mem_item *last) {
 
         for (uint32_t i = 0; i < key.n; i++)
                 a[i] = (struct attribute){ .name = p->t->schema->key.attrs[i].name,
-                                           .value = { .type = last->key.parts[i].type, .text = last->key.parts[i].text } };
+                                           .value = { .type = last->key.parts[i].type,
+                                                      .text = last->key.parts[i].text } };
         key.attributes = a;
         if (attributes_sort(a, key.n, NULL))
                 return -EINVAL;
@@ -246,8 +251,14 @@ static bool same_partition(const struct mem_item *i, const struct query_request 
 
 static int query_page(struct mem_store *m, const struct query_request *q, struct items *out) {
         struct mem_table_of_items *t = mem_find_table(m, q->table->name);
-        struct page p = { .t = t, .left = page_limit(m, q->limit), .filters = q->filters, .n_filters = q->n_filters,
-                          .projection = q->projection, .n_projection = q->n_projection, .count = q->count, .out = out };
+        struct page p = { .t = t,
+                          .left = page_limit(m, q->limit),
+                          .filters = q->filters,
+                          .n_filters = q->n_filters,
+                          .projection = q->projection,
+                          .n_projection = q->n_projection,
+                          .count = q->count,
+                          .out = out };
         const struct mem_item *last = NULL;
         struct key start;
         bool started = false;
@@ -291,8 +302,14 @@ static int mem_query(struct store *s, struct op_ctx *ctx, const struct query_req
 
 static int scan_page(struct mem_store *m, const struct scan_request *q, struct items *out) {
         struct mem_table_of_items *t = mem_find_table(m, q->table->name);
-        struct page p = { .t = t, .left = page_limit(m, q->limit), .filters = q->filters, .n_filters = q->n_filters,
-                          .projection = q->projection, .n_projection = q->n_projection, .count = q->count, .out = out };
+        struct page p = { .t = t,
+                          .left = page_limit(m, q->limit),
+                          .filters = q->filters,
+                          .n_filters = q->n_filters,
+                          .projection = q->projection,
+                          .n_projection = q->n_projection,
+                          .count = q->count,
+                          .out = out };
         const struct mem_item *last = NULL;
         struct key start;
         size_t i = 0;
@@ -316,7 +333,8 @@ static int scan_page(struct mem_store *m, const struct scan_request *q, struct i
         return r == 0 && p.left == 0 && last ? page_next(&p, last) : r;
 }
 
-static int mem_scan(struct store *s, struct op_ctx *ctx, const struct scan_request *q, struct items *ret, struct error *e) {
+static int mem_scan(struct store *s, struct op_ctx *ctx, const struct scan_request *q, struct items *ret,
+                    struct error *e) {
         struct mem_call c;
         struct items out;
         int r = mem_begin(&c, of(s), ctx, MEM_SCAN, q->consistent, e);
@@ -327,8 +345,8 @@ static int mem_scan(struct store *s, struct op_ctx *ctx, const struct scan_reque
         return finish_read(&c, scan_page(of(s), q, &out), &out, ret, e);
 }
 
-static int mem_transact_get(struct store *s, struct op_ctx *ctx, const struct get_request *q, uint32_t n, struct items *ret,
-                            struct error *e) {
+static int mem_transact_get(struct store *s, struct op_ctx *ctx, const struct get_request *q, uint32_t n,
+                            struct items *ret, struct error *e) {
         struct mem_call c;
         struct items out;
         int r = mem_begin(&c, of(s), ctx, MEM_TRANSACT_GET, true, e);
@@ -384,9 +402,9 @@ static int updated_item(const struct write *w, const struct mem_item *now, struc
         for (uint32_t i = 0; i < w->n_set; i++)
                 item.attributes[item.n++] = w->set[i];
         for (uint32_t i = 0; !now && i < w->key.n; i++)
-                item.attributes[item.n++] = (struct attribute){
-                        .name = ready->t->schema->key.attrs[i].name,
-                        .value = { .type = w->key.parts[i].type, .text = w->key.parts[i].text } };
+                item.attributes[item.n++] =
+                        (struct attribute){ .name = ready->t->schema->key.attrs[i].name,
+                                            .value = { .type = w->key.parts[i].type, .text = w->key.parts[i].text } };
         r = attributes_sort(item.attributes, item.n, NULL) ? -EINVAL : mem_item_new(ready->t, &item, &ready->made);
         arena_deinit(&a);
         return r;
@@ -430,7 +448,8 @@ static void apply(struct ready *ready) {
                 mem_remove(ready->t, &ready->key);
 }
 
-static int mem_write(struct store *s, struct op_ctx *ctx, const struct write *w, struct items *ret_new, struct error *e) {
+static int mem_write(struct store *s, struct op_ctx *ctx, const struct write *w, struct items *ret_new,
+                     struct error *e) {
         struct ready ready = { 0 };
         struct mem_call c;
         struct items out;
@@ -504,7 +523,8 @@ static int mem_transact_write(struct store *s, struct op_ctx *ctx, const struct 
         for (i = 0; i < n; i++) {
                 for (uint32_t k = 0; r == 0 && k < i; k++)
                         if (ready[k].t == ready[i].t && key_equal(&ready[k].key, &ready[i].key))
-                                r = error_set(e, ERR_VALIDATION, "Transaction request cannot include multiple operations on one item");
+                                r = error_set(e, ERR_VALIDATION,
+                                              "Transaction request cannot include multiple operations on one item");
         }
         for (i = 0; i < n; i++) {
                 if (r == 0)

@@ -103,7 +103,8 @@ START_TEST(test_consistent) {
         ck_assert_ok(fx_cat(&x, "Music/a/b.json", text));
         ck_assert_str_eq(fx_names(&x, "Music"), "a");
         ck_assert_str_eq(fx_names(&x, "Music/a"), "b.json");
-        ck_assert_uint_eq(mem_strong_reads(x.m), mem_calls(x.m, MEM_GET) + mem_calls(x.m, MEM_QUERY) + mem_calls(x.m, MEM_SCAN));
+        ck_assert_uint_eq(mem_strong_reads(x.m),
+                          mem_calls(x.m, MEM_GET) + mem_calls(x.m, MEM_QUERY) + mem_calls(x.m, MEM_SCAN));
         fx_end(&x);
 }
 END_TEST

@@ -10,56 +10,65 @@ enum how { READ, BLIND, EVICTED, HOW = 3, STRICT = 4, OVERWRITE = 8 };
 /* One save of PATH: what is there, whether it was read, what others do meanwhile, what is saved. */
 struct save {
         const char *name;
-        const char *before;   /* NULL: no item */
+        const char *before; /* NULL: no item */
         unsigned how;
-        const char *theirs;   /* put underneath after the reading; "": deleted */
+        const char *theirs; /* put underneath after the reading; "": deleted */
         const char *mine;
         int r;
-        const char *after;    /* NULL: no item */
+        const char *after; /* NULL: no item */
         unsigned writes;
 };
 
 static const struct save saves[] = {
-        { "one attribute", ITEM, READ, NULL, "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", 0, "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", 1 },
+        { "one attribute", ITEM, READ, NULL, "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", 0,
+          "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", 1 },
         { "an attribute more", ITEM, READ, NULL, "{\"Id\":\"42\",\"a\":1,\"b\":\"x\",\"c\":[1]}", 0,
           "{\"Id\":\"42\",\"a\":1,\"b\":\"x\",\"c\":[1]}", 1 },
         { "an attribute less", ITEM, READ, NULL, "{\"Id\":\"42\",\"a\":1}", 0, "{\"Id\":\"42\",\"a\":1}", 1 },
-        { "another type", ITEM, READ, NULL, "{\"Id\":\"42\",\"a\":\"1\",\"b\":\"x\"}", 0, "{\"Id\":\"42\",\"a\":\"1\",\"b\":\"x\"}", 1 },
-        { "inside a map", "{\"Id\":\"42\",\"m\":{\"x\":1,\"y\":2}}", READ, NULL, "{\"Id\":\"42\",\"m\":{\"x\":1,\"y\":3}}", 0,
-          "{\"Id\":\"42\",\"m\":{\"x\":1,\"y\":3}}", 1 },
+        { "another type", ITEM, READ, NULL, "{\"Id\":\"42\",\"a\":\"1\",\"b\":\"x\"}", 0,
+          "{\"Id\":\"42\",\"a\":\"1\",\"b\":\"x\"}", 1 },
+        { "inside a map", "{\"Id\":\"42\",\"m\":{\"x\":1,\"y\":2}}", READ, NULL,
+          "{\"Id\":\"42\",\"m\":{\"x\":1,\"y\":3}}", 0, "{\"Id\":\"42\",\"m\":{\"x\":1,\"y\":3}}", 1 },
         { "unchanged", ITEM, READ, NULL, ITEM, 0, ITEM, 0 },
-        { "unchanged, written otherwise", ITEM, READ, NULL, " {\"b\" : \"\\u0078\",\n\t\"a\":1.0, \"Id\":\"42\"} ", 0, ITEM, 0 },
+        { "unchanged, written otherwise", ITEM, READ, NULL, " {\"b\" : \"\\u0078\",\n\t\"a\":1.0, \"Id\":\"42\"} ", 0,
+          ITEM, 0 },
         { "unchanged, without key", ITEM, READ, NULL, "{\"a\":1,\"b\":\"x\"}", 0, ITEM, 0 },
         { "unchanged, theirs stays", ITEM, READ, "{\"Id\":\"42\",\"a\":9}", ITEM, 0, "{\"Id\":\"42\",\"a\":9}", 0 },
-        { "other attribute changed underneath", ITEM, READ, "{\"Id\":\"42\",\"a\":1,\"b\":\"theirs\"}", "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}",
-          0, "{\"Id\":\"42\",\"a\":2,\"b\":\"theirs\"}", 1 },
+        { "other attribute changed underneath", ITEM, READ, "{\"Id\":\"42\",\"a\":1,\"b\":\"theirs\"}",
+          "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", 0, "{\"Id\":\"42\",\"a\":2,\"b\":\"theirs\"}", 1 },
         { "other attribute added underneath", ITEM, READ, "{\"Id\":\"42\",\"a\":1,\"b\":\"x\",\"new\":true}",
           "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", 0, "{\"Id\":\"42\",\"a\":2,\"b\":\"x\",\"new\":true}", 1 },
-        { "same attribute changed underneath", ITEM, READ, "{\"Id\":\"42\",\"a\":7,\"b\":\"x\"}", "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}",
-          -ESTALE, "{\"Id\":\"42\",\"a\":7,\"b\":\"x\"}", 1 },
+        { "same attribute changed underneath", ITEM, READ, "{\"Id\":\"42\",\"a\":7,\"b\":\"x\"}",
+          "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", -ESTALE, "{\"Id\":\"42\",\"a\":7,\"b\":\"x\"}", 1 },
         /* two who count up from one number have lost one if both are told it is done */
-        { "same change made underneath", ITEM, READ, "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", -ESTALE,
-          "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", 1 },
-        { "attribute gone underneath", ITEM, READ, "{\"Id\":\"42\",\"b\":\"x\"}", "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", -ESTALE,
-          "{\"Id\":\"42\",\"b\":\"x\"}", 1 },
-        { "attribute made by both", ITEM, READ, "{\"Id\":\"42\",\"a\":1,\"b\":\"x\",\"c\":1}", "{\"Id\":\"42\",\"a\":1,\"b\":\"x\",\"c\":2}",
-          -ESTALE, "{\"Id\":\"42\",\"a\":1,\"b\":\"x\",\"c\":1}", 1 },
-        { "attribute I remove changed underneath", ITEM, READ, "{\"Id\":\"42\",\"a\":1,\"b\":\"theirs\"}", "{\"Id\":\"42\",\"a\":1}", -ESTALE,
-          "{\"Id\":\"42\",\"a\":1,\"b\":\"theirs\"}", 1 },
+        { "same change made underneath", ITEM, READ, "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}",
+          "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", -ESTALE, "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", 1 },
+        { "attribute gone underneath", ITEM, READ, "{\"Id\":\"42\",\"b\":\"x\"}", "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}",
+          -ESTALE, "{\"Id\":\"42\",\"b\":\"x\"}", 1 },
+        { "attribute made by both", ITEM, READ, "{\"Id\":\"42\",\"a\":1,\"b\":\"x\",\"c\":1}",
+          "{\"Id\":\"42\",\"a\":1,\"b\":\"x\",\"c\":2}", -ESTALE, "{\"Id\":\"42\",\"a\":1,\"b\":\"x\",\"c\":1}", 1 },
+        { "attribute I remove changed underneath", ITEM, READ, "{\"Id\":\"42\",\"a\":1,\"b\":\"theirs\"}",
+          "{\"Id\":\"42\",\"a\":1}", -ESTALE, "{\"Id\":\"42\",\"a\":1,\"b\":\"theirs\"}", 1 },
         { "one of two in conflict: neither is saved", ITEM, READ, "{\"Id\":\"42\",\"a\":1,\"b\":\"theirs\"}",
           "{\"Id\":\"42\",\"a\":2,\"b\":\"mine\"}", -ESTALE, "{\"Id\":\"42\",\"a\":1,\"b\":\"theirs\"}", 1 },
         { "deleted underneath", ITEM, READ, "", "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", -ESTALE, NULL, 1 },
-        { "deleted underneath, attribute more", "{\"Id\":\"42\"}", READ, "", "{\"Id\":\"42\",\"c\":2}", -ESTALE, NULL, 1 },
+        { "deleted underneath, attribute more", "{\"Id\":\"42\"}", READ, "", "{\"Id\":\"42\",\"c\":2}", -ESTALE, NULL,
+          1 },
         { "blind: whole item", ITEM, BLIND, NULL, "{\"c\":3}", 0, "{\"Id\":\"42\",\"c\":3}", 1 },
-        { "blind: last writer wins", ITEM, BLIND, "{\"Id\":\"42\",\"a\":7}", "{\"c\":3}", 0, "{\"Id\":\"42\",\"c\":3}", 1 },
+        { "blind: last writer wins", ITEM, BLIND, "{\"Id\":\"42\",\"a\":7}", "{\"c\":3}", 0, "{\"Id\":\"42\",\"c\":3}",
+          1 },
         { "new item", NULL, BLIND, NULL, "{\"c\":3}", 0, "{\"Id\":\"42\",\"c\":3}", 1 },
-        { "overwrite", ITEM, READ | OVERWRITE, "{\"Id\":\"42\",\"a\":7}", "{\"Id\":\"42\",\"a\":2}", 0, "{\"Id\":\"42\",\"a\":2}", 1 },
-        { "overwrite what was deleted", ITEM, READ | OVERWRITE, "", "{\"Id\":\"42\",\"a\":2}", 0, "{\"Id\":\"42\",\"a\":2}", 1 },
-        { "text evicted", ITEM, EVICTED, NULL, "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", 0, "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", 1 },
+        { "overwrite", ITEM, READ | OVERWRITE, "{\"Id\":\"42\",\"a\":7}", "{\"Id\":\"42\",\"a\":2}", 0,
+          "{\"Id\":\"42\",\"a\":2}", 1 },
+        { "overwrite what was deleted", ITEM, READ | OVERWRITE, "", "{\"Id\":\"42\",\"a\":2}", 0,
+          "{\"Id\":\"42\",\"a\":2}", 1 },
+        { "text evicted", ITEM, EVICTED, NULL, "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", 0,
+          "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", 1 },
         { "text evicted, unchanged", ITEM, EVICTED, NULL, ITEM, 0, ITEM, 0 },
-        { "text evicted, conflict", ITEM, EVICTED, "{\"Id\":\"42\",\"a\":7,\"b\":\"x\"}", "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", -ESTALE,
-          "{\"Id\":\"42\",\"a\":7,\"b\":\"x\"}", 0 },
-        { "text evicted, deleted underneath", ITEM, EVICTED, "", "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", -ESTALE, NULL, 0 },
+        { "text evicted, conflict", ITEM, EVICTED, "{\"Id\":\"42\",\"a\":7,\"b\":\"x\"}",
+          "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", -ESTALE, "{\"Id\":\"42\",\"a\":7,\"b\":\"x\"}", 0 },
+        { "text evicted, deleted underneath", ITEM, EVICTED, "", "{\"Id\":\"42\",\"a\":2,\"b\":\"x\"}", -ESTALE, NULL,
+          0 },
         { "key filled in", NULL, BLIND, NULL, "{\"v\":1}", 0, "{\"Id\":\"42\",\"v\":1}", 1 },
         { "key replaced", NULL, BLIND, NULL, "{\"Id\":\"43\",\"v\":1}", 0, "{\"Id\":\"42\",\"v\":1}", 1 },
         { "strict: key differs", NULL, BLIND | STRICT, NULL, "{\"Id\":\"43\",\"v\":1}", -EINVAL, NULL, 0 },
@@ -123,7 +132,8 @@ static void check_after(struct fx *x, const struct save *s, int r) {
         ck_assert_msg(r == s->r, "%s: %d, not %d", s->name, r, s->r);
         ck_assert_msg(mem_writes(x->m) == s->writes, "%s: %u writes", s->name, mem_writes(x->m));
         if (s->after)
-                ck_assert_msg(mem_text(x->m, "Users", "42", NULL) && strcmp(mem_text(x->m, "Users", "42", NULL), s->after) == 0,
+                ck_assert_msg(mem_text(x->m, "Users", "42", NULL) &&
+                                      strcmp(mem_text(x->m, "Users", "42", NULL), s->after) == 0,
                               "%s: %s", s->name, mem_text(x->m, "Users", "42", NULL));
         else
                 ck_assert_msg(!mem_text(x->m, "Users", "42", NULL), "%s: it is there", s->name);

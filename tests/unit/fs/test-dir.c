@@ -38,8 +38,8 @@ static bool take(void *arg, struct str name, const struct fs_entry *entry, uint6
         (void)entry;
         if (g->n == g->want)
                 return false;
-        (void)snprintf(g->names + strlen(g->names), sizeof(g->names) - strlen(g->names), "%s%.*s", g->n ? " " : "", (int)name.n,
-                       name.p);
+        (void)snprintf(g->names + strlen(g->names), sizeof(g->names) - strlen(g->names), "%s%.*s", g->n ? " " : "",
+                       (int)name.n, name.p);
         g->n++;
         g->next = next;
         return true;
@@ -84,14 +84,14 @@ START_TEST(test_complete) {
         static const struct {
                 const char *path;
                 unsigned n;
-        } dirs[] = { { "/", 5 }, { "Music", 1 }, { "Music/a", 20 }, { "Num", 20 }, { "Num/3", 4 }, { "Users", 20 }, { "Log", 0 },
-                     { ".ddbfs", 0 } };
+        } dirs[] = { { "/", 5 },     { "Music", 1 },  { "Music/a", 20 }, { "Num", 20 },
+                     { "Num/3", 4 }, { "Users", 20 }, { "Log", 0 },      { ".ddbfs", 0 } };
         for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
                 struct fx_listing l = { .names = BUF_INIT(MIB), .budget = budget, .plus = plus };
 
                 ck_assert_msg(fx_ls(&x, dirs[i].path, &l) == 0, "%s", dirs[i].path);
-                ck_assert_msg(dirs[i].path[0] == '.' || l.n == dirs[i].n, "%s: %u, page %u, budget %u:\n%s", dirs[i].path, l.n, page,
-                              budget, l.names.p ? l.names.p : "");
+                ck_assert_msg(dirs[i].path[0] == '.' || l.n == dirs[i].n, "%s: %u, page %u, budget %u:\n%s",
+                              dirs[i].path, l.n, page, budget, l.names.p ? l.names.p : "");
                 for (unsigned k = 0; i == 2 && k < 20; k++) {
                         char name[16];
 
@@ -162,6 +162,7 @@ START_TEST(test_rewind) {
         struct fx x;
 
         fx_init(&x);
+        x.o.cache_ttl_ns = 0; /* listings are kept too */
         fx_start(&x);
         mem_set_page_size(x.m, 3);
         fill_partition(&x, 5);
@@ -398,6 +399,7 @@ START_TEST(test_error_in_the_middle) {
         struct fx x;
 
         fx_init(&x);
+        x.o.cache_ttl_ns = 0; /* listings are kept too */
         fx_start(&x);
         mem_set_page_size(x.m, 5);
         fill_partition(&x, 12);

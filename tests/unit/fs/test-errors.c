@@ -6,9 +6,10 @@ static const struct {
         enum error_kind kind;
         int r;
 } kinds[] = {
-        { ERR_NO_TABLE, -ENOENT },   { ERR_VALIDATION, -EINVAL }, { ERR_ACCESS, -EACCES },   { ERR_BUSY, -EBUSY },
-        { ERR_TIMEOUT, -ETIMEDOUT }, { ERR_CONNECT, -EHOSTUNREACH }, { ERR_INTERRUPTED, -EINTR }, { ERR_SERVICE, -EIO },
-        { ERR_PROTOCOL, -EIO },      { ERR_MEMORY, -ENOMEM },     { ERR_INTERNAL, -EIO },    { ERR_TOO_LARGE, -EFBIG },
+        { ERR_NO_TABLE, -ENOENT },   { ERR_VALIDATION, -EINVAL }, { ERR_ACCESS, -EACCES },
+        { ERR_BUSY, -EBUSY },        { ERR_TIMEOUT, -ETIMEDOUT }, { ERR_CONNECT, -EHOSTUNREACH },
+        { ERR_INTERRUPTED, -EINTR }, { ERR_SERVICE, -EIO },       { ERR_PROTOCOL, -EIO },
+        { ERR_MEMORY, -ENOMEM },     { ERR_INTERNAL, -EIO },      { ERR_TOO_LARGE, -EFBIG },
         { ERR_NO_SPACE, -ENOSPC },
 };
 
@@ -137,7 +138,8 @@ START_TEST(test_kinds) {
         r = ops[op].fn(&x);
         /* "no such table" while listing tables, or describing one that was listed, is nothing special */
         if (kinds[kind].kind != ERR_NO_TABLE || (ops[op].op != MEM_LIST_TABLES && ops[op].op != MEM_DESCRIBE))
-                ck_assert_msg(r == kinds[kind].r, "%s, kind %d: %d, not %d", ops[op].name, kinds[kind].kind, r, kinds[kind].r);
+                ck_assert_msg(r == kinds[kind].r, "%s, kind %d: %d, not %d", ops[op].name, kinds[kind].kind, r,
+                              kinds[kind].r);
         ck_assert_uint_eq(count(&x), 3);
         ck_assert_item(&x, "Music", "a", "x", "{\"Artist\":\"a\",\"Song\":\"x\",\"v\":1}");
         mem_fail(x.m, ops[op].op, 0, 0, ERR_NONE, false);
@@ -252,7 +254,7 @@ START_TEST(test_told) {
         ck_assert_ptr_nonnull(strstr(text, "\"errno\": \"EACCES\""));
         ck_assert_ptr_nonnull(strstr(text, "\"code\": \"MadeToFail\""));
         ck_assert_ptr_nonnull(strstr(text, "\"request_id\": \"REQUEST-1\""));
-        ck_assert_ptr_nonnull(strstr(text, "\"message\": \"made to fail\""));
+        ck_assert_ptr_nonnull(strstr(text, "\"message\": \"made to fail"));
         ck_assert_ptr_nonnull(strstr(text, "\"time\": \"2023-11-14T22:13:20.000Z\""));
         ck_assert_ptr_eq(strchr(text, '\n'), text + strlen(text) - 1);
         ck_assert_ok(fx_error(&x, PATH, &said));
@@ -295,7 +297,10 @@ START_TEST(test_rejected) {
         static const struct {
                 const char *text;
                 enum error_kind kind;
-        } cases[] = { { "{\"a\":2", ERR_NONE }, { "{\"a\":2}", ERR_CONNECT }, { "{\"a\":2}", ERR_BUSY }, { "{\"a\":2}", ERR_CONDITION } };
+        } cases[] = { { "{\"a\":2", ERR_NONE },
+                      { "{\"a\":2}", ERR_CONNECT },
+                      { "{\"a\":2}", ERR_BUSY },
+                      { "{\"a\":2}", ERR_CONDITION } };
         char text[FX_TEXT_MAX], names[256];
         struct fx x;
 

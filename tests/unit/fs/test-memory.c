@@ -5,9 +5,11 @@
 #include "fixture.h"
 
 #define PATH "Music/a/x.json"
-#define LONG_KEY \
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
+#define LONG_KEY                                                                                                       \
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
+        "aaaa"                                                                                                         \
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" \
+        "aa"                                                                                                           \
         "aaaaaaaaaaaaaaaa"
 #define LONG_PATH "Users/" LONG_KEY "%+/b%25.json"
 
@@ -130,16 +132,26 @@ static const struct {
         int (*fn)(struct fx *);
         bool saves; /* PATH becomes v 2 when it says so */
 } ops[] = {
-        { "lookup", do_lookup, false },    { "lookup of a long name", do_lookup_long, false },
-        { "cat", do_cat, false },          { "ls", do_ls, false },
-        { "ls -l", do_ls_plus, false },    { "ls of a table", do_ls_table, false },
-        { "ls of a chain", do_ls_chain, false }, { "ls of the root", do_ls_root, false },
-        { "save", do_save, true },         { "read and save", do_read_save, true },
-        { "create", do_create, false },    { "touch", do_touch, false },
-        { "edit", do_edit, true },         { "mv", do_mv, false },
-        { "exchange", do_exchange, false }, { "mv of a partition", do_mv_partition, false },
-        { "rm", do_rm, false },            { "mkdir", do_mkdir, false },
-        { "scratch", do_scratch, true },   { "control", do_control, false },
+        { "lookup", do_lookup, false },
+        { "lookup of a long name", do_lookup_long, false },
+        { "cat", do_cat, false },
+        { "ls", do_ls, false },
+        { "ls -l", do_ls_plus, false },
+        { "ls of a table", do_ls_table, false },
+        { "ls of a chain", do_ls_chain, false },
+        { "ls of the root", do_ls_root, false },
+        { "save", do_save, true },
+        { "read and save", do_read_save, true },
+        { "create", do_create, false },
+        { "touch", do_touch, false },
+        { "edit", do_edit, true },
+        { "mv", do_mv, false },
+        { "exchange", do_exchange, false },
+        { "mv of a partition", do_mv_partition, false },
+        { "rm", do_rm, false },
+        { "mkdir", do_mkdir, false },
+        { "scratch", do_scratch, true },
+        { "control", do_control, false },
 };
 
 static void fill(struct fx *x) {
@@ -170,10 +182,11 @@ static void check(struct fx *x, unsigned op, unsigned long n, int r) {
         ck_assert_msg(r == 0 || r == -ENOMEM, "%s, allocation %lu: %d", ops[op].name, n, r);
         ck_assert_uint_eq(places_of(x, "\"v\":7"), 1);
         if (ops[op].saves && r == 0)
-                ck_assert_msg(item && strstr(item, "\"v\":2}"), "%s, allocation %lu: not saved: %s", ops[op].name, n, item);
+                ck_assert_msg(item && strstr(item, "\"v\":2}"), "%s, allocation %lu: not saved: %s", ops[op].name, n,
+                              item);
         if (ops[op].saves)
-                ck_assert_msg(item && (strstr(item, "\"v\":2}") || strstr(item, "\"v\":1}")), "%s, allocation %lu: %s", ops[op].name, n,
-                              item ? item : "gone");
+                ck_assert_msg(item && (strstr(item, "\"v\":2}") || strstr(item, "\"v\":1}")), "%s, allocation %lu: %s",
+                              ops[op].name, n, item ? item : "gone");
         else if (ops[op].fn != do_rm)
                 ck_assert_msg(places_of(x, "\"v\":1}") == 1, "%s, allocation %lu", ops[op].name, n);
         /* and it goes on */

@@ -18,26 +18,29 @@ static const struct {
         const char *name, *to;
         unsigned flags;
         int r;
-        const char *old;                   /* Music a x afterwards */
-        const char *table, *hash, *range;  /* the new place */
+        const char *old;                  /* Music a x afterwards */
+        const char *table, *hash, *range; /* the new place */
         const char *new;
         unsigned transactions;
 } moves[] = {
-        { "a new name", "Music/a/z.json", 0, 0, NULL, "Music", "a", "z", "{\"Artist\":\"a\",\"Song\":\"z\",\"v\":1}", 1 },
-        { "over another", "Music/a/y.json", 0, 0, NULL, "Music", "a", "y", "{\"Artist\":\"a\",\"Song\":\"y\",\"v\":1}", 1 },
-        { "to another partition", "Music/b/x.json", 0, 0, NULL, "Music", "b", "x", "{\"Artist\":\"b\",\"Song\":\"x\",\"v\":1}", 1 },
+        { "a new name", "Music/a/z.json", 0, 0, NULL, "Music", "a", "z", "{\"Artist\":\"a\",\"Song\":\"z\",\"v\":1}",
+          1 },
+        { "over another", "Music/a/y.json", 0, 0, NULL, "Music", "a", "y", "{\"Artist\":\"a\",\"Song\":\"y\",\"v\":1}",
+          1 },
+        { "to another partition", "Music/b/x.json", 0, 0, NULL, "Music", "b", "x",
+          "{\"Artist\":\"b\",\"Song\":\"x\",\"v\":1}", 1 },
         { "to another table", "Users/x.json", 0, 0, NULL, "Users", "x", NULL,
           "{\"Id\":\"x\",\"Artist\":\"a\",\"Song\":\"x\",\"v\":1}", 1 },
         { "NOREPLACE, free", "Music/a/z.json", RENAME_NOREPLACE, 0, NULL, "Music", "a", "z",
           "{\"Artist\":\"a\",\"Song\":\"z\",\"v\":1}", 1 },
         { "NOREPLACE, taken", "Music/a/y.json", RENAME_NOREPLACE, -EEXIST, A, "Music", "a", "y", B, 1 },
-        { "EXCHANGE", "Music/a/y.json", RENAME_EXCHANGE, 0, "{\"Artist\":\"a\",\"Song\":\"x\",\"w\":2}", "Music", "a", "y",
-          "{\"Artist\":\"a\",\"Song\":\"y\",\"v\":1}", 1 },
+        { "EXCHANGE", "Music/a/y.json", RENAME_EXCHANGE, 0, "{\"Artist\":\"a\",\"Song\":\"x\",\"w\":2}", "Music", "a",
+          "y", "{\"Artist\":\"a\",\"Song\":\"y\",\"v\":1}", 1 },
         { "EXCHANGE with nothing", "Music/a/z.json", RENAME_EXCHANGE, -ENOENT, A, "Music", "a", "z", NULL, 0 },
         { "to a bad name", "Users/%2f.json", 0, -EINVAL, A, "Music", "a", "y", B, 0 },
         { "to a bad name in a partition", "Music/a/b%zz.json", 0, -EINVAL, A, "Music", "a", "y", B, 0 },
         { "to a name of another type", "Log/x.json", 0, -EINVAL, A, "Music", "a", "y", B, 0 },
-        { "to a chain", "Music/a/b%+", 0, -EINVAL, A, "Music", "a", "y", B, 0 },
+        { "to what begins no long name", "Music/a/b%+", 0, -EINVAL, A, "Music", "a", "y", B, 0 },
         { "to the root", "x.json", 0, -EPERM, A, "Music", "a", "y", B, 0 },
 };
 

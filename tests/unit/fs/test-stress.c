@@ -21,10 +21,10 @@ struct worker {
         unsigned n;
         pthread_t thread;
         uint64_t until_ns;
-        unsigned mine, mine_or;   /* last told, and what a failed save may have left instead */
-        unsigned theirs;          /* by the other one */
+        unsigned mine, mine_or; /* last told, and what a failed save may have left instead */
+        unsigned theirs;        /* by the other one */
         unsigned saves, stale, failed;
-        char cycle;               /* 0: gone, 'a', 'b': under that name, '?': an operation failed, who knows */
+        char cycle; /* 0: gone, 'a', 'b': under that name, '?': an operation failed, who knows */
         char wrong[200];
 };
 
@@ -62,7 +62,8 @@ static void edit_own(struct worker *w) {
                 return;
         }
         next = MAX(w->mine, w->mine_or) + 1;
-        (void)snprintf(text, sizeof(text), "{\"mine\":%u,\"theirs\":%u}", next, (unsigned)strtoul(theirs + 10, NULL, 10));
+        (void)snprintf(text, sizeof(text), "{\"mine\":%u,\"theirs\":%u}", next,
+                       (unsigned)strtoul(theirs + 10, NULL, 10));
         r = fx_save(w->x, path, text);
         if (r == 0) {
                 w->mine = w->mine_or = next;
@@ -190,7 +191,12 @@ static void set_theirs(struct worker *w, struct table_schema *users) {
         char name[16], number[16];
         struct attribute set = { .name = STR("theirs"), .value = { .type = VALUE_N } };
         struct condition exists = { .op = COND_EXISTS, .attr = STR("Id") };
-        struct write u = { .op = WRITE_UPDATE, .table = users, .key = { .n = 1 }, .set = &set, .n_set = 1, .conditions = &exists,
+        struct write u = { .op = WRITE_UPDATE,
+                           .table = users,
+                           .key = { .n = 1 },
+                           .set = &set,
+                           .n_set = 1,
+                           .conditions = &exists,
                            .n_conditions = 1 };
         struct store *s = mem_store_face(w->x->m);
 
@@ -228,13 +234,16 @@ static void check(struct worker *w) {
         ck_assert_msg(!w->wrong[0], "%s", w->wrong);
         (void)snprintf(name, sizeof(name), "own-%u", w->n);
         (void)snprintf(want, sizeof(want), "{\"Id\":\"%s\",\"mine\":%u,\"theirs\":%u}", name, w->mine, w->theirs);
-        (void)snprintf(alternative, sizeof(alternative), "{\"Id\":\"%s\",\"mine\":%u,\"theirs\":%u}", name, w->mine_or, w->theirs);
+        (void)snprintf(alternative, sizeof(alternative), "{\"Id\":\"%s\",\"mine\":%u,\"theirs\":%u}", name, w->mine_or,
+                       w->theirs);
         got = mem_text(w->x->m, "Users", name, NULL);
-        ck_assert_msg(got && (strcmp(got, want) == 0 || strcmp(got, alternative) == 0), "%s, not %s", got ? got : "gone", want);
+        ck_assert_msg(got && (strcmp(got, want) == 0 || strcmp(got, alternative) == 0), "%s, not %s",
+                      got ? got : "gone", want);
         ck_assert_msg(w->saves > 0, "thread %u saved nothing: %u stale, %u failed", w->n, w->stale, w->failed);
         for (char c = 'a'; c <= 'b' && w->cycle != '?'; c++) {
                 (void)snprintf(name, sizeof(name), "cycle-%u-%c", w->n, c);
-                ck_assert_msg((mem_text(w->x->m, "Users", name, NULL) != NULL) == (w->cycle == c), "%s: told '%c'", name, w->cycle);
+                ck_assert_msg((mem_text(w->x->m, "Users", name, NULL) != NULL) == (w->cycle == c), "%s: told '%c'",
+                              name, w->cycle ? w->cycle : '0');
         }
 }
 
@@ -259,6 +268,7 @@ START_TEST(test_stress) {
         others(workers, &x, until);
         for (unsigned i = 0; i < THREADS; i++)
                 pthread_join(workers[i].thread, NULL);
+        nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL); /* removals on their way */
         for (unsigned i = 0; i < THREADS; i++)
                 check(&workers[i]);
         /* and the mount shows what the table holds */

@@ -75,6 +75,6 @@ struct mem_call {
         enum mem_op op;
         enum error_kind lost; /* fail after the work */
 };
-int mem_begin(struct mem_call *c, struct mem_store *m, struct op_ctx *ctx, enum mem_op op, bool strong, struct error *e)
-        ACQUIRE(m->lock);
+int mem_begin(struct mem_call *c, struct mem_store *m, struct op_ctx *ctx, enum mem_op op, bool strong,
+              struct error *e);
 int mem_end(struct mem_call *c, int r, struct error *e);
