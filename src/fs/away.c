@@ -52,9 +52,20 @@ static void forget(struct fs *fs, struct away *a) {
         mem_free(a);
 }
 
+/* Listings that do not have it, or still do, are void, and so is that it was not there. */
+static void changed(struct fs *fs, const struct away *a) {
+        struct cache_view view;
+
+        fs_wrote(fs, &a->place);
+        cache_get(fs->cache, buf_view(&a->place.id), UINT64_MAX, false, &view);
+        cache_view_deinit(&view);
+        if (view.state == CACHE_ABSENT)
+                cache_invalidate(fs->cache, buf_view(&a->place.id));
+}
+
 /* away_lock is held; journal_sync() follows without it. */
 static void drop(struct fs *fs, struct away *a) {
-        fs_wrote(fs, &a->place); /* listings that do not have it, or still do, are void */
+        changed(fs, a);
         journal_remove(fs, buf_view(&a->place.id));
         forget(fs, a);
 }
@@ -193,7 +204,7 @@ void away_refused(struct fs *fs, struct str id) {
                 a->held = false;
                 a->shown = true;
                 a->due_ns = clock_now_ns() + fs->o.grace_ns;
-                fs_wrote(fs, &a->place);
+                changed(fs, a);
                 journal_remove(fs, id);
         }
         mutex_unlock(&fs->away_lock);

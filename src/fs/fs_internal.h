@@ -135,6 +135,7 @@ void local_dir_settled(struct fs *fs, struct node *item); /* its partition holds
 bool local_dir_has(struct fs *fs, uint64_t parent_ino, struct str name);
 bool local_dir_remove(struct fs *fs, uint64_t parent_ino, struct str name);
 void local_dirs_free(struct fs *fs);
+void dir_linger(struct fs *fs, struct node *dir); /* an item left its partition, which stays visible for a while (remove.c) */
 _must_check_ int local_dir_names(struct fs *fs, uint64_t parent_ino, struct names *ret);
 
 /* ---- local files (local.c): scratch files and the rejected folder, real files in the state folder ---- */

@@ -5,7 +5,7 @@
 
 /* The partition that holds this directory's items stays visible for a while, though it may be empty now: so
  * `rm -r` and a shell standing in it go on working. */
-static void linger(struct fs *fs, struct node *dir) {
+void dir_linger(struct fs *fs, struct node *dir) {
         _cleanup_(mem_freep) char *name = NULL;
         uint64_t parent = 0;
         size_t n = 0;
@@ -77,7 +77,7 @@ static int unlink_item(struct fs *fs, struct op_ctx *ctx, struct node *dir, stru
         if (r == 0 || r == -ENOENT) {
                 if (h.n)
                         node_detach(fs, h.n);
-                linger(fs, dir);
+                dir_linger(fs, dir);
         }
         return r;
 }

@@ -247,6 +247,8 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
                 r = item_to_scratch(fs, ctx, from, to, e);
         else
                 r = flags & RENAME_EXCHANGE ? exchange(fs, ctx, from, to, &a, e) : replace(fs, ctx, from, to, flags, &a, e);
+        if (r == 0 && from->child.kind == NODE_ITEM)
+                dir_linger(fs, from->dir);
         takes = r == 0 && from->child.kind == NODE_LOCAL && to->child.kind == NODE_ITEM;
         if (r == 0)
                 r = move_nodes(fs, from, to, flags, e);

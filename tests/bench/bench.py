@@ -27,7 +27,7 @@ from jobs import JOBS
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     p.add_argument("jobs", nargs="*", help="names or patterns; default: all")
-    p.add_argument("--build", default=os.path.join(measure.ROOT, "build-release"), help="folder of the build to measure")
+    p.add_argument("--build", default=os.path.join(measure.ROOT, "build-release"), help="folder of the build")
     p.add_argument("--rounds", type=int, default=5, help="medians of so many [%(default)s]")
     p.add_argument("--rtt", default="0,5", help="round trips in ms [%(default)s]")
     p.add_argument("--only", help="contenders, comma separated: " + ",".join(measure.CONTENDERS))
@@ -85,8 +85,9 @@ def run_job(world, tables, job, args, found):
                     print("%s, %s: %s" % (job.name, name, error), file=sys.stderr)
         found.append({"job": job.name, "rtt": rtt, "failures": failures,
                       "runs": {name: [dataclasses.asdict(r) for r in runs] for name, runs in results.items() if runs}})
-        print("%-4s %d ms  %s" % (job.name, rtt, "  ".join("%s %s" % (
-            name, report.seconds(statistics.median(r.wall for r in runs))) for name, runs in results.items() if runs)), flush=True)
+        print("%-4s %d ms  %s" % (job.name, rtt, "  ".join(
+            "%s %s" % (name, report.seconds(statistics.median(r.wall for r in runs)))
+            for name, runs in results.items() if runs)), flush=True)
 
 
 def run_all(world, args):
@@ -125,7 +126,7 @@ def main():
             print("kept: " + folder, file=sys.stderr)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    machine.append(report.load())
+    machine.append(report.load() + " after")
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:
             json.dump({"machine": machine, "rounds": args.rounds, "found": found}, f, indent=1)

@@ -104,7 +104,7 @@ class Tables:
 
     def send(self, name, connections=4):
         world = self.world
-        world.must([world.tool("floor"), "-c", str(connections), world.url(), world.path("requests", name)], timeout=900)
+        world.must([world.tool("floor"), "-c", str(connections), world.url(), world.path("requests", name)], 900)
 
     def create(self, table):
         db = self.world.db
@@ -151,7 +151,8 @@ def make_crawl(t):
 
 def make_large(t):
     t.fill("Large", large_items())
-    t.requests("distinct", [request("Scan", {"TableName": "Large", "Limit": 1, "ProjectionExpression": "pk"}, "skip:sk")])
+    first = {"TableName": "Large", "Limit": 1, "ProjectionExpression": "pk"}
+    t.requests("distinct", [request("Scan", first, "skip:sk")])
 
 
 def make_copy(t):
@@ -171,8 +172,8 @@ def make_edit(t):
     for found in items:
         lines.append(request("GetItem", {"TableName": "Edit", "Key": key(found), "ConsistentRead": True}))
         lines.append(request("UpdateItem", {
-            "TableName": "Edit", "Key": key(found), "UpdateExpression": "SET #s = :new", "ConditionExpression": "#s = :old",
-            "ExpressionAttributeNames": {"#s": "state"},
+            "TableName": "Edit", "Key": key(found), "UpdateExpression": "SET #s = :new",
+            "ConditionExpression": "#s = :old", "ExpressionAttributeNames": {"#s": "state"},
             "ExpressionAttributeValues": {":new": {"S": "v1"}, ":old": {"S": "v0"}}}))
     t.requests("edit", lines)
 

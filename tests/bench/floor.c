@@ -116,8 +116,8 @@ static struct curl_slist *sign(const char *operation, const struct text *body) {
         (void)snprintf(target, sizeof(target), "DynamoDB_20120810.%s", operation);
         sha256_hex(body->p, body->n, payload);
         (void)snprintf(canonical, sizeof(canonical),
-                       "POST\n/\n\ncontent-type:application/x-amz-json-1.0\nhost:%s\nx-amz-date:%s\nx-amz-target:%s\n\n%s\n%s",
-                       all.host, date, target, signed_headers, payload);
+                       "POST\n/\n\ncontent-type:application/x-amz-json-1.0\nhost:%s\nx-amz-date:%s\nx-amz-target:%s\n"
+                       "\n%s\n%s", all.host, date, target, signed_headers, payload);
         sha256_hex(canonical, strlen(canonical), digest);
         (void)snprintf(to_sign, sizeof(to_sign), "AWS4-HMAC-SHA256\n%s\n%s/%s/dynamodb/aws4_request\n%s", date, all.day,
                        all.region, digest);
@@ -154,7 +154,7 @@ static void send_one(CURL *curl, const char *operation, const struct text *body,
 
 /* One table a request, so that one number says it all. */
 static void account(const char *operation, const struct text *reply) {
-        bool reads = strcmp(operation, "Query") == 0 || strcmp(operation, "Scan") == 0 || strcmp(operation, "GetItem") == 0;
+        bool writes = strstr("BatchWriteItem DeleteItem PutItem UpdateItem", operation);
         const char *p = memmem(reply->p, reply->n, "\"ConsumedCapacity\"", 18);
         double units = 0;
 
@@ -163,7 +163,7 @@ static void account(const char *operation, const struct text *reply) {
                 units = strtod(p + 16, NULL);
         (void)pthread_mutex_lock(&all.lock);
         all.requests++;
-        *(reads ? &all.rcu : &all.wcu) += units;
+        *(writes ? &all.wcu : &all.rcu) += units;
         if (all.print) {
                 (void)fwrite(reply->p, 1, reply->n, stdout);
                 (void)putchar('\n');

@@ -71,7 +71,8 @@ class World:
         for part in ("logs", "home", "state", "run", "requests", "files", "tools"):
             os.makedirs(self.path(part), exist_ok=True)
         os.chmod(self.path("run"), 0o700)
-        self.env = {name: value for name, value in os.environ.items() if name in ("PATH", "LD_LIBRARY_PATH", "DDBFS_ENGINE")}
+        kept = ("PATH", "LD_LIBRARY_PATH", "DDBFS_ENGINE")
+        self.env = {name: value for name, value in os.environ.items() if name in kept}
         self.env.update(LANG="C.UTF-8", HOME=self.path("home"), XDG_STATE_HOME=self.path("state"),
                         XDG_RUNTIME_DIR=self.path("run"), AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET,
                         AWS_DEFAULT_REGION=REGION, AWS_REGION=REGION, AWS_EC2_METADATA_DISABLED="true", AWS_PAGER="")
@@ -246,12 +247,14 @@ def run_ours(world, job, rtt):
 
 def run_floor(world, job, rtt):
     connections, requests = job.floor
-    command = "exec %s -c %d %s %s" % (world.tool("floor"), connections, world.url(rtt), world.path("requests", requests))
+    command = "exec %s -c %d %s %s" % (world.tool("floor"), connections, world.url(rtt),
+                                       world.path("requests", requests))
     return counted(world, command, job, rtt)
 
 
 def run_boto3(world, job, rtt):
-    command = "exec /usr/bin/python3 %s %s %s %s" % (os.path.join(HERE, "scripts.py"), world.url(rtt), world.path("files"), job.boto3)
+    command = "exec /usr/bin/python3 %s %s %s %s" % (os.path.join(HERE, "scripts.py"), world.url(rtt),
+                                                     world.path("files"), job.boto3)
     return counted(world, command, job, rtt)
 
 

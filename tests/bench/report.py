@@ -18,28 +18,33 @@ HEAD = """# Benchmark
 Written by `tests/dev bench`; `tests/bench/bench.py --help` tells its options.
 
 %(machine)s
-Medians of %(rounds)d rounds (fewer where the table of jobs says so), all contenders in turn within a round. **Times move with the
-machine; the ratios are what counts**: each is the median of the rounds' own ratios. A mount is cold (started anew, caches empty) unless
-the job says warm; starting it is not counted, starting a script is. Client, mount and engine share the processors.
+Medians of %(rounds)d rounds (fewer where the table of jobs says so), all contenders in turn within a round.
+**Times move with the machine; the ratios are what counts**: each is the median of the rounds' own ratios.
+A mount is cold (started anew, nothing cached but the table's definition, one connection open) unless the job says
+warm; starting it is not counted, starting a script is. Client, mount and engine share the processors.
 
-- *floor*: a C client (`floor.c`: libcurl, kept-alive connections, its own signatures) that sends just the requests the job needs and
-  ignores the answers; 1 connection, or 16 for W3 and W5b. It is told the keys and the requests; nothing that has to find them out can beat it.
-- *kernel*: the same command on `static_fs.c`, a low-level FUSE file system with the same files in memory (W6: on a plain folder).
-- *boto3*, *CLI*: as people script it (`scripts.py`, `aws dynamodb`), cold processes; the CLI only where one process does the job.
+- *floor*: a C client (`floor.c`: libcurl, kept-alive connections, its own signatures) that sends just the requests
+  the job needs and ignores the answers; 1 connection, or 16 for W3 and W5b. A cold process, told all keys.
+- *kernel*: the same command on `static_fs.c`, a low-level FUSE file system with the same files in memory (W6: on a
+  plain folder). It does not depend on the round trip.
+- *boto3*, *CLI*: as people script it (`scripts.py`, `aws dynamodb`), cold processes; the CLI only where one process
+  does the job.
 - *bindfs*: the same command on a bindfs of a folder with the same files.
 - 5 ms: everything goes through `delay.c`, a TCP proxy of 5 ms round trip (connecting costs one, too).
-- CPU is user + system of daemon and clients together; the engine's is apart. RSS is the daemon's peak (VmHWM), binary and all.
+- CPU is user + system of daemon and clients together; the engine's is apart. RSS is the daemon's peak (VmHWM).
 - Requests and units of ddbfs are those of its `.ddbfs/stats.json`; at 5 ms the proxy counts too, and must agree.
 
-Left out: the CLI for jobs of one process an item (minutes to an hour each), other SDKs (not in Debian), W5c, W7 and the streams of W3
-(need features that are not measured here yet).
+Left out: the CLI for jobs of one process an item (minutes to an hour each), other SDKs (not in Debian), W5c, W7 and
+the streams of W3 (their features are not measured here yet).
 """
 
 
 def seconds(value):
     if value is None:
         return "-"
-    return "%.1f ms" % (value * 1000) if value < 0.1 else "%.0f ms" % (value * 1000) if value < 1 else "%.2f s" % value
+    if value >= 1:
+        return "%.2f s" % value
+    return "%.*f ms" % (value < 0.1, value * 1000)
 
 
 def load():
@@ -61,11 +66,12 @@ def machine():
                 model = line.split(":", 1)[1].strip()
                 break
     virtual = first_line("systemd-detect-virt") or "?"
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    engine = first_line(os.environ["DDBFS_ENGINE"], "--version")
     return ["%d processors (%s), %.0f GB, kernel %s%s" % (
-                os.cpu_count(), model, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, platform.release(),
-                "" if virtual in ("none", "?") else ", a virtual machine (%s)" % virtual),
-            "Engine: %s, in memory" % (first_line(os.environ.get("DDBFS_ENGINE", "dynoxide"), "--version") or "dynoxide"),
-            load()]
+                os.cpu_count(), model, memory, platform.release(),
+                "" if virtual in ("none", "?") else ", virtual (%s)" % virtual),
+            "Engine: %s, in memory" % (engine or "of unknown version"), load() + " before"]
 
 
 def median(runs, name):
@@ -79,7 +85,7 @@ def ratio(runs, base, what="wall", of="ours"):
     if not runs.get(of) or not all(parts):
         return None
     rounds = list(zip(runs[of], *parts))
-    found = [ours[what] / sum(part[what] for part in bases) for ours, *bases in rounds if sum(p[what] for p in bases) > 0]
+    found = [ours[what] / sum(base[what] for base in bases) for ours, *bases in rounds]
     return statistics.median(found) if found else None
 
 
@@ -142,7 +148,8 @@ def limits(job, ours):
         else:
             got, unit = median(ours, name), name
         held = got <= limit
-        words.append("%s%.*f of %g %s%s" % ("" if held else "**", got != int(got), got, limit, unit, "" if held else "**"))
+        mark = "" if held else "**"
+        words.append("%s%.*f of %g %s%s" % (mark, got != int(got), got, limit, unit, mark))
     return "; ".join(words) or "-"
 
 
@@ -150,8 +157,9 @@ def disagreements(found):
     for entry in found:
         for who in ("ours", "floor", "boto3"):
             for run in entry["runs"].get(who, []):
-                if run["seen"] is not None and run["requests"] is not None and run["seen"] != run["requests"]:
-                    yield "%s, %s: says %d requests, the proxy saw %d" % (entry["job"], who, run["requests"], run["seen"])
+                if None not in (run["seen"], run["requests"]) and run["seen"] != run["requests"]:
+                    yield "%s, %s: says %d requests, the proxy saw %d" % (
+                        entry["job"], who, run["requests"], run["seen"])
                     break
 
 
@@ -165,8 +173,8 @@ def plot(found, jobs, path):
                 label = entry["job"] + ("\\n%d ms" % entry["rtt"] if entry["rtt"] else "\\n")
                 values = [median(entry["runs"].get(name), "wall") for name in names]
                 f.write('"%s" %s\n' % (label, " ".join("?" if v is None else "%.6f" % (v * 1000) for v in values)))
-    parts = ["'%s' using %d:xtic(1) title '%s' linecolor rgb '%s'" % (f.name, i + 2, "ddbfs" if n == "ours" else n, colours[n])
-             for i, n in enumerate(names)]
+    parts = ["'%s' using %d:xtic(1) title '%s' linecolor rgb '%s'" % (f.name, column, "ddbfs" if n == "ours" else n,
+                                                                      colours[n]) for column, n in enumerate(names, 2)]
     script = """set terminal svg size 1200,480 font 'sans,11' background '#ffffff'
 set output '%s'
 set datafile missing '?'
@@ -195,11 +203,11 @@ def text(found, lines, rounds):
     parts = [HEAD % {"machine": "".join("%s.\n" % line for line in lines), "rounds": rounds}]
     for rtt in sorted({entry["rtt"] for entry in found}):
         parts.append("\n## Round trip %d ms\n\n" % rtt)
-        parts.append(table(["job", "floor", "kernel", "ddbfs", "boto3", "CLI", "bindfs", "ratio", "at most", "", "than boto3"],
-                           wall_rows(found, jobs, rtt)))
+        parts.append(table(["job", "floor", "kernel", "ddbfs", "boto3", "CLI", "bindfs", "ratio", "at most", "",
+                            "faster than boto3"], wall_rows(found, jobs, rtt)))
         parts.append("\nddbfs / floor, and where there are three numbers / boto3:\n\n")
-        parts.append(table(["job", "requests", "RCU", "WCU", "CPU", "CPU to boto3", "engine's CPU", "RSS MiB", "limits"],
-                           cost_rows(found, jobs, rtt)))
+        parts.append(table(["job", "requests", "RCU", "WCU", "CPU", "CPU to boto3", "engine's CPU", "RSS MiB",
+                            "limits"], cost_rows(found, jobs, rtt)))
     notes = ["%s: %s." % (job.name, job.note) for job in JOBS if job.note and any(e["job"] == job.name for e in found)]
     notes += ["%s." % words for words in disagreements(found)]
     notes += ["%s, %s failed: %s" % (entry["job"], who, words.split("\n")[0])

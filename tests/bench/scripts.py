@@ -90,14 +90,15 @@ def distinct(name):
 
 def copy(name, threads):
     folder = os.path.join(FILES, "Copy")
-    paths = [os.path.join(folder, p, f) for p in sorted(os.listdir(folder)) for f in sorted(os.listdir(os.path.join(folder, p)))]
+    paths = [os.path.join(folder, p, f) for p in os.listdir(folder) for f in os.listdir(os.path.join(folder, p))]
     c = client(int(threads))
 
     def put(path):
         with open(path, encoding="utf-8") as f:
             item = json.load(f)
         c.put_item(TableName=name, ConditionExpression="attribute_not_exists(pk)", Item={
-            attribute: {"N": str(value)} if isinstance(value, int) else {"S": value} for attribute, value in item.items()})
+            attribute: {"N": str(value)} if isinstance(value, int) else {"S": value}
+            for attribute, value in item.items()})
 
     with ThreadPoolExecutor(int(threads)) as pool:
         list(pool.map(put, paths))

@@ -77,7 +77,8 @@ static struct node *add(struct node *parent, const char *name, bool folder) {
                 nodes_size = 2 * nodes_size + 1024;
                 nodes = grown(nodes, nodes_size * sizeof(*nodes));
         }
-        *n = (struct node){ .name = strdup(name), .ino = n_nodes + 1, .parent = parent ? parent->ino : 1, .folder = folder };
+        *n = (struct node){ .name = strdup(name), .ino = n_nodes + 1, .folder = folder };
+        n->parent = parent ? parent->ino : n->ino;
         nodes[n_nodes++] = n;
         if (!parent)
                 return n;
@@ -212,12 +213,14 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool pl
         (void)pthread_rwlock_rdlock(&lock);
         for (size_t i = (size_t)off; i < n->n; i++, used += one) {
                 struct fuse_entry_param e = entry_of(n->children[i]);
+                const char *name = n->children[i]->name;
+                size_t room = size - used;
 
                 if (plus)
-                        one = fuse_add_direntry_plus(req, buf + used, size - used, n->children[i]->name, &e, (off_t)i + 1);
+                        one = fuse_add_direntry_plus(req, buf + used, room, name, &e, (off_t)i + 1);
                 else
-                        one = fuse_add_direntry(req, buf + used, size - used, n->children[i]->name, &e.attr, (off_t)i + 1);
-                if (one > size - used)
+                        one = fuse_add_direntry(req, buf + used, room, name, &e.attr, (off_t)i + 1);
+                if (one > room)
                         break;
         }
         (void)pthread_rwlock_unlock(&lock);

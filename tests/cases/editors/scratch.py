@@ -13,9 +13,9 @@ from case import read, run, test, wait_for, write
 from editors import Shelf, item_of, key_of, text_of
 
 NAMES = [".one.json.swp", ".one.json.swx", "4913", "one.json~", "#one.json#", ".#one.json", "sedAbCdEf",
-         ".one.json.aBcDeF", ".goutputstream-X1Y2Z3", "one.json.orig", "one.json.rej", "one.json.bak", ".~lock.one.json#", "one.json.un~",
-         ".hidden.json", "..json", "tmp", "tmp.json5", "a b\tc", "ünïcode~", "x" * 255,
-         "one.json.tmp.12345", "%", "%2F", "50%"]
+         ".one.json.aBcDeF", ".goutputstream-X1Y2Z3", "one.json.orig", "one.json.rej", "one.json.bak",
+         ".~lock.one.json#", "one.json.un~", ".hidden.json", "..json", "tmp", "tmp.json5", "a b\tc", "ünïcode~",
+         "x" * 255, "one.json.tmp.12345", "%", "%2F", "50%"]
 
 
 @test
