@@ -34,9 +34,13 @@ uint64_t node_ino_now(struct fs *fs, struct node *n) {
         return ino;
 }
 
-/* Which version's attributes the kernel holds from now on. */
-static void told(struct fs *fs, struct node *n, uint64_t hash) {
+void attr_told(struct fs *fs, struct node *n, uint64_t hash, struct fs_attr *ret) {
         mutex_lock(&fs->nodes.lock);
+        if (n->n_cached > 0 && n->page_hash != hash) {
+                hash = n->page_hash;
+                ret->size = n->page_size;
+                ret->valid_ns = 0;
+        }
         n->told_hash = hash;
         mutex_unlock(&fs->nodes.lock);
 }
@@ -76,7 +80,7 @@ static int item_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct f
         if (view.state == CACHE_ABSENT)
                 return fs_no_item(e);
         attr_file(fs, node_ino_now(fs, n), view.n, view.mtime_ns, ttl_left(fs, view.fetched_ns), ret);
-        told(fs, n, view.hash);
+        attr_told(fs, n, view.hash, ret);
         return 0;
 }
 

@@ -21,13 +21,15 @@ static bool share_pages(struct fs *fs, struct fs_file *f, struct fs_opened *ret)
         } else {
                 ret->keep_cache = n->page_hash == hash;
                 n->page_hash = hash;
+                n->page_size = f->snapshot->n;
                 n->n_cached++;
                 f->cached = true;
         }
-        other_attr = n->told_hash != hash;
-        n->told_hash = hash;
+        other_attr = f->cached && n->told_hash != hash;
+        if (f->cached)
+                n->told_hash = hash;
         mutex_unlock(&fs->nodes.lock);
-        return other_attr && !ret->direct_io;
+        return other_attr;
 }
 
 static int open_reader(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct fs_opened *ret, struct error *e) {

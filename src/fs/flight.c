@@ -95,11 +95,11 @@ int flight(struct fs *fs, struct op_ctx *ctx, struct str id, flight_ask ask, voi
            struct error *e) {
         struct error local = { 0 };
         struct question *q;
-        bool first, retry;
+        bool first, retry = false;
         int r;
 
         do {
-                *ret = (struct flight_answer){ .snapshot = NULL };
+                *ret = (struct flight_answer){ .again = retry };
                 retry = false;
                 q = join(fs, id, &first);
                 if (q && !first)

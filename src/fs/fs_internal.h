@@ -94,6 +94,7 @@ _must_check_ int fs_wait_for(struct fs *fs, struct op_ctx *ctx, const bool *done
 
 /* ---- one request for all who ask the same (flight.c) ---- */
 struct flight_answer { /* references for whoever got it */
+        bool again;    /* for the asker: it has waited for another's answer first, which may be cached by now */
         struct snapshot *snapshot;
         struct table_schema *schema;
 };
@@ -243,6 +244,9 @@ void crawl_hit(struct fs *fs, const struct place *p);
 /* ---- attributes (attr.c) ---- */
 void attr_dir(struct fs *fs, uint64_t ino, struct fs_attr *ret);
 void attr_file(struct fs *fs, uint64_t ino, uint64_t size, uint64_t mtime_ns, uint64_t valid_ns, struct fs_attr *ret);
+/* These attributes, of the version `hash`, are what the kernel will hold.  While readers share the page cache it must
+ * hold the size of what they read, or it would cut that off: then *ret becomes that. */
+void attr_told(struct fs *fs, struct node *n, uint64_t hash, struct fs_attr *ret);
 _must_check_ int node_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_attr *ret, struct error *e);
 /* The entry of a node that exists, with a lookup count for the caller (lookup.c). */
 _must_check_ int entry_of(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_entry *ret, struct error *e);

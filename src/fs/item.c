@@ -131,8 +131,15 @@ struct item_question {
 
 static int ask_item(void *arg, struct op_ctx *ctx, struct flight_answer *ret, struct error *e) {
         const struct item_question *q = arg;
-        uint32_t limit = crawl_miss(q->fs, q->place);
+        struct cache_view view = { .state = CACHE_UNKNOWN };
+        uint32_t limit;
 
+        if (ret->again)
+                cache_get(q->fs->cache, buf_view(&q->place->id), q->fs->o.cache_ttl_ns, true, &view);
+        ret->snapshot = view.snapshot;
+        if (view.state != CACHE_UNKNOWN)
+                return view.state == CACHE_PRESENT ? 0 : fs_no_item(e);
+        limit = crawl_miss(q->fs, q->place);
         return limit > 0 ? fetch_ahead(q->fs, ctx, q->place, limit, &ret->snapshot, e)
                          : fetch(q->fs, ctx, q->place, false, &ret->snapshot, e);
 }
