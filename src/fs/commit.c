@@ -143,6 +143,8 @@ static int save_update(struct save *s, struct error *e) {
         int r;
 
         items_init(&now);
+        if (!s->base_snapshot)
+                return error_set(e, ERR_INTERNAL, "the version that was read is lost");
         r = item_parse(s->fs, &s->place, str_make(s->base_snapshot->text, s->base_snapshot->n), &s->arena, &s->base_item, e);
         if (r)
                 return r;

@@ -255,11 +255,9 @@ static int plus_entry(struct filler *f, struct str name, const struct dir_entry 
         if (de->kind != NODE_ITEM || changed || drafted)
                 return entry_of(f->fs, f->ctx, h.n, ret, e);
         attr_file(f->fs, node_ino_now(f->fs, h.n), de->size, de->mtime_ns, ttl_left(f->fs, f->d->page.fetched_ns), &ret->attr);
+        attr_told(f->fs, h.n, de->hash, &ret->attr);
         ret->node = h.n->id;
         ret->valid_ns = ret->attr.valid_ns;
-        mutex_lock(&f->fs->nodes.lock);
-        h.n->told_hash = de->hash;
-        mutex_unlock(&f->fs->nodes.lock);
         node_add_lookup(f->fs, h.n);
         return 0;
 }

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RESULTS.md and its plot, from the raw results.  By itself: report.py RAW.json [FOLDER] writes them anew."""
+"""RESULTS.md and its plot, from the raw results.
+
+By itself, report.py FOLDER RAW.json... writes them anew; what a later file has measured replaces the earlier.
+"""
 
 import json
 import os
@@ -48,7 +51,8 @@ def seconds(value):
 
 
 def load():
-    return "Load average %s" % " ".join("%.1f" % n for n in os.getloadavg())
+    """More than a little before the benchmark begins is somebody else's work."""
+    return "load average %s" % " ".join("%.1f" % n for n in os.getloadavg())
 
 
 def first_line(*argv):
@@ -71,7 +75,8 @@ def machine():
     return ["%d processors (%s), %.0f GB, kernel %s%s" % (
                 os.cpu_count(), model, memory, platform.release(),
                 "" if virtual in ("none", "?") else ", virtual (%s)" % virtual),
-            "Engine: %s, in memory" % (engine or "of unknown version"), load() + " before"]
+            "Engine: %s, in memory" % (engine or "of unknown version"),
+            "Before: %s%s" % (load(), "; **other work was running**" if os.getloadavg()[0] > 0.5 else "")]
 
 
 def median(runs, name):
@@ -228,7 +233,20 @@ def write(found, lines, rounds, folder):
         f.write(words)
 
 
+def merged(paths):
+    """Several runs as one: (found, lines on the machine, rounds)."""
+    order = [job.name for job in JOBS]
+    found, lines, rounds = {}, [], 0
+    for path in paths:
+        with open(path, encoding="utf-8") as f:
+            raw = json.load(f)
+        found.update({(entry["rtt"], order.index(entry["job"])): entry for entry in raw["found"]})
+        names = sorted({entry["job"] for entry in raw["found"]}, key=order.index)
+        machine_lines = raw["machine"] if not lines else [line for line in raw["machine"] if line not in lines]
+        lines += machine_lines + (["That was the run of %s" % ", ".join(names)] if len(paths) > 1 else [])
+        rounds = max(rounds, raw["rounds"])
+    return [found[key] for key in sorted(found)], lines, rounds
+
+
 if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8") as raw:
-        read = json.load(raw)
-    write(read["found"], read["machine"], read["rounds"], sys.argv[2] if len(sys.argv) > 2 else None)
+    write(*merged(sys.argv[2:]), sys.argv[1])
