@@ -41,6 +41,8 @@ void attr_told(struct fs *fs, struct node *n, uint64_t hash, struct fs_attr *ret
                 ret->size = n->page_size;
                 ret->valid_ns = 0;
         }
+        if (n->told_hash && n->told_hash != hash)
+                n->told_changed_ns = clock_now_ns();
         n->told_hash = hash;
         mutex_unlock(&fs->nodes.lock);
 }

@@ -8,6 +8,9 @@
  */
 #include <unistd.h>
 #include "fs_internal.h"
+#include "ddbfs/base/clock.h"
+
+#define TELLING_NS NS_PER_S /* an answer with attributes has reached the kernel by then */
 
 /* Decide how this reader shares the page cache; whether the kernel's attributes are of another version. */
 static bool share_pages(struct fs *fs, struct fs_file *f, struct fs_opened *ret) {
@@ -25,7 +28,8 @@ static bool share_pages(struct fs *fs, struct fs_file *f, struct fs_opened *ret)
                 n->n_cached++;
                 f->cached = true;
         }
-        other_attr = f->cached && n->told_hash != hash;
+        other_attr = f->cached && (n->told_hash != hash ||
+                                   (n->told_changed_ns && clock_now_ns() - n->told_changed_ns < TELLING_NS));
         if (f->cached)
                 n->told_hash = hash;
         mutex_unlock(&fs->nodes.lock);
@@ -140,6 +144,7 @@ static int item_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint6
         *ret = STR_NULL;
         if (offset < f->snapshot->n)
                 *ret = str_make(f->snapshot->text + offset, MIN(n, f->snapshot->n - offset));
+        *ret_hold = snapshot_ref(f->snapshot); /* the file may be closed as soon as the kernel has the answer */
         return 0;
 }
 
@@ -169,14 +174,18 @@ static void control_release(struct fs *fs, struct op_ctx *ctx, struct fs_file *f
 
 static int content_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n,
                         struct str *ret, void **ret_hold, struct error *e) {
+        struct snapshot *copy = NULL;
+        int r = 0;
+
         (void)fs;
         (void)ctx;
-        (void)ret_hold;
-        (void)e;
         *ret = STR_NULL;
         if (offset < f->content.n)
-                *ret = str_make(f->content.p + offset, MIN(n, f->content.n - offset));
-        return 0;
+                r = snapshot_new(str_make(f->content.p + offset, MIN(n, f->content.n - offset)), &copy);
+        if (copy)
+                *ret = str_make(copy->text, copy->n);
+        *ret_hold = copy;
+        return r ? error_set_errno(e, r, "reading") : 0;
 }
 
 const struct file_ops item_file_ops = { item_read, item_write, item_commit, NULL, item_release };

@@ -40,7 +40,8 @@ struct node {
         uint64_t emptied_ns;      /* nodes.lock: when a writer emptied it and went; 0: none did, or it was written since */
         uint32_t n_cached;        /* nodes.lock: open readers that use the page cache */
         uint64_t page_hash, page_size; /* nodes.lock: the version the page cache holds */
-        uint64_t told_hash;       /* nodes.lock: the version whose attributes the kernel was told last */
+        uint64_t told_hash;       /* nodes.lock: the version whose attributes the kernel was told last ... */
+        uint64_t told_changed_ns; /* ... and when that became another one: the answer may still be on its way */
         struct fs_file *local_files; /* nodes.lock: open files of a local file */
         float rcu, wcu;           /* nodes.lock: consumed on this path */
         char *name;               /* nodes.lock; owned; NUL-terminated */
