@@ -64,6 +64,7 @@ void file_free(struct fs *fs, struct fs_file *f) {
         }
         snapshot_unref(f->snapshot);
         buf_deinit(&f->content);
+        export_free(f->export);
         node_put(fs, f->node);
         mem_free(f);
 }
