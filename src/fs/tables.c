@@ -259,6 +259,19 @@ void tables_invalidate(struct fs *fs, struct str name) {
         mutex_unlock(&fs->tables->lock);
 }
 
+bool tables_refresh(struct fs *fs, struct str name) {
+        struct table *table;
+        bool old;
+
+        mutex_lock(&fs->tables->lock);
+        table = find(fs->tables, name);
+        old = table && ttl_left(fs, table->fetched_ns) == 0;
+        if (old)
+                table_free(table);
+        mutex_unlock(&fs->tables->lock);
+        return old;
+}
+
 void tables_flush(struct fs *fs) {
         mutex_lock(&fs->tables->lock);
         free_all(fs->tables);
