@@ -121,7 +121,7 @@ struct tables *tables_free(struct tables *t);
 /* The description of a table by its name in the mount; a reference.  -ENOENT when the service or TABLES says so. */
 _must_check_ int tables_get(struct fs *fs, struct op_ctx *ctx, struct str name, struct table_schema **ret, struct error *e);
 void tables_invalidate(struct fs *fs, struct str name);
-bool tables_refresh(struct fs *fs, struct str name); /* forgets a description older than cache_ttl */
+bool tables_refresh(struct fs *fs, struct str name); /* the next to ask gets one no older than cache_ttl; false: it is */
 void tables_flush(struct fs *fs);
 /* Names to show, sorted, in ret (names_init()ed). */
 _must_check_ int fs_names_add(struct names *ret, struct str name); /* copies */

@@ -277,7 +277,10 @@ int view_lookup(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str 
         r = node_child(fs, dir, name, p.kind, LEVEL_RANGE, &h.n);
         if (r)
                 return error_set_errno(e, r, "lookup");
-        h.n->control = p.view->index != NULL;
+        mutex_lock(&fs->nodes.lock);
+        if (h.n->control != (p.view->index != NULL)) /* once: it is read without the lock */
+                h.n->control = p.view->index != NULL;
+        mutex_unlock(&fs->nodes.lock);
         return entry_of(fs, ctx, h.n, ret, e);
 }
 
