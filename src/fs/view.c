@@ -414,6 +414,7 @@ int view_feed(struct view *v, struct str name, struct error *e) {
         _cleanup_(buf_deinit) struct buf joined = BUF_INIT(2 * NAME_ENCODED_MAX);
         bool has_suffix;
         struct str whole;
+        int r;
 
         if (keyname_is_chain(name))
                 return feed_chain(v, name, e);
@@ -423,8 +424,13 @@ int view_feed(struct view *v, struct str name, struct error *e) {
                 v->kind = v->chained;
         if (!feeds[v->kind])
                 return not_there(e);
-        if (view_prefix(v, &joined) || (buf_str(&joined, name), buf_status(&joined)))
-                return not_there(e);
+        r = view_prefix(v, &joined);
+        if (r == 0) {
+                buf_str(&joined, name);
+                r = buf_status(&joined);
+        }
+        if (r)
+                return decode_failed(r, e);
         has_suffix = view_shows_items(v) && str_ends(name, STR(".json"));
         whole = buf_view(&joined);
         whole.n -= has_suffix ? 5 : 0;

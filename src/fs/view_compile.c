@@ -78,7 +78,7 @@ void view_query(const struct view *v, bool columns, struct query_request *ret) {
         *ret = (struct query_request){ .table = v->table, .index = v->index, .hash = v->hash, .range = v->range,
                                        .range_op = v->range_op, .range_end = v->range_end, .reverse = v->reverse,
                                        .filters = v->filters, .n_filters = v->n_filters };
-        if (columns) {
+        if (columns && v->n_columns) {
                 ret->projection = v->columns;
                 ret->n_projection = v->n_columns;
         }
@@ -86,7 +86,7 @@ void view_query(const struct view *v, bool columns, struct query_request *ret) {
 
 void view_scan(const struct view *v, bool columns, struct scan_request *ret) {
         *ret = (struct scan_request){ .table = v->table, .index = v->index, .filters = v->filters, .n_filters = v->n_filters };
-        if (columns) {
+        if (columns && v->n_columns) {
                 ret->projection = v->columns;
                 ret->n_projection = v->n_columns;
         }

@@ -84,6 +84,8 @@ static int open_table(struct fs *fs, struct op_ctx *ctx, const struct trail *t, 
         if (n == t->n)
                 return not_there(e);
         buf_str(&joined, t->v[n++]);
+        if (buf_status(&joined) == -ENOMEM)
+                return error_set(e, ERR_MEMORY, "out of memory");
         r = keyname_decode_text(&name, buf_view(&joined), false);
         if (r < 0)
                 return error_set_errno(e, r, "table name");

@@ -9,7 +9,7 @@ import json
 import os
 import random
 
-from case import read, run, test, write
+from case import build_kind, read, run, test, write
 
 ALPHABET = ["a", "b", "2023-", "é", ",", "/", "%", "."]
 
@@ -248,7 +248,8 @@ def long_exports_are_streamed(t):
     t.eq(rest, 1499)
     t.at_most(after_first, 2, "the first page is not the whole")
     t.at_most(t.proxy.requests_of("Scan"), 8, "pages")
-    t.at_most(resident() - before, 16 * 1024, "KiB more for the rest")
+    if build_kind() != "asan":      # which keeps what was freed
+        t.at_most(resident() - before, 16 * 1024, "KiB more for the rest")
 
 
 @test

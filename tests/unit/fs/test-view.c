@@ -293,6 +293,56 @@ START_TEST(test_refusal_is_told) {
 }
 END_TEST
 
+START_TEST(test_exports) {
+        char text[FX_TEXT_MAX];
+        struct fx x;
+
+        fx_init(&x);
+        for (int i = 0; i < 5; i++)
+                mem_putf(x.m, "Music", "{\"Artist\": \"A\", \"Song\": \"s%d\", \"q\": \"a\\\"b,%d\"}", i, i);
+        mem_set_page_size(x.m, 2);
+        fx_start(&x);
+        ck_assert_ok(fx_cat(&x, "Music/A/.last/3/.export/csv", text));
+        ck_assert_str_eq(text, "Artist,Song,q\nA,s4,\"a\"\"b,4\"\nA,s3,\"a\"\"b,3\"\nA,s2,\"a\"\"b,2\"\n");
+        ck_assert_ok(fx_cat(&x, "Music/A/.first/3/.columns/Song/.export/json", text));
+        ck_assert_str_eq(text, "[\n{\"Song\":\"s0\"},\n{\"Song\":\"s1\"},\n{\"Song\":\"s2\"}\n]\n");
+        ck_assert_ok(fx_cat(&x, "Music/A/.prefix/x/.export/json", text));
+        ck_assert_str_eq(text, "[]\n");
+        ck_assert_ok(fx_cat(&x, "Music/.filter/Song/s1/.columns/Artist,q/.export/tsv", text));
+        ck_assert_str_eq(text, "Artist\tq\nA\t\"a\"\"b,1\"\n");
+        mem_fail(x.m, MEM_QUERY, 2, 1, ERR_BUSY, false);
+        ck_assert_int_eq(fx_cat(&x, "Music/A/.export/jsonl", text), -EBUSY);
+        fx_end(&x);
+}
+END_TEST
+
+/* Want of memory anywhere is an error, never a crash, a leak or a wrong answer. */
+START_TEST(test_no_memory) {
+        static const char *const paths[] = { "Music/A/.filter/q/1/.last/2/.columns/Song/.export/csv",
+                                             "Music/A/.between/s0/s3/s1.json", "Music/.filter/q/1/.export/json" };
+        char wanted[FX_TEXT_MAX], text[FX_TEXT_MAX];
+        struct fx x;
+        int r = -1;
+
+        fx_init(&x);
+        for (int i = 0; i < 3; i++)
+                mem_putf(x.m, "Music", "{\"Artist\": \"A\", \"Song\": \"s%d\", \"q\": 1}", i);
+        fx_start(&x);
+        ck_assert_ok(fx_cat(&x, paths[_i], wanted));
+        for (unsigned n = 1; n < 5000 && r; n++) {
+                mem_fail_at(n);
+                r = fx_cat(&x, paths[_i], text);
+                mem_fail_at(0);
+                if (r == 0)
+                        ck_assert_str_eq(text, wanted);
+                else
+                        ck_assert_msg(r == -ENOMEM || r == -EIO, "%s: %d at %u", paths[_i], r, n);
+        }
+        ck_assert_ok(r);
+        fx_end(&x);
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("view");
         TCase *t = tcase_create("view");
@@ -301,6 +351,8 @@ int main(void) {
         tcase_add_loop_test(t, test_names_lead_back, 0, 200);
         tcase_add_test(t, test_ranges);
         tcase_add_test(t, test_refusal_is_told);
+        tcase_add_test(t, test_exports);
+        tcase_add_loop_test(t, test_no_memory, 0, 3);
         suite_add_tcase(s, t);
         return fx_run(s);
 }
