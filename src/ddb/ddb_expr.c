@@ -77,6 +77,23 @@ void expr_projection(struct expr *e, const struct str *names, uint32_t n) {
         buf_putc(e->out, '"');
 }
 
+/* The service refuses parentheses around a whole expression. */
+static void one_filter(struct expr *e, const struct filter *f, bool one_of_many) {
+        bool either = f->other.type != VALUE_NULL;
+
+        buf_puts(e->out, either && one_of_many ? "(" : "");
+        expr_name(e, f->attr);
+        buf_putc(e->out, '=');
+        expr_value(e, &f->value);
+        if (!either)
+                return;
+        buf_puts(e->out, " OR ");
+        expr_name(e, f->attr);
+        buf_putc(e->out, '=');
+        expr_value(e, &f->other);
+        buf_puts(e->out, one_of_many ? ")" : "");
+}
+
 void expr_filters(struct expr *e, const struct filter *filters, uint32_t n) {
         if (n == 0)
                 return;
@@ -84,9 +101,7 @@ void expr_filters(struct expr *e, const struct filter *filters, uint32_t n) {
         for (uint32_t i = 0; i < n; i++) {
                 if (i)
                         buf_puts(e->out, " AND ");
-                expr_name(e, filters[i].attr);
-                buf_putc(e->out, '=');
-                expr_value(e, &filters[i].value);
+                one_filter(e, &filters[i], n > 1);
         }
         buf_putc(e->out, '"');
 }

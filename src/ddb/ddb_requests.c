@@ -162,8 +162,8 @@ int ddb_request_query(const struct query_request *q, struct buf *out) {
 
         if (!query_valid(q, k))
                 return -EINVAL;
-        r = expr_init(&e, out, (uint64_t)q->hash.n + q->range.n + q->n_filters + n_projection,
-                      (uint64_t)q->hash.n + q->range.n + 1 + q->n_filters);
+        r = expr_init(&e, out, (uint64_t)q->hash.n + q->range.n + 2 * (uint64_t)q->n_filters + n_projection,
+                      (uint64_t)q->hash.n + q->range.n + 1 + 2 * (uint64_t)q->n_filters);
         if (r)
                 return r;
 
@@ -189,7 +189,7 @@ int ddb_request_scan(const struct scan_request *q, struct buf *out) {
 
         if (q->total_segments > 0 && q->segment >= q->total_segments)
                 return -EINVAL;
-        r = expr_init(&e, out, (uint64_t)q->n_filters + n_projection, q->n_filters);
+        r = expr_init(&e, out, 2 * (uint64_t)q->n_filters + n_projection, 2 * (uint64_t)q->n_filters);
         if (r)
                 return r;
 

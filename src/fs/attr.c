@@ -86,12 +86,27 @@ static int item_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct f
         return 0;
 }
 
+static int read_only(int r, struct fs_attr *ret) {
+        ret->mode &= ~(mode_t)0222;
+        return r;
+}
+
 int node_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_attr *ret, struct error *e) {
         enum node_kind kind = n->kind;
 
         switch (kind) {
         case NODE_ITEM:
                 return item_attr(fs, ctx, n, ret, e);
+        case NODE_VIEW_ITEM:
+                return read_only(item_attr(fs, ctx, n, ret, e), ret);
+        case NODE_VIEW:
+                attr_dir(fs, node_ino_now(fs, n), ret);
+                return n->control ? read_only(0, ret) : 0;
+        case NODE_EXPORT:
+                attr_file(fs, node_ino_now(fs, n), 0, clock_wall_ns(), 0, ret);
+                return read_only(0, ret);
+        case NODE_INFO:
+                return info_attr(fs, ctx, n, ret, e);
         case NODE_LOCAL:
                 return local_attr(fs, n, ret, e);
         case NODE_CONTROL_FILE:

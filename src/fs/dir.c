@@ -85,6 +85,7 @@ static void dir_free(struct fs *fs, struct fs_dir *d) {
         mem_free(d->overlay_seen);
         names_deinit(&d->overlay);
         place_deinit(&d->place);
+        node_put(fs, d->base);
         node_put(fs, d->node);
         mem_free(d);
 }
@@ -97,11 +98,11 @@ void dirs_free(struct fs *fs) {
 static int load_overlay(struct fs *fs, struct fs_dir *d) {
         int r = local_dir_names(fs, node_ino_now(fs, d->node), &d->overlay);
 
-        if (r == 0)
+        if (r == 0 && !d->place.view)
                 r = draft_new_names(fs, d->node, &d->overlay);
-        if (r == 0 && d->place.table && d->place.level == LEVEL_HASH && table_has_range(d->place.table))
+        if (r == 0 && d->place.table && !d->place.view && d->place.level == LEVEL_HASH && table_has_range(d->place.table))
                 r = local_folder_names(fs, node_ino_now(fs, d->node), &d->overlay);
-        if (r == 0 && d->place.table && (d->place.level == LEVEL_RANGE || !table_has_range(d->place.table)))
+        if (r == 0 && d->place.table && !d->place.view && (d->place.level == LEVEL_RANGE || !table_has_range(d->place.table)))
                 r = local_names(fs, d->node, &d->overlay);
         if (r == 0) {
                 d->overlay_seen = mem_calloc(d->overlay.n + 1, sizeof(bool));
@@ -129,6 +130,10 @@ int fs_opendir(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_dir *
         list_append(&fs->dirs, &d->all);
         mutex_unlock(&fs->open_lock);
         r = place_of(fs, ctx, h.n, &d->place, &e);
+        if (r == 0 && d->place.view)
+                r = view_base(fs, h.n, d->place.view, &d->base, &e);
+        if (r == 0 && !d->base)
+                d->base = node_ref(fs, h.n);
         if (r == 0)
                 r = load_overlay(fs, d);
         if (r) {
@@ -244,7 +249,7 @@ static int plus_entry(struct filler *f, struct str name, const struct dir_entry 
         bool drafted;
         int r;
 
-        r = node_child(f->fs, f->d->node, name, de->kind, de->level, &h.n);
+        r = node_child(f->fs, de->kind == NODE_ITEM ? f->d->base : f->d->node, name, de->kind, de->level, &h.n);
         if (r)
                 return error_set_errno(e, r, "listing");
         mutex_lock(&f->fs->nodes.lock);
@@ -252,10 +257,12 @@ static int plus_entry(struct filler *f, struct str name, const struct dir_entry 
                 h.n->control = de->control;
         drafted = h.n->draft != NULL;
         mutex_unlock(&f->fs->nodes.lock);
-        if (de->kind != NODE_ITEM || changed || drafted)
+        if ((de->kind != NODE_ITEM && de->kind != NODE_VIEW_ITEM) || changed || drafted)
                 return entry_of(f->fs, f->ctx, h.n, ret, e);
         attr_file(f->fs, node_ino_now(f->fs, h.n), de->size, de->mtime_ns, ttl_left(f->fs, f->d->page.fetched_ns), &ret->attr);
         attr_told(f->fs, h.n, de->hash, &ret->attr);
+        if (de->kind == NODE_VIEW_ITEM)
+                ret->attr.mode &= ~(mode_t)0222;
         ret->node = h.n->id;
         ret->valid_ns = ret->attr.valid_ns;
         node_add_lookup(f->fs, h.n);
@@ -267,7 +274,10 @@ static mode_t kind_mode(struct filler *f, struct str name, enum node_kind kind) 
 
         if (kind == NODE_LOCAL && local_stat(f->fs, f->d->node, name, &st) == 0)
                 return st.st_mode & S_IFMT;
-        return kind == NODE_ITEM || kind == NODE_LOCAL || kind == NODE_CONTROL_FILE ? S_IFREG : S_IFDIR;
+        return kind == NODE_ITEM || kind == NODE_LOCAL || kind == NODE_CONTROL_FILE || kind == NODE_VIEW_ITEM ||
+                               kind == NODE_EXPORT || kind == NODE_INFO
+                       ? S_IFREG
+                       : S_IFDIR;
 }
 
 /* *ret_more: the buffer has room for another. */
@@ -282,8 +292,10 @@ static int fill_entry(struct filler *f, struct str name, const struct dir_entry 
                 return 0;
         if (r)
                 return r;
+        if (f->d->base != f->d->node) /* the kernel forgets it in the items' own directory only */
+                entry.valid_ns = 0;
         if (!f->plus) {
-                entry.attr.ino = node_ino(node_ino_now(f->fs, f->d->node), name);
+                entry.attr.ino = node_ino(node_ino_now(f->fs, de->kind == NODE_ITEM ? f->d->base : f->d->node), name);
                 entry.attr.mode = kind_mode(f, name, de->kind);
         }
         *ret_more = f->fill(f->arg, name, &entry, next);
@@ -357,6 +369,10 @@ static int fill_from(struct filler *f, uint64_t pos, uint64_t *ret_pos, struct e
         }
         *ret_pos = pos;
         return r;
+}
+
+int dir_load_first(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct error *e) {
+        return seek_page(fs, ctx, d, 0, e);
 }
 
 int dir_is_empty(struct fs *fs, struct op_ctx *ctx, struct node *n, bool *ret, struct error *e) {

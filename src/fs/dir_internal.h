@@ -29,6 +29,12 @@ _must_check_ int dir_page_add(struct dir_page *p, struct str name, const struct 
 typedef int (*dir_load)(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,
                         struct dir_page *page, struct item **ret_next, struct error *e);
 dir_load dir_source_of(const struct place *p);
+dir_load view_source_of(const struct view *v);
+_must_check_ int dir_keep_next(struct fs_dir *d, const struct items *items, struct item **ret_next);
+/* Show a chain directory the first time its prefix turns up, and again at that place when a page is re-read. */
+bool dir_chain_is_new(struct fs_dir *d, struct str name, uint64_t ordinal);
+_must_check_ int dir_load_first(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct error *e); /* the first page */
+_must_check_ int view_lists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, bool *ret, struct error *e);
 _must_check_ int dir_is_empty(struct fs *fs, struct op_ctx *ctx, struct node *n, bool *ret, struct error *e);
 
 /* Chain directories shown so far: one per prefix, wherever its names turn up. */
@@ -45,6 +51,7 @@ struct dir_checkpoint {
 struct fs_dir {
         struct list all;            /* fs.open_lock; fs.dirs */
         struct node *node;          /* reference */
+        struct node *base;          /* reference; whose children its items are: a range is not the directory of its items */
         struct place place;
         dir_load load;
         bool busy;                  /* fs.gate: everything below belongs to the one that set it */

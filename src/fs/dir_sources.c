@@ -9,8 +9,7 @@
 
 #define RANGE_KEY_MAX 1024
 
-/* Show a chain directory the first time its prefix turns up, and again at that place when a page is re-read. */
-static bool chain_is_new(struct fs_dir *d, struct str name, uint64_t ordinal) {
+bool dir_chain_is_new(struct fs_dir *d, struct str name, uint64_t ordinal) {
         uint64_t hash = hash_seeded(2, name);
         struct hmap_node *n = hmap_first(&d->seen, hash);
         struct dir_seen *s;
@@ -97,7 +96,7 @@ static int add_items(struct fs *fs, struct fs_dir *d, const struct items *items,
                 }
                 if (str_eq(buf_view(&name), last))
                         continue; /* the same partition */
-                if (chain && !chain_is_new(d, buf_view(&name), page->first + page->n))
+                if (chain && !dir_chain_is_new(d, buf_view(&name), page->first + page->n))
                         continue;
                 entry.kind = chain ? NODE_CHAIN : is_item ? NODE_ITEM : NODE_PARTITION;
                 if (entry.kind == NODE_PARTITION)
@@ -125,6 +124,13 @@ static void previous_name(const struct fs_dir *d, const struct item *start, stru
         (void)place_component(&part, buf_view(&d->place.prefix), false, out, &chain);
 }
 
+int dir_keep_next(struct fs_dir *d, const struct items *items, struct item **ret_next) {
+        if (!items->next)
+                return 0;
+        *ret_next = arena_alloc(&d->arena, sizeof(**ret_next));
+        return *ret_next ? item_copy(&d->arena, items->next, *ret_next) : -ENOMEM;
+}
+
 static int finish_page(struct fs *fs, struct fs_dir *d, const struct items *items, const struct item *start,
                        struct dir_page *page, struct item **ret_next, uint64_t start_ns, struct error *e) {
         _cleanup_(buf_deinit) struct buf previous = BUF_INIT(NAME_ENCODED_MAX);
@@ -132,10 +138,8 @@ static int finish_page(struct fs *fs, struct fs_dir *d, const struct items *item
 
         previous_name(d, start, &previous);
         r = add_items(fs, d, items, buf_view(&previous), page, start_ns);
-        if (r == 0 && items->next) {
-                *ret_next = arena_alloc(&d->arena, sizeof(**ret_next));
-                r = *ret_next ? item_copy(&d->arena, items->next, *ret_next) : -ENOMEM;
-        }
+        if (r == 0)
+                r = dir_keep_next(d, items, ret_next);
         if (r == -EPROTO)
                 return error_set(e, ERR_PROTOCOL, "an item of table \"%.*s\" came without its key, or with another", (int)d->place.table->name.n,
                                  d->place.table->name.p);
@@ -231,6 +235,48 @@ static int load_query(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const
         return r ? r : finish_page(fs, d, &items, start, page, ret_next, start_ns, e);
 }
 
+static int add_table(struct fs_dir *d, struct str full, enum node_kind kind, struct dir_page *page, struct error *e) {
+        _cleanup_(buf_deinit) struct buf name = BUF_INIT(NAME_ENCODED_MAX);
+        struct key_part part = { .type = VALUE_S, .text = full };
+        struct dir_entry entry = { .level = LEVEL_TABLE, .control = kind == NODE_VIEW };
+        bool chain;
+        int r;
+
+        if (!place_component(&part, buf_view(&d->place.prefix), false, &name, &chain))
+                return buf_status(&name) ? error_set_errno(e, buf_status(&name), "listing") : 0;
+        if (chain && !dir_chain_is_new(d, buf_view(&name), page->first + page->n))
+                return 0;
+        entry.kind = chain ? NODE_CHAIN : kind;
+        r = dir_page_add(page, buf_view(&name), &entry);
+        return r ? error_set_errno(e, r, "listing") : 0;
+}
+
+/* Its views.  A table that may not be described is listed all the same. */
+static int add_indexes(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct str table, struct dir_page *page,
+                       struct error *e) {
+        _cleanup_(table_schema_unrefp) struct table_schema *t = NULL;
+        struct error why = { 0 };
+        int r = tables_get(fs, ctx, table, &t, &why);
+
+        if (r == -EINTR || r == -ETIMEDOUT || r == -ENOMEM) {
+                *e = why;
+                return r;
+        }
+        for (uint32_t i = 0; r == 0 && i < t->n_indexes; i++) {
+                _cleanup_(buf_deinit) struct buf full = BUF_INIT(NAME_ENCODED_MAX);
+
+                if (!t->indexes[i].active)
+                        continue;
+                buf_str(&full, table);
+                buf_putc(&full, '@');
+                buf_str(&full, t->indexes[i].name);
+                r = add_table(d, buf_view(&full), NODE_VIEW, page, e);
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
 static int load_tables(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,
                        struct dir_page *page, struct item **ret_next, struct error *e) {
         _cleanup_(names_deinit) struct names tables;
@@ -241,20 +287,9 @@ static int load_tables(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, cons
         names_init(&tables);
         r = tables_list(fs, ctx, &tables, e);
         for (uint32_t i = 0; r == 0 && i < tables.n; i++) {
-                _cleanup_(buf_deinit) struct buf name = BUF_INIT(NAME_ENCODED_MAX);
-                struct key_part part = { .type = VALUE_S, .text = tables.v[i] };
-                struct dir_entry entry = { .level = LEVEL_TABLE };
-                bool chain;
-
-                if (!place_component(&part, buf_view(&d->place.prefix), false, &name, &chain) && buf_status(&name))
-                        r = error_set_errno(e, buf_status(&name), "listing");
-                if (r || name.n == 0 ||
-                    (chain && !chain_is_new(d, buf_view(&name), page->first + page->n)))
-                        continue;
-                entry.kind = chain ? NODE_CHAIN : NODE_TABLE;
-                r = dir_page_add(page, buf_view(&name), &entry);
-                if (r)
-                        (void)error_set_errno(e, r, "listing");
+                r = add_table(d, tables.v[i], NODE_TABLE, page, e);
+                if (r == 0)
+                        r = add_indexes(fs, ctx, d, tables.v[i], page, e);
         }
         return r;
 }
@@ -305,6 +340,8 @@ dir_load dir_source_of(const struct place *p) {
                 return load_local;
         if (p->kind == NODE_CONTROL)
                 return load_control;
+        if (p->view)
+                return view_source_of(p->view);
         if (p->level == LEVEL_TABLE)
                 return load_tables;
         return p->level == LEVEL_HASH ? load_scan : load_query;

@@ -68,6 +68,7 @@ void file_free(struct fs *fs, struct fs_file *f) {
         }
         snapshot_unref(f->snapshot);
         buf_deinit(&f->content);
+        export_free(f->export);
         node_put(fs, f->node);
         mem_free(f);
 }
@@ -199,9 +200,15 @@ static int open_node(struct fs *fs, struct op_ctx *ctx, struct node *n, int flag
 
         if (n->kind == NODE_CONTROL_FILE)
                 return control_open(fs, n, flags, ret, e);
+        if (writing && node_in_view(n))
+                return error_set(e, ERR_READ_ONLY, "views are for reading");
+        if (n->kind == NODE_EXPORT)
+                return export_open(fs, ctx, n, ret, e);
+        if (n->kind == NODE_INFO)
+                return info_open(fs, ctx, n, ret, e);
         if (n->kind == NODE_LOCAL && !(writing && fs->o.read_only))
                 return local_open(fs, n, flags, ret, e);
-        if (n->kind != NODE_ITEM && n->kind != NODE_LOCAL)
+        if (n->kind != NODE_ITEM && n->kind != NODE_LOCAL && n->kind != NODE_VIEW_ITEM)
                 return error_set_errno(e, -EISDIR, "a directory");
         if (writing && fs->o.read_only)
                 return error_set(e, ERR_READ_ONLY, "mounted read-only");
@@ -267,12 +274,15 @@ int fs_create(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str nam
         *ret_opened = (struct fs_opened){ .file = NULL };
         if (!dir.n)
                 return -ESTALE;
-        r = create(fs, ctx, dir.n, name, flags, &h.n, ret_opened, &e);
+        r = view_write(fs, ctx, &dir, name, &e);
+        if (r == 0)
+                r = create(fs, ctx, dir.n, name, flags, &h.n, ret_opened, &e);
         if (r == 0) {
                 attr_file(fs, node_ino_now(fs, h.n), 0, fs->started_wall_ns, 0, &ret->attr);
                 ret->node = h.n->id;
                 ret->valid_ns = 0; /* it may never be: asked for again after a refused save */
                 node_add_lookup(fs, h.n);
+                view_wrote(fs, parent, dir.n, name);
         }
         return fs_done(fs, ctx, dir.n, name, r, &e);
 }
@@ -334,8 +344,8 @@ int fs_setattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_file 
 
         if (!h.n)
                 return -ESTALE;
-        if (size && fs->o.read_only)
-                r = error_set(&e, ERR_READ_ONLY, "mounted read-only");
+        if (size && (fs->o.read_only || node_in_view(h.n)))
+                r = error_set(&e, ERR_READ_ONLY, node_in_view(h.n) ? "views are for reading" : "mounted read-only");
         else if (size && (h.n->kind == NODE_ITEM || (f && f->draft)))
                 r = f && f->draft ? draft_truncate(fs, ctx, f->draft, *size, &e) : truncate_path(fs, ctx, h.n, *size, &e);
         else if (size && h.n->kind == NODE_LOCAL)

@@ -51,11 +51,13 @@ struct fs_file {
         struct snapshot *snapshot;   /* reader: what it reads */
         struct draft *draft;         /* writer */
         struct buf content;          /* control file: its text */
+        struct export *export;       /* stream of items; owned */
         int fd;                      /* local file; -1 otherwise */
         bool wrote;                  /* local file: since the last flush */
         struct fs_file *next_local;  /* nodes.lock; node.local_files */
 };
 extern const struct file_ops item_file_ops, control_file_ops, local_file_ops;
+struct export *export_free(struct export *x); /* export.c */
 void file_free(struct fs *fs, struct fs_file *f);
 
 struct fs_file *file_new(struct fs *fs, struct node *n, int flags, const struct file_ops *ops); /* NULL: ENOMEM */

@@ -154,10 +154,14 @@ int fs_symlink(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str na
                struct fs_entry *ret) {
         _cleanup_(held_put) struct held dir = { .fs = fs, .n = node_get(fs, parent) };
         struct error e = { 0 };
+        int r;
 
         if (!dir.n)
                 return -ESTALE;
-        return fs_done(fs, ctx, dir.n, name, make_symlink(fs, ctx, dir.n, name, target, ret, &e), &e);
+        r = view_write(fs, ctx, &dir, name, &e);
+        if (r == 0)
+                r = make_symlink(fs, ctx, dir.n, name, target, ret, &e);
+        return fs_done(fs, ctx, dir.n, name, r, &e);
 }
 
 int fs_readlink(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct buf *out) {

@@ -107,6 +107,8 @@ _must_check_ int flight(struct fs *fs, struct op_ctx *ctx, struct str id, flight
 /* Ends an operation: records and logs e when r < 0 (a plain "no such file" is no event), counts, charges the
  * node.  Returns r.  n may be NULL. */
 int fs_done(struct fs *fs, struct op_ctx *ctx, struct node *n, struct str child, int r, const struct error *e);
+/* A name below dir that is not there, and the reason, which dir's user.ddbfs.error shows. */
+void fs_note(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, const struct error *e);
 void errors_render(struct fs *fs, struct buf *out);
 /* The newest error of a path, as JSON; -ENODATA when none. */
 _must_check_ int errors_find(struct fs *fs, uint64_t ino, struct buf *out);
@@ -119,6 +121,7 @@ struct tables *tables_free(struct tables *t);
 /* The description of a table by its name in the mount; a reference.  -ENOENT when the service or TABLES says so. */
 _must_check_ int tables_get(struct fs *fs, struct op_ctx *ctx, struct str name, struct table_schema **ret, struct error *e);
 void tables_invalidate(struct fs *fs, struct str name);
+bool tables_refresh(struct fs *fs, struct str name); /* the next to ask gets one no older than cache_ttl; false: it is */
 void tables_flush(struct fs *fs);
 /* Names to show, sorted, in ret (names_init()ed). */
 _must_check_ int fs_names_add(struct names *ret, struct str name); /* copies */
@@ -250,8 +253,15 @@ void attr_told(struct fs *fs, struct node *n, uint64_t hash, struct fs_attr *ret
 _must_check_ int node_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_attr *ret, struct error *e);
 /* The entry of a node that exists, with a lookup count for the caller (lookup.c). */
 _must_check_ int entry_of(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_entry *ret, struct error *e);
+_must_check_ int node_lookup(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct fs_entry *ret,
+                             struct error *e); /* lookup.c */
 uint64_t node_ino_now(struct fs *fs, struct node *n);
 uint64_t ttl_left(struct fs *fs, uint64_t fetched_ns);
+
+/* ---- files of views (export.c, info.c) ---- */
+_must_check_ int export_open(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_opened *ret, struct error *e);
+_must_check_ int info_open(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_opened *ret, struct error *e);
+_must_check_ int info_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_attr *ret, struct error *e);
 
 /* ---- control (control.c) ---- */
 #define CONTROL_DIR ".ddbfs"

@@ -59,6 +59,8 @@ static int fetch(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool 
         int r;
 
         items_init(&items);
+        if (p->view)
+                return view_fetch(fs, ctx, p, ret, e);
         r = fs->store->ops->get(fs->store, ctx, &get, &items, e);
         if (r)
                 return r;
@@ -139,7 +141,7 @@ static int ask_item(void *arg, struct op_ctx *ctx, struct flight_answer *ret, st
         ret->snapshot = view.snapshot;
         if (view.state != CACHE_UNKNOWN)
                 return view.state == CACHE_PRESENT ? 0 : fs_no_item(e);
-        limit = crawl_miss(q->fs, q->place);
+        limit = q->place->view ? 0 : crawl_miss(q->fs, q->place);
         return limit > 0 ? fetch_ahead(q->fs, ctx, q->place, limit, &ret->snapshot, e)
                          : fetch(q->fs, ctx, q->place, false, &ret->snapshot, e);
 }
@@ -158,7 +160,7 @@ int item_load(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t
               struct snapshot **ret, struct error *e) {
         struct cache_view view;
 
-        if (p->kind != NODE_ITEM) /* renamed to a scratch name this very moment */
+        if (p->kind != NODE_ITEM && p->kind != NODE_VIEW_ITEM) /* renamed to a scratch name this very moment */
                 return fs_no_item(e);
         if (item_hidden(fs, buf_view(&p->id)))
                 return fs_no_item(e);

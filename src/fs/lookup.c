@@ -40,10 +40,14 @@ static int child_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, str
 static uint64_t entry_valid(struct fs *fs, enum node_kind kind, const struct fs_attr *attr) {
         switch (kind) {
         case NODE_ITEM:
+        case NODE_VIEW_ITEM:
                 return attr->valid_ns;
         case NODE_TABLE:
                 return fs->o.schema_ttl_ns;
         case NODE_PARTITION:
+        case NODE_VIEW:
+        case NODE_EXPORT:
+        case NODE_INFO:
                 return fs->o.cache_ttl_ns;
         case NODE_LOCAL:
                 return attr->valid_ns;
@@ -68,12 +72,14 @@ int entry_of(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_entry 
         return 0;
 }
 
-static int lookup(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct fs_entry *ret,
-                  struct error *e) {
+int node_lookup(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct fs_entry *ret,
+                struct error *e) {
         _cleanup_(held_put) struct held h = { .fs = fs };
         _cleanup_(child_deinit) struct child c = { 0 };
         int r;
 
+        if (view_leads(fs, dir, name))
+                return view_lookup(fs, ctx, dir, name, ret, e);
         h.n = node_find(fs, dir, name);
         if (h.n && draft_is_new(fs, h.n))
                 return entry_of(fs, ctx, h.n, ret, e);
@@ -101,7 +107,7 @@ int fs_lookup(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str nam
         *ret = (struct fs_entry){ .node = 0 };
         if (!dir.n)
                 return -ESTALE;
-        r = lookup(fs, ctx, dir.n, name, ret, &e);
+        r = node_lookup(fs, ctx, dir.n, name, ret, &e);
         if (r == -ENOENT) { /* the kernel may remember that for a while */
                 *ret = (struct fs_entry){ .node = 0, .valid_ns = fs->o.cache_ttl_ns };
                 return fs_done(fs, ctx, dir.n, name, 0, &e);

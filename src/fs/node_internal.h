@@ -14,6 +14,10 @@ enum node_kind {
         NODE_LOCAL,        /* on local disk: a scratch file, or below .ddbfs/rejected */
         NODE_CONTROL,      /* .ddbfs */
         NODE_CONTROL_FILE, /* an entry of the table in control.c */
+        NODE_VIEW,         /* an index, a range, a filter ...: a directory of view.c */
+        NODE_VIEW_ITEM,    /* an item as an index shows it */
+        NODE_EXPORT,       /* a stream of items */
+        NODE_INFO,         /* a file about a table */
         _NODE_KIND_N,
 };
 
@@ -35,7 +39,7 @@ struct node {
         enum level level;         /* constant; of a chain */
         bool detached;            /* nodes.lock: unlinked or replaced; no longer found by name */
         bool replaced;            /* nodes.lock: another was renamed to its name */
-        uint8_t control;          /* constant; index of the control file */
+        uint8_t control;          /* constant; index of the control file; VIEW: in an index, read-only */
         struct draft *draft;      /* nodes.lock: open for writing */
         uint64_t emptied_ns;      /* nodes.lock: when a writer emptied it and went; 0: none did, or it was written since */
         uint32_t n_cached;        /* nodes.lock: open readers that use the page cache */
@@ -47,6 +51,12 @@ struct node {
         char *name;               /* nodes.lock; owned; NUL-terminated */
         uint32_t name_n;
 };
+
+static inline bool node_in_view(const struct node *n) {
+        enum node_kind kind = n->kind;
+
+        return kind == NODE_VIEW || kind == NODE_VIEW_ITEM || kind == NODE_EXPORT || kind == NODE_INFO;
+}
 
 struct nodes {
         struct mutex lock;

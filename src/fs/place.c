@@ -18,6 +18,10 @@ void place_deinit(struct place *p) {
         buf_deinit(&p->text[1]);
         buf_deinit(&p->id);
         buf_deinit(&p->prefix);
+        if (p->view) {
+                view_deinit(p->view);
+                p->view = mem_free(p->view);
+        }
 }
 
 static void place_init(struct place *p) {
@@ -101,16 +105,20 @@ static int chain_text_ok(struct str joined, enum value_type type, bool *ret) {
 
 bool place_component(const struct key_part *part, struct str prefix, bool is_item, struct buf *out, bool *ret_chain) {
         _cleanup_(buf_deinit) struct buf name = BUF_INIT(NAME_ENCODED_MAX);
-        struct str rest, piece;
-        bool last = false;
 
         keyname_encode(&name, part, false);
         if (buf_status(&name))
                 out->err = buf_status(&name); /* not "no": nobody knows */
-        if (buf_status(&name) || !str_starts(buf_view(&name), prefix))
+        return buf_status(&name) == 0 && place_name_component(buf_view(&name), prefix, is_item, out, ret_chain);
+}
+
+bool place_name_component(struct str name, struct str prefix, bool is_item, struct buf *out, bool *ret_chain) {
+        struct str rest = name, piece;
+        bool last = false;
+
+        if (!str_starts(name, prefix))
                 return false;
         /* a name of 240 bytes begins with a prefix of 238, but is not split there */
-        rest = buf_view(&name);
         while (!last && name.n - rest.n < prefix.n)
                 rest = str_skip(rest, keyname_piece(rest, &piece, &last));
         if (last || name.n - rest.n != prefix.n)
@@ -331,6 +339,10 @@ static void spell(struct spelled *s, const struct node *n) {
         case NODE_LOCAL:
         case NODE_CONTROL:
         case NODE_CONTROL_FILE:
+        case NODE_VIEW:
+        case NODE_VIEW_ITEM:
+        case NODE_EXPORT:
+        case NODE_INFO:
         case _NODE_KIND_N:
                 break;
         }
@@ -357,6 +369,8 @@ int place_of(struct fs *fs, struct op_ctx *ctx, struct node *n, struct place *re
         _cleanup_(spelled_deinit) struct spelled s = { 0 };
         int r = 0;
 
+        if (node_in_view(n))
+                return view_place(fs, ctx, n, STR_NULL, ret, e);
         place_init(ret);
         ret->kind = n->kind;
         if (n->kind == NODE_ROOT || n->kind == NODE_CONTROL || n->kind == NODE_CONTROL_FILE || n->kind == NODE_LOCAL)

@@ -2,6 +2,7 @@
 #pragma once
 /* What a node means to the store (place.c), and what a name below a directory would be. */
 #include "node_internal.h"
+#include "view_internal.h"
 
 /*
  * kind       table  parts                 prefix
@@ -10,6 +11,8 @@
  * PARTITION  set    1 (hash)
  * ITEM       set    1 or 2
  * CHAIN      set*   those complete so far  joined encoded beginning of the part at `level`   (* NULL at LEVEL_TABLE)
+ * VIEW       set    0 or 1 (what writes make it stale)
+ * VIEW_ITEM  set    the base table's
  */
 struct place {
         enum node_kind kind;
@@ -20,6 +23,7 @@ struct place {
         struct buf id;               /* PARTITION, ITEM: place_item_id() */
         struct buf prefix;           /* CHAIN: the joined pieces */
         size_t last_piece_n;         /* CHAIN: length of the last of them */
+        struct view *view;           /* VIEW and the files below; owned */
 };
 void place_deinit(struct place *p);
 /* Fetches the table's description when it is not known. */
@@ -37,6 +41,8 @@ _must_check_ int place_child(struct fs *fs, struct op_ctx *ctx, struct node *dir
 /* The first component under which a key part appears below a directory whose chain prefix is `prefix`.
  * false: the part does not begin with that prefix, or buf_status(out).  *ret_chain: it is the beginning of a longer name. */
 bool place_component(const struct key_part *part, struct str prefix, bool is_item, struct buf *out, bool *ret_chain);
+/* The same for an encoded name. */
+bool place_name_component(struct str name, struct str prefix, bool is_item, struct buf *out, bool *ret_chain);
 uint64_t place_partition_hash(const struct place *p); /* for fs_recent: table and hash key */
 /* Copies the key (of an item) into p, whose table is set. */
 _must_check_ int place_set_key(struct place *p, const struct key *key);

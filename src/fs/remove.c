@@ -85,10 +85,16 @@ static int unlink_item(struct fs *fs, struct op_ctx *ctx, struct node *dir, stru
 int fs_unlink(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name) {
         _cleanup_(held_put) struct held dir = { .fs = fs, .n = node_get(fs, parent) };
         struct error e = { 0 };
+        int r;
 
         if (!dir.n)
                 return -ESTALE;
-        return fs_done(fs, ctx, dir.n, name, unlink_item(fs, ctx, dir.n, name, &e), &e);
+        r = view_write(fs, ctx, &dir, name, &e);
+        if (r == 0)
+                r = unlink_item(fs, ctx, dir.n, name, &e);
+        if (r == 0)
+                view_wrote(fs, parent, dir.n, name);
+        return fs_done(fs, ctx, dir.n, name, r, &e);
 }
 
 static int not_a_partition(const struct child *c, struct error *e) {
@@ -134,10 +140,14 @@ static int make_partition(struct fs *fs, struct op_ctx *ctx, struct node *dir, s
 int fs_mkdir(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name, struct fs_entry *ret) {
         _cleanup_(held_put) struct held dir = { .fs = fs, .n = node_get(fs, parent) };
         struct error e = { 0 };
+        int r;
 
         if (!dir.n)
                 return -ESTALE;
-        return fs_done(fs, ctx, dir.n, name, make_partition(fs, ctx, dir.n, name, ret, &e), &e);
+        r = view_write(fs, ctx, &dir, name, &e);
+        if (r == 0)
+                r = make_partition(fs, ctx, dir.n, name, ret, &e);
+        return fs_done(fs, ctx, dir.n, name, r, &e);
 }
 
 /* No scratch file, no file just being made, and no item.  Only then is what was renamed away gone for good. */
@@ -201,7 +211,9 @@ int fs_rmdir(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name
 
         if (!dir.n)
                 return -ESTALE;
-        r = remove_dir(fs, ctx, dir.n, name, &e);
+        r = view_write(fs, ctx, &dir, name, &e);
+        if (r == 0)
+                r = remove_dir(fs, ctx, dir.n, name, &e);
         if (r == -ENOTEMPTY) /* everyday, and told by errno alone */
                 return r;
         return fs_done(fs, ctx, dir.n, name, r, &e);

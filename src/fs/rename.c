@@ -261,8 +261,8 @@ int fs_rename(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str nam
               struct str new_name, unsigned flags) {
         _cleanup_(held_put) struct held dir = { .fs = fs, .n = node_get(fs, parent) };
         _cleanup_(held_put) struct held new_dir = { .fs = fs, .n = node_get(fs, new_parent) };
-        _cleanup_(end_deinit) struct end from = { .dir = dir.n, .name = name };
-        _cleanup_(end_deinit) struct end to = { .dir = new_dir.n, .name = new_name };
+        _cleanup_(end_deinit) struct end from = { .name = name };
+        _cleanup_(end_deinit) struct end to = { .name = new_name };
         struct error e = { 0 };
         int r;
 
@@ -270,7 +270,17 @@ int fs_rename(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str nam
         items_init(&to.items);
         if (!dir.n || !new_dir.n)
                 return -ESTALE;
-        r = rename_ends(fs, ctx, &from, &to, flags, &e);
+        r = view_write(fs, ctx, &dir, name, &e);
+        if (r == 0)
+                r = view_write(fs, ctx, &new_dir, new_name, &e);
+        from.dir = dir.n;
+        to.dir = new_dir.n;
+        if (r == 0)
+                r = rename_ends(fs, ctx, &from, &to, flags, &e);
+        if (r == 0) {
+                view_wrote(fs, parent, dir.n, name);
+                view_wrote(fs, new_parent, new_dir.n, new_name);
+        }
         if (r == -EXDEV) /* mv copies then: no event */
                 return r;
         return fs_done(fs, ctx, dir.n, name, r, &e);

@@ -47,6 +47,13 @@ static void record(struct fs *fs, struct op_ctx *ctx, struct node *n, struct str
         mutex_unlock(&fs->small_lock);
 }
 
+void fs_note(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, const struct error *e) {
+        struct error note;
+
+        (void)error_set(&note, e->kind, "%.*s: %s", (int)MIN(name.n, 128), name.p, e->message);
+        record(fs, ctx, dir, STR_NULL, ENOENT, &note);
+}
+
 int fs_done(struct fs *fs, struct op_ctx *ctx, struct node *n, struct str child, int r, const struct error *e) {
         struct error unknown = { 0 };
 

@@ -16,6 +16,7 @@ struct table {
         struct list all;
         struct table_schema *schema; /* NULL: no such table */
         uint64_t fetched_ns;
+        bool stale; /* asked for again, whatever its age */
         uint32_t name_n;
         char name[TABLE_NAME_MAX + 1];
 };
@@ -135,7 +136,7 @@ static bool fresh(const struct fs *fs, const struct table *t) {
         /* a table that is being made or changed is looked at again soon */
         if (t->schema && !str_eq(t->schema->status, STR("ACTIVE")))
                 ttl = MIN(ttl, fs->o.cache_ttl_ns);
-        return ttl == FS_FOREVER || clock_now_ns() - t->fetched_ns < ttl;
+        return !t->stale && (ttl == FS_FOREVER || clock_now_ns() - t->fetched_ns < ttl);
 }
 
 /* A scan of all kinds of names must not fill the memory: the oldest "no such table" goes. */
@@ -165,6 +166,7 @@ static void remember(struct tables *t, struct str name, struct table_schema *sch
                 table_schema_unref(table->schema);
                 table->schema = TAKE(schema);
                 table->fetched_ns = start_ns;
+                table->stale = false;
         }
         bound_no_tables(t);
         mutex_unlock(&t->lock);
@@ -182,6 +184,7 @@ static struct table_schema *use_stale(struct fs *fs, struct str name) {
         table = find(t, name);
         if (table && table->schema) {
                 schema = table_schema_ref(table->schema);
+                table->stale = false;
                 if (fs->o.schema_ttl_ns > STALE_RETRY_NS && now > fs->o.schema_ttl_ns)
                         table->fetched_ns = now - fs->o.schema_ttl_ns + STALE_RETRY_NS;
         }
@@ -257,6 +260,19 @@ void tables_invalidate(struct fs *fs, struct str name) {
         if (table)
                 table_free(table);
         mutex_unlock(&fs->tables->lock);
+}
+
+bool tables_refresh(struct fs *fs, struct str name) {
+        struct table *table;
+        bool old;
+
+        mutex_lock(&fs->tables->lock);
+        table = find(fs->tables, name);
+        old = table && table->schema && ttl_left(fs, table->fetched_ns) == 0;
+        if (old)
+                table->stale = true;
+        mutex_unlock(&fs->tables->lock);
+        return old;
 }
 
 void tables_flush(struct fs *fs) {

@@ -35,7 +35,9 @@ static int get_request(struct fs *fs, struct op_ctx *ctx, struct node *n, const 
 
         (void)ctx;
         (void)n;
-        if (p->kind == NODE_ROOT) {
+        if (p->view) {
+                return view_explain(fs, p, out);
+        } else if (p->kind == NODE_ROOT) {
                 buf_puts(out, "ListTables {}");
         } else if (p->kind == NODE_ITEM) {
                 struct get_request get = { .table = p->table, .key = p->key, .consistent = fs->o.consistent };
@@ -78,7 +80,16 @@ static int get_error(struct fs *fs, struct op_ctx *ctx, struct node *n, const st
         return errors_find(fs, node_ino_now(fs, n), out);
 }
 
+/* Where an index's item is in its table. */
+static int get_base(struct fs *fs, struct op_ctx *ctx, struct node *n, const struct place *p, struct buf *out) {
+        (void)fs;
+        (void)ctx;
+        (void)n;
+        return p->kind == NODE_VIEW_ITEM ? view_base_path(p, out) : -ENODATA;
+}
+
 static const struct xattr xattrs[] = {
+        { "user.ddbfs.base", get_base },
         { "user.ddbfs.key", get_key },
         { "user.ddbfs.request", get_request },
         { "user.ddbfs.consumed", get_consumed },

@@ -2,6 +2,7 @@
 #pragma once
 /* What DescribeTable says.  Immutable, reference-counted, thread-safe. */
 #include <stdatomic.h>
+#include "ddbfs/base/buf.h"
 #include "ddbfs/base/error.h"
 #include "ddbfs/store/value.h"
 
@@ -68,3 +69,6 @@ bool key_equal(const struct key *a, const struct key *b);
 /* The key of an item by a key schema.  Parts borrow from the item.  -ENOENT: an attribute is missing
  * (sparse), -EINVAL: of another type. */
 _must_check_ int key_of_item(const struct key_schema *k, const struct item *item, struct key *ret);
+/* The CreateTable request that would make the table again, as a JSON text to read and edit.  0, -EINVAL (the
+ * description is none), -ENOMEM or the buffer's error.  create_request.c */
+_must_check_ int table_create_request(const struct table_schema *s, struct buf *out);

@@ -58,9 +58,10 @@ struct get_request {
 
 enum range_op { RANGE_ANY, RANGE_EQ, RANGE_BEGINS_WITH, RANGE_BETWEEN, RANGE_GE, RANGE_LE, RANGE_GT, RANGE_LT };
 
-struct filter { /* attribute = value */
+struct filter { /* attribute = value, or = other */
         struct str attr;
         struct value value;
+        struct value other; /* VALUE_NULL: there is no other */
 };
 
 struct query_request {

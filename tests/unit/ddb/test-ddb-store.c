@@ -405,7 +405,7 @@ END_TEST
 
 START_TEST(filters_and_projections) {
         static const struct str names[] = { T("song"), T("n"), T("absent") };
-        struct filter filters[] = { { STR("n"), number("2") }, { STR("genre"), text("jazz") } };
+        struct filter filters[] = { { .attr = STR("n"), .value = number("2") }, { .attr = STR("genre"), .value = text("jazz") } };
         struct query_request q = { .table = songs,
                                    .hash = { 1, { { VALUE_S, STR("filter") } } },
                                    .filters = filters,

@@ -46,7 +46,7 @@ START_TEST(get_text) {
 }
 END_TEST
 
-static const struct filter filters[] = { { T("status"), V_S("open") }, { T("n"), V_N("1") } };
+static const struct filter filters[] = { { .attr = T("status"), .value = V_S("open") }, { .attr = T("n"), .value = V_N("1") } };
 static struct attribute start_attributes[] = { { T("artist"), V_S("a") }, { T("song"), V_S("x") } };
 static const struct item start = { 2, start_attributes };
 

@@ -148,7 +148,8 @@ static bool passes(const struct item *item, const struct filter *filters, uint32
         for (uint32_t i = 0; i < n; i++) {
                 const struct value *v = item_get(item, filters[i].attr);
 
-                if (!v || !value_equal(v, &filters[i].value))
+                if (!v || !(value_equal(v, &filters[i].value) ||
+                            (filters[i].other.type != VALUE_NULL && value_equal(v, &filters[i].other))))
                         return false;
         }
         return true;
