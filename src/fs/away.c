@@ -298,8 +298,9 @@ static int delete_away(struct fs *fs, struct op_ctx *ctx, struct away *a, struct
                 r = item_unchanged(&a->place, &item, &w, &arena, e);
         if (r == 0 && same && now.n > 0)
                 r = fs->store->ops->write(fs->store, ctx, &w, NULL, e);
-        if ((r && e->kind == ERR_CONDITION) || (r == 0 && !same)) {
-                log_info("an item that was renamed away has been changed by somebody else: it stays");
+        if ((r && e->kind == ERR_CONDITION) || r == -EXDEV || (r == 0 && !same)) {
+                log_info("an item that was renamed away %s: it stays",
+                         r == -EXDEV ? "has too many attributes for one condition" : "has been changed by somebody else");
                 cache_invalidate(fs->cache, buf_view(&a->place.id));
                 return 0;
         }
@@ -376,6 +377,17 @@ uint64_t away_expire(struct fs *fs, struct op_ctx *ctx, const struct place *only
 
 /* ---- the journal at the next mount ---- */
 
+/* "NAME ARN": another account's table of the same name is another table. */
+static int split_table(struct str line, struct str *name, struct str *arn) {
+        const char *space = memchr(line.p, ' ', line.n);
+
+        if (!space)
+                return -EINVAL;
+        *arn = str_skip(line, (size_t)(space - line.p) + 1);
+        *name = str_make(line.p, (size_t)(space - line.p));
+        return 0;
+}
+
 static int split_journal(struct str text, struct str *table, struct str *key, struct str *item) {
         const char *first = memchr(text.p, '\n', text.n), *second;
 
@@ -403,7 +415,7 @@ int away_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct error
         _cleanup_(place_deinit) struct place p = { .kind = NODE_ITEM };
         _cleanup_(items_deinit) struct items now;
         struct item key_item, item;
-        struct str table, key_text, item_text;
+        struct str table, arn, key_text, item_text;
         struct key key;
         int r = split_journal(text, &table, &key_text, &item_text);
 
@@ -414,7 +426,12 @@ int away_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct error
                 r = read_wire(item_text, &arena, &item);
         if (r)
                 return error_set_errno(e, r, "journal");
+        r = split_table(table, &table, &arn);
+        if (r)
+                return error_set_errno(e, r, "journal");
         r = tables_get(fs, ctx, table, &p.table, e);
+        if (r == 0 && !str_eq(p.table->arn, arn))
+                return error_set(e, ERR_PERMISSION, "it is of table %.*s, not of the one mounted here", (int)MIN(arn.n, (size_t)200), arn.p);
         if (r)
                 return r;
         r = key_of_item(&p.table->key, &key_item, &key);

@@ -6,6 +6,13 @@
 #include "ddbfs/base/hash.h"
 #include "ddbfs/base/metrics.h"
 
+/* Of versions once served whose entry was evicted, 16 bytes each are kept: enough to notice that an item has changed. */
+#define PRINTS 65536
+
+struct print {
+        uint64_t id_hash, text_hash;
+};
+
 /* Of max_bytes, what ghosts (no text) may take, and what those may that were shown to a reader: a listing does not
  * drive out the latter. */
 #define GHOST_SHARE 8
@@ -14,7 +21,7 @@ struct entry {
         struct hmap_node node;
         struct list lru; /* in with_text or ghosts, by whether it holds a snapshot; newest last */
         enum cache_state state;
-        bool has_hash, has_served;
+        bool has_hash, has_served, served_gone; /* served_gone: readers were told since that it is gone */
         uint64_t fetched_ns, own_ns, mtime_ns;
         uint64_t n, hash, served_hash;
         struct snapshot *snapshot, *served;
@@ -28,6 +35,7 @@ struct cache {
         struct list with_text, ghosts, served_ghosts; /* the last: without text, but shown to a reader once */
         size_t bytes, ghost_bytes, served_ghost_bytes, max_bytes;
         uint64_t first_mtime_ns;
+        struct print prints[PRINTS]; /* touched only where used */
 };
 
 int snapshot_new(struct str text, struct snapshot **ret) {
@@ -139,8 +147,12 @@ static void shrink(struct cache *c) {
         }
         while (c->ghost_bytes > ghost_max && !list_is_empty(&c->ghosts))
                 entry_free(c, CONTAINER_OF(c->ghosts.next, struct entry, lru));
-        while (c->served_ghost_bytes > ghost_max && !list_is_empty(&c->served_ghosts))
-                entry_free(c, CONTAINER_OF(c->served_ghosts.next, struct entry, lru));
+        while (c->served_ghost_bytes > ghost_max && !list_is_empty(&c->served_ghosts)) {
+                struct entry *e = CONTAINER_OF(c->served_ghosts.next, struct entry, lru);
+
+                c->prints[e->node.hash % PRINTS] = (struct print){ .id_hash = e->node.hash, .text_hash = e->served_hash };
+                entry_free(c, e);
+        }
         metric_set(METRIC_CACHE_BYTES, (int64_t)(c->bytes + c->ghost_bytes + c->served_ghost_bytes));
 }
 
@@ -222,10 +234,12 @@ static void set_text(struct entry *e, struct snapshot *s) {
         e->n = s->n;
 }
 
+/* What was served stays known by its hash: should it come back, a save by who had read it must not pass unseen. */
 static void set_absent(struct entry *e) {
-        drop_text(e); /* readers were told, or will be, that it is gone: nothing served is left to protect */
+        drop_text(e);
         e->state = CACHE_ABSENT;
-        e->has_hash = e->has_served = false;
+        e->has_hash = false;
+        e->served_gone = e->has_served;
         e->n = 0;
 }
 
@@ -277,6 +291,8 @@ void cache_put_own(struct cache *c, struct str id, struct snapshot *s) {
                         set_text(e, s);
                 } else {
                         set_absent(e);
+                        e->has_served = false;
+                        c->prints[e->node.hash % PRINTS].id_hash = 0;
                 }
                 e->fetched_ns = e->own_ns = clock_now_ns();
                 account(c, e);
@@ -324,11 +340,13 @@ void cache_serve(struct cache *c, struct str id, struct snapshot *s) {
 
         mutex_lock(&c->lock);
         e = find_or_add(c, id);
-        if (e && e->served != s) {
+        if (e && (e->served != s || e->served_gone)) {
                 unaccount(c, e);
                 snapshot_unref(e->served);
                 e->served = snapshot_ref(s);
                 e->has_served = true;
+                e->served_gone = false;
+                c->prints[e->node.hash % PRINTS].id_hash = 0; /* an older one */
                 e->served_hash = s->hash;
                 account(c, e);
                 shrink(c);
@@ -336,17 +354,22 @@ void cache_serve(struct cache *c, struct str id, struct snapshot *s) {
         mutex_unlock(&c->lock);
 }
 
-enum cache_base cache_served(struct cache *c, struct str id, struct snapshot **ret, uint64_t *ret_hash) {
+enum cache_base cache_served(struct cache *c, struct str id, bool since_gone, struct snapshot **ret, uint64_t *ret_hash) {
         enum cache_base base = CACHE_BASE_NONE;
+        uint64_t id_hash = hash_seeded(0, id);
+        const struct print *print = &c->prints[id_hash % PRINTS];
         struct entry *e;
 
         *ret = NULL;
         mutex_lock(&c->lock);
-        e = find(c, id, hash_seeded(0, id));
-        if (e && e->has_served) {
+        e = find(c, id, id_hash);
+        if (e && e->has_served && !(since_gone && e->served_gone)) {
                 *ret_hash = e->served_hash;
                 *ret = snapshot_ref(e->served);
                 base = *ret ? CACHE_BASE_SNAPSHOT : CACHE_BASE_HASH;
+        } else if (!(e && e->has_served) && !since_gone && print->id_hash == id_hash && id_hash) {
+                *ret_hash = print->text_hash;
+                base = CACHE_BASE_HASH;
         }
         mutex_unlock(&c->lock);
         return base;

@@ -63,4 +63,5 @@ void cache_flush(struct cache *c); /* everything becomes unknown */
 /* What readers of this mount were last shown: the version a save replaces. */
 enum cache_base { CACHE_BASE_NONE, CACHE_BASE_SNAPSHOT, CACHE_BASE_HASH };
 void cache_serve(struct cache *c, struct str id, struct snapshot *s);
-enum cache_base cache_served(struct cache *c, struct str id, struct snapshot **ret, uint64_t *ret_hash);
+/* since_gone: not what was shown before readers were told that it is gone (for a new file in its place). */
+enum cache_base cache_served(struct cache *c, struct str id, bool since_gone, struct snapshot **ret, uint64_t *ret_hash);

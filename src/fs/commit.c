@@ -223,7 +223,7 @@ static int save_item(struct save *s, struct error *e) {
 /* The version the mount's readers know, unless the draft says which one it replaces. */
 static void base_from_served(struct save *s) {
         uint64_t hash = 0;
-        enum cache_base base = cache_served(s->fs->cache, buf_view(&s->place.id), &s->base_snapshot, &hash);
+        enum cache_base base = cache_served(s->fs->cache, buf_view(&s->place.id), s->created, &s->base_snapshot, &hash);
 
         s->base = base == CACHE_BASE_NONE ? BASE_NONE : base == CACHE_BASE_HASH ? BASE_HASH : BASE_SNAPSHOT;
         s->base_hash = hash;

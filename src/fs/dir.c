@@ -68,7 +68,7 @@ static void forget_pages(struct fs_dir *d) {
         d->page.next = NULL;
         d->page.loaded = d->page.last = false;
         arena_reset(&d->arena);
-        for (uint32_t i = 0; i < d->overlay.n; i++)
+        for (uint32_t i = 0; d->overlay_seen && i < d->overlay.n; i++)
                 d->overlay_seen[i] = false;
 }
 

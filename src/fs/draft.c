@@ -83,10 +83,10 @@ static struct draft *draft_join(struct fs *fs, struct node *n, bool create, int 
 static void base_from_served(struct fs *fs, struct draft *d, struct str id) {
         struct snapshot *s;
         uint64_t hash = 0;
-        enum cache_base base = cache_served(fs->cache, id, &s, &hash);
+        enum cache_base base = cache_served(fs->cache, id, false, &s, &hash);
 
         mutex_lock(&d->lock);
-        if (!d->created && base != CACHE_BASE_NONE) { /* whoever writes now has seen what was served last */
+        if (!d->created && !d->read_here && base != CACHE_BASE_NONE) { /* whoever writes now has seen what was served last */
                 d->base_snapshot = snapshot_unref(d->base_snapshot);
                 d->base = BASE_NONE;
         }
@@ -152,6 +152,7 @@ static int load_text(struct fs *fs, struct op_ctx *ctx, struct draft *d, const s
                 snapshot_unref(d->base_snapshot);
                 d->base_snapshot = snapshot_ref(s);
                 d->base = BASE_SNAPSHOT;
+                d->read_here = reading;
                 d->loaded = r == 0;
         }
         mutex_unlock(&d->lock);
@@ -213,6 +214,11 @@ int draft_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, boo
         if (!d)
                 return error_set(e, ERR_MEMORY, "out of memory");
         r = prepare(fs, ctx, d, flags, create, e);
+        if (r && create) { /* nobody has it open: it is not to be made either */
+                mutex_lock(&d->lock);
+                d->created = false;
+                mutex_unlock(&d->lock);
+        }
         if (r)
                 draft_close(fs, ctx, d);
         else

@@ -25,6 +25,7 @@ struct draft {
         struct buf text;
         bool created, exclusive, loaded, dirty, truncated;
         uint64_t edits;            /* counts changes, to notice those made during a commit */
+        bool read_here;            /* the writer was given the text at open: that is the version it knows */
         bool refused;              /* the last commit was refused ... */
         uint64_t refused_edits;    /* ... of this state of the text ... */
         struct error refused_error;/* ... for this reason */

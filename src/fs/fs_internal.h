@@ -199,13 +199,14 @@ void journal_sync(struct fs *fs);
 
 /* ---- unlinks sent in batches (removals.c) ---- */
 _must_check_ int removals_new(struct fs *fs);
-bool removals_streak(struct fs *fs, struct node *dir); /* counts an unlink; true: this one may be queued */
+bool removals_streak(struct fs *fs, struct node *dir);    /* this unlink may be queued */
+void removals_succeeded(struct fs *fs, struct node *dir); /* one more in this directory */
 /* *p is taken over. */
 _must_check_ int removals_add(struct fs *fs, struct op_ctx *ctx, struct place *p, struct node *dir, struct str name,
                               struct error *e);
 bool removals_pending(struct fs *fs, struct str id);
 _must_check_ int removals_wait(struct fs *fs, struct op_ctx *ctx, struct error *e); /* until all are sent */
-void removals_stop(struct fs *fs); /* sends what is queued */
+void removals_stop(struct fs *fs, uint64_t until_ns); /* sends what is queued, for as long as there is time */
 void removals_free(struct fs *fs);
 
 /* ---- complete listings (listing.c); `dir` is the directory's place ---- */
@@ -227,7 +228,7 @@ bool item_hidden(struct fs *fs, struct str id);
  * many waiters).  -ENOENT (ERR_NO_ITEM) on the service's word. */
 _must_check_ int item_load(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t max_age_ns, bool strong,
                            struct snapshot **ret, struct error *e);
-/* w->conditions: it is still what we read: every attribute, where one expression can say that; else that it exists. */
+/* w->conditions: it is still what we read: every attribute.  -EXDEV: more than one expression can name. */
 _must_check_ int item_unchanged(const struct place *p, const struct item *item, struct write *w, struct arena *a,
                                 struct error *e);
 _must_check_ int item_snapshot(struct fs *fs, const struct place *p, const struct item *item, struct snapshot **ret);

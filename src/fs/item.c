@@ -30,10 +30,8 @@ int item_unchanged(const struct place *p, const struct item *item, struct write 
         c[n++] = (struct condition){ .op = COND_EXISTS, .attr = p->table->key.attrs[0].name };
         w->conditions = c;
         w->n_conditions = n;
-        if (!write_fits(w)) {
-                w->conditions = &c[n - 1];
-                w->n_conditions = 1;
-        }
+        if (!write_fits(w)) /* so that mv copies, and a save says so */
+                return error_set_errno(e, -EXDEV, "the item has more attributes than one condition can name");
         return 0;
 }
 

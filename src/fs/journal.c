@@ -3,7 +3,7 @@
  * The journal of items that were renamed away and are still in the table (away.c): one file each, on disk
  * before the rename returns.
  *
- *      STATE/journal/OWN/HASH     table's name, newline, key as DynamoDB JSON, newline, the item as DynamoDB JSON
+ *      STATE/journal/OWN/HASH     table's name, space, its ARN, newline, key as DynamoDB JSON, newline, the item as DynamoDB JSON
  *
  * OWN is this mount's folder, locked (flock) as long as it lives: several mounts share STATE, and none may take
  * over what another still works on.  A folder without a lock is of a mount that crashed: the next one adopts it.
@@ -52,6 +52,8 @@ int journal_write(struct fs *fs, const struct place *p, const struct item *item,
         int r;
 
         buf_str(&b, p->table->name);
+        buf_putc(&b, ' ');
+        buf_str(&b, p->table->arn);
         buf_putc(&b, '\n');
         wire_write_key(&b, p->key.parts, names, p->key.n);
         buf_putc(&b, '\n');

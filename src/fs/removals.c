@@ -3,7 +3,8 @@
  * `rm -r` in batches.  After a streak of unlinks in one directory the following ones are queued and sent by
  * BatchWriteItem, several batches at once, instead of one request each.  Queued items are gone for this mount
  * at once; they are gone from the table within GATHER_NS and a request's time.  rmdir, a new item of the same
- * key, and unmount wait for the queue.  An item that could not be deleted is told like any error, and is back.
+ * key, and unmount wait for the queue.  An item that could not be deleted is told in the log and errors.jsonl, is
+ * back, keeps its directory from being removed, and for a while every unlink is sent and answered by itself again.
  *
  *      queue     thread        what happens
  *      empty     sleeping      nothing, no wake-ups
@@ -23,6 +24,7 @@
 #define SEND_MAX (16 * BATCH_WRITE_MAX)
 #define QUEUE_MAX 2000 /* more wait their turn */
 #define SEND_TIMEOUT_NS (60 * NS_PER_S)
+#define NO_BATCHES_NS (5 * NS_PER_S)
 
 struct removal {
         struct hmap_node node;
@@ -40,9 +42,12 @@ struct removals {
         struct list queue;     /* not being sent */
         size_t n;              /* queued and being sent */
         bool hurry, stopping, running;
+        bool given_up, ended;  /* the time for the rest is up; the thread is done */
         pthread_t thread;
         uint64_t streak_ino, streak_ns;
         unsigned streak;
+        uint64_t no_batches_until_ns; /* one has failed: each unlink says for itself again whether it works */
+        struct op_ctx *sending;       /* of the batch under way */
         bool drained, room;    /* fs.gate */
 };
 
@@ -85,17 +90,27 @@ bool removals_pending(struct fs *fs, struct str id) {
         return found;
 }
 
-bool removals_streak(struct fs *fs, struct node *dir) {
+void removals_succeeded(struct fs *fs, struct node *dir) {
         struct removals *q = fs->removals;
         uint64_t ino = node_ino_now(fs, dir), now = clock_now_ns();
-        bool streak;
 
         mutex_lock(&q->lock);
         if (q->streak_ino != ino || now - q->streak_ns > STREAK_GAP_NS)
                 q->streak = 0;
         q->streak_ino = ino;
         q->streak_ns = now;
-        streak = ++q->streak > STREAK_MIN;
+        q->streak++;
+        mutex_unlock(&q->lock);
+}
+
+bool removals_streak(struct fs *fs, struct node *dir) {
+        struct removals *q = fs->removals;
+        uint64_t ino = node_ino_now(fs, dir), now = clock_now_ns();
+        bool streak;
+
+        mutex_lock(&q->lock);
+        streak = q->streak_ino == ino && now - q->streak_ns <= STREAK_GAP_NS && q->streak >= STREAK_MIN &&
+                 now >= q->no_batches_until_ns;
         mutex_unlock(&q->lock);
         return streak;
 }
@@ -134,8 +149,15 @@ static void send_batch(struct fs *fs, struct removal **batch, uint32_t n) {
         int results[SEND_MAX];
         struct error e = { 0 };
         struct op_ctx ctx;
+        bool given_up;
 
         op_ctx_init(&ctx, "unlink", SEND_TIMEOUT_NS);
+        mutex_lock(&q->lock);
+        q->sending = &ctx;
+        given_up = q->given_up;
+        mutex_unlock(&q->lock);
+        if (given_up)
+                op_ctx_cancel(&ctx);
         for (uint32_t i = 0; i < n; i++) {
                 writes[i] = (struct write){ .op = WRITE_DELETE, .table = batch[i]->place.table, .key = batch[i]->place.key };
                 results[i] = -EIO;
@@ -148,8 +170,12 @@ static void send_batch(struct fs *fs, struct removal **batch, uint32_t n) {
                 ctx.wcu = ctx.rcu = 0; /* charged to the first */
         }
         mutex_lock(&q->lock);
-        for (uint32_t i = 0; i < n; i++)
+        q->sending = NULL;
+        for (uint32_t i = 0; i < n; i++) {
+                if (results[i])
+                        q->no_batches_until_ns = clock_now_ns() + NO_BATCHES_NS;
                 hmap_remove(&q->by_id, &batch[i]->node);
+        }
         q->n -= n;
         mutex_unlock(&q->lock);
         for (uint32_t i = 0; i < n; i++)
@@ -183,7 +209,11 @@ static void *removals_thread(void *arg) {
 
         while ((n = gather(fs->removals, batch)) > 0)
                 send_batch(fs, batch, n);
-        return NULL; /* stopping, and nothing left */
+        mutex_lock(&fs->removals->lock); /* stopping, and nothing left */
+        fs->removals->ended = true;
+        cond_broadcast(&fs->removals->cond);
+        mutex_unlock(&fs->removals->lock);
+        return NULL;
 }
 
 /* lock is held. */
@@ -256,7 +286,7 @@ int removals_wait(struct fs *fs, struct op_ctx *ctx, struct error *e) {
         return fs_wait_for(fs, ctx, &q->drained, e);
 }
 
-void removals_stop(struct fs *fs) {
+void removals_stop(struct fs *fs, uint64_t until_ns) {
         struct removals *q = fs->removals;
         bool running;
 
@@ -266,7 +296,14 @@ void removals_stop(struct fs *fs) {
         q->stopping = true;
         running = q->running;
         q->running = false;
-        cond_signal(&q->cond);
+        cond_broadcast(&q->cond);
+        while (running && !q->ended && cond_wait_until(&q->cond, &q->lock, until_ns))
+                ;
+        if (running && !q->ended) { /* the rest stays in the table, each with its line in the log */
+                q->given_up = true;
+                if (q->sending)
+                        op_ctx_cancel(q->sending);
+        }
         mutex_unlock(&q->lock);
         if (running)
                 (void)pthread_join(q->thread, NULL);
@@ -277,7 +314,7 @@ void removals_free(struct fs *fs) {
 
         if (!q)
                 return;
-        removals_stop(fs);
+        removals_stop(fs, 0);
         hmap_deinit(&q->by_id);
         cond_deinit(&q->cond);
         mutex_deinit(&q->lock);

@@ -43,11 +43,16 @@ static int delete_item(struct fs *fs, struct op_ctx *ctx, const struct place *p,
 
 static int unlink_stored(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct place *p,
                          struct error *e) {
+        int r;
+
         if (item_hidden(fs, buf_view(&p->id)))
                 return fs_no_item(e);
         if (away_again(fs, p))
                 return 0;
-        return removals_streak(fs, dir) ? removals_add(fs, ctx, p, dir, name, e) : delete_item(fs, ctx, p, e);
+        r = removals_streak(fs, dir) ? removals_add(fs, ctx, p, dir, name, e) : delete_item(fs, ctx, p, e);
+        if (r == 0)
+                removals_succeeded(fs, dir);
+        return r;
 }
 
 static int unlink_item(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct error *e) {

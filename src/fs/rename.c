@@ -39,7 +39,7 @@ static int end_init(struct fs *fs, struct op_ctx *ctx, struct end *x, struct err
 static bool was_served(struct fs *fs, const struct end *x) {
         struct snapshot *s;
         uint64_t hash;
-        bool served = cache_served(fs->cache, buf_view(&x->child.place.id), &s, &hash) != CACHE_BASE_NONE;
+        bool served = cache_served(fs->cache, buf_view(&x->child.place.id), false, &s, &hash) != CACHE_BASE_NONE;
 
         snapshot_unref(s);
         return served;
@@ -105,6 +105,34 @@ static void arrived(struct fs *fs, const struct end *from, const struct end *to)
                 cache_serve(fs->cache, buf_view(&to->child.place.id), to->moved_text);
 }
 
+/* What is replaced must be the version that readers of this mount were shown last, as with any save. */
+static int target_as_served(struct fs *fs, struct op_ctx *ctx, struct end *to, struct write *w, struct arena *a,
+                            struct error *e) {
+        _cleanup_(snapshot_unrefp) struct snapshot *served = NULL, *now = NULL;
+        struct str id = buf_view(&to->child.place.id), text;
+        struct error local = { 0 };
+        uint64_t hash = 0;
+        struct item *item = arena_alloc(a, sizeof(*item));
+        enum cache_base base = cache_served(fs->cache, id, false, &served, &hash);
+        int r;
+
+        if (base == CACHE_BASE_NONE)
+                return 0;
+        r = item ? item_load(fs, ctx, &to->child.place, 0, true, &now, &local) : -ENOMEM;
+        if (r == -ENOENT && local.kind == ERR_NO_ITEM)
+                return 0; /* gone: there is nothing to lose */
+        if (r) {
+                *e = local;
+                return r == -ENOMEM ? error_set(e, ERR_MEMORY, "out of memory") : r;
+        }
+        if (now->hash != hash)
+                return error_set(e, ERR_CONDITION, "the item to be replaced was changed by somebody else since it was read");
+        r = arena_dup(a, str_make(now->text, now->n), &text);
+        if (r == 0)
+                r = item_parse(fs, &to->child.place, text, a, item, e);
+        return r ? error_set_errno(e, r, "renaming") : item_unchanged(&to->child.place, item, w, a, e);
+}
+
 static int replace(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, unsigned flags,
                    struct arena *a, struct error *e) {
         struct condition absent = { .op = COND_NOT_EXISTS, .attr = to->child.place.table->key.attrs[0].name };
@@ -124,6 +152,10 @@ static int replace(struct fs *fs, struct op_ctx *ctx, struct end *from, struct e
         if ((flags & RENAME_NOREPLACE) && !away) { /* what is away is there, but not for the caller */
                 w[0].conditions = &absent;
                 w[0].n_conditions = 1;
+        } else if (fs->o.write_mode == FS_WRITE_OPTIMISTIC && !away) {
+                r = target_as_served(fs, ctx, to, &w[0], a, e);
+                if (r)
+                        return r;
         }
         r = transact(fs, ctx, w, 2, from, to, flags, e);
         if (r) {

@@ -54,6 +54,20 @@ void fs_note(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str nam
         record(fs, ctx, dir, STR_NULL, ENOENT, &note);
 }
 
+/* The service says that the table is gone: its description is void. */
+static void forget_table(struct fs *fs, struct node *n) {
+        char name[TABLE_NAME_MAX + 1] = "";
+
+        mutex_lock(&fs->nodes.lock);
+        while (n && n->kind != NODE_TABLE)
+                n = n->parent;
+        if (n && n->name_n <= TABLE_NAME_MAX)
+                memcpy(name, n->name, n->name_n);
+        mutex_unlock(&fs->nodes.lock);
+        if (name[0])
+                tables_invalidate(fs, str_of(name));
+}
+
 int fs_done(struct fs *fs, struct op_ctx *ctx, struct node *n, struct str child, int r, const struct error *e) {
         struct error unknown = { 0 };
 
@@ -63,7 +77,9 @@ int fs_done(struct fs *fs, struct op_ctx *ctx, struct node *n, struct str child,
                 n->wcu += (float)ctx->wcu;
                 mutex_unlock(&fs->nodes.lock);
         }
-        if (r >= 0 || e->told || e->kind == ERR_NO_ITEM || e->kind == ERR_NO_TABLE)
+        if (r < 0 && e->kind == ERR_NO_TABLE && n)
+                forget_table(fs, n);
+        if (r >= 0 || e->told || e->kind == ERR_NO_ITEM || (e->kind == ERR_NO_TABLE && e->code[0] == '\0'))
                 return r;
         if (e->kind == ERR_NONE) {
                 (void)error_set_errno(&unknown, r, ctx->name);

@@ -10,7 +10,7 @@
 #define PATTERNS_MAX 256
 #define NO_TABLES_MAX 256   /* names remembered to be no table */
 #define STALE_RETRY_NS (5 * NS_PER_S) /* the service does not answer: an old description serves so long */
-#define TABLES_MAX 10000 /* of one listing: 4 x the default quota of a region */
+#define NAMES_MAX 1000000 /* of one list: tables of a region, scratch files of a folder */
 
 struct table {
         struct list all;
@@ -286,7 +286,7 @@ void tables_flush(struct fs *fs) {
 int fs_names_add(struct names *ret, struct str name) {
         struct str *v;
 
-        if (ret->n >= TABLES_MAX)
+        if (ret->n >= NAMES_MAX)
                 return -E2BIG;
         if ((ret->n & (ret->n - 1)) == 0) { /* full at each power of two */
                 v = arena_array(&ret->arena, ret->n ? 2 * (size_t)ret->n : 1, sizeof(*v));

@@ -219,7 +219,8 @@ class Worker:
         temp, token = (where[0], where[1], where[2] + ".tmp"), self.token()
         self.write_scratch(temp, token)
         after = self.state.but(items={where: token}, away={where: None}, scratch={temp: None})
-        self.step(lambda: os.rename(self.path(temp), self.path(where) + ".json"), after, after.but(scratch={temp: token}))
+        self.step(lambda: os.rename(self.path(temp), self.path(where) + ".json"), after,
+                  after.but(scratch={temp: token}))
 
     def do_backup(self):
         where = self.pick(True)
