@@ -95,9 +95,8 @@ def one_clear_line_in_the_log(t):
     t.create_table("Music", "Artist:S", "SongTitle:S")
     t.put("Music", KEY)
     m = t.mount()
-    before = m.text().count("\n")
     t.fails("EINVAL", write, m / "Music/A/one.json", '{"a": 1,}')
-    lines = [line for line in m.text().split("\n")[before:] if line]
+    lines = [line for line in m.text().split("\n") if line and " info mounted on " not in line]
     t.eq(len(lines), 1)
     t.contains(lines[0], "one.json")
     t.contains(lines[0], "line 1")

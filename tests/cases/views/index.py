@@ -89,7 +89,8 @@ def multi_attribute_keys(t):
     except t.db.exceptions.ClientError as error:
         raise Skip("the engine has no multi-attribute keys: %s" % error)
     for i in range(4):
-        t.put("Multi", {"id": {"S": "i%d" % i}, "a": {"S": "x,y"}, "b": {"N": str(i % 2)}, "c": {"S": "c/"}, "d": {"S": "d,%d" % i}})
+        t.put("Multi", {"id": {"S": "i%d" % i}, "a": {"S": "x,y"}, "b": {"N": str(i % 2)},
+                        "c": {"S": "c/"}, "d": {"S": "d,%d" % i}})
     try:
         t.db.query(TableName="Multi", IndexName="multi", KeyConditionExpression="a = :a AND b = :b",
                    ExpressionAttributeValues={":a": {"S": "x,y"}, ":b": {"N": "1"}})
@@ -119,7 +120,8 @@ def long_names(t):
 @test
 def listing_fills_the_cache(t):
     t.create_table("Music", "Artist:S", "SongTitle:S", gsi=[("ByGenre", "Genre:S", "Year:N")])
-    t.put_items("Music", [dict(key("A%d" % (i % 3), "s%02d" % i), Genre={"S": "Rock"}, Year={"N": str(i)}) for i in range(50)])
+    t.put_items("Music", [dict(key("A%d" % (i % 3), "s%02d" % i), Genre={"S": "Rock"}, Year={"N": str(i)})
+                          for i in range(50)])
     m = t.mount("Music", "cache_ttl=60")
     with t.proxy.counting() as counters:
         t.sh("ls -l Music@ByGenre/Rock | wc -l; cat Music@ByGenre/Rock/* >/dev/null")
@@ -145,7 +147,8 @@ def never_strong(t):
         asked = t.proxy.requests(op="Query", bodies=True)[before:]
         t.true(asked, "there was a request")
         for request in asked:
-            t.eq('"ConsistentRead":true' in str(request["body"]).replace(" ", "").replace("'", '"').replace("True", "true"), strong, path)
+            body = str(request["body"]).replace(" ", "").replace("'", '"').replace("True", "true")
+            t.eq('"ConsistentRead":true' in body, strong, path)
 
 
 run()

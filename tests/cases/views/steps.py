@@ -42,7 +42,8 @@ class Oracle:
     def __init__(self, rng, index):
         self.rng, self.index = rng, index
         self.hash_name, self.hash, self.range_name, self.range_type = {
-            None: ("pk", "p1", "sk", "S"), "ByKind": ("kind", "y,z", "seq", "N"), "ByNote": ("pk", "p0", "note", "S")}[index]
+            None: ("pk", "p1", "sk", "S"), "ByKind": ("kind", "y,z", "seq", "N"),
+            "ByNote": ("pk", "p0", "note", "S")}[index]
         self.path = ("Log@%s/" % index if index else "Log/") + encode(self.hash, bool(index))
         self.condition = "#h = :h"
         self.names, self.values = {"#h": self.hash_name}, {":h": {"S": self.hash}}
@@ -126,8 +127,8 @@ def random_chains(t):
             opened = t.proxy.requests_of("Query") + t.proxy.requests_of("Scan")
             got = [json.loads(line) for line in f]
         asked = t.proxy.requests_of("Query") + t.proxy.requests_of("Scan") - opened
-        t.eq([{k: float(v) if k == "seq" or isinstance(v, int) and v is not True else v for k, v in i.items()} for i in got],
-             wanted, "%d: %s" % (round_, o.path))
+        t.eq([{k: float(v) if k == "seq" or isinstance(v, int) and v is not True else v for k, v in i.items()}
+              for i in got], wanted, "%d: %s" % (round_, o.path))
         t.at_most(asked, 2 if o.limit and o.before == 0 else 1, o.path)      # a limit may end where a page does
         t.at_most(opened - before, 2, "finding the way")
         if not o.columns:
@@ -223,7 +224,8 @@ def exports(t):
     t.eq(read(base + "/.prefix/s7/.columns/n,text,none/.export/csv"), 'n,text,none\n7,"comma, and\ttab",\n')
     t.eq(sorted(os.listdir(base + "/.export")), ["csv", "json", "jsonl", "tsv"])
     t.eq(len(t.sh("cp Log/.export/jsonl $TMPDIR/all; cat $TMPDIR/all").stdout.splitlines()), 20)
-    t.eq(t.sh("tail -n 1 Log/p/.export/jsonl | wc -l; head -n 1 Log/p/.export/csv; wc -l < Log/.export/jsonl").stdout.split(),
+    command = "tail -n 1 Log/p/.export/jsonl | wc -l; head -n 1 Log/p/.export/csv; wc -l < Log/.export/jsonl"
+    t.eq(t.sh(command).stdout.split(),
          ["1", "pk,sk,bin,list,n,text", "20"])
     t.eq(os.stat(base + "/.export/csv").st_size, 0)
     t.fails("EROFS", os.open, base + "/.export/csv", os.O_WRONLY)
@@ -268,7 +270,8 @@ def info(t):
     t.eq(read(m / "Music/.info/indexes"), "ByGenre\n")
     t.eq(read(m / "Music/.info/status"), "ACTIVE\n")
     t.contains(read(m / "Music/.info/arn"), "table/Music")
-    t.true(read(m / "Music/.info/count").strip().isdigit() and read(m / "Music/.info/size").strip().isdigit(), "numbers")
+    for number in ("count", "size"):
+        t.true(read(m / ("Music/.info/" + number)).strip().isdigit(), number)
     t.fails(("EPERM", "EROFS"), os.unlink, m / "Music/.info/schema.json")
     t.fails("ENOENT", os.stat, m / "Music@ByGenre/.info")
 
