@@ -43,6 +43,15 @@ uint32_t crawl_miss(struct fs *fs, const struct place *p) {
         return limit;
 }
 
+void crawl_absent(struct fs *fs, const struct place *p) {
+        struct crawl *c;
+
+        mutex_lock(&fs->small_lock);
+        c = slot(fs, p);
+        c->misses -= MIN(c->misses, 1U);
+        mutex_unlock(&fs->small_lock);
+}
+
 void crawl_brought(struct fs *fs, const struct place *p, uint32_t n) {
         mutex_lock(&fs->small_lock);
         slot(fs, p)->brought = n;

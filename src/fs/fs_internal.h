@@ -243,6 +243,7 @@ _must_check_ int partition_empty(struct fs *fs, struct op_ctx *ctx, const struct
 /* An item is not cached: how many to fetch from it on by one Query; 0: it alone. */
 uint32_t crawl_miss(struct fs *fs, const struct place *p);
 void crawl_brought(struct fs *fs, const struct place *p, uint32_t n);
+void crawl_absent(struct fs *fs, const struct place *p); /* there was none: whoever makes new files is no crawl */
 void crawl_hit(struct fs *fs, const struct place *p);
 
 /* ---- attributes (attr.c) ---- */

@@ -64,6 +64,7 @@ static int fetch(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool 
                 return r;
         if (items.n == 0) {
                 cache_put_absent(fs->cache, buf_view(&p->id), start);
+                crawl_absent(fs, p);
                 return fs_no_item(e);
         }
         if (key_of_item(&p->table->key, &items.v[0], &key) || !key_equal(&key, &p->key))

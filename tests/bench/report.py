@@ -30,8 +30,8 @@ warm; starting it is not counted, starting a script is. Client, mount and engine
 - *floor*: a C client (`floor.c`: libcurl, kept-alive connections, its own signatures) that sends just the requests
   the job needs and ignores the answers; 1 connection, or 16 for W3 and W5b. A cold process, told all keys.
 - *kernel*: the same command on `static_fs.c`, a low-level FUSE file system with the same files in memory (W6: on a
-  plain folder). It does not depend on the round trip. Like ddbfs it knows no `security.` and `system.` attributes; one
-  that says of every file that it has none (ENODATA, not ENOTSUP) makes `ls -l` ask again for each, several times slower.
+  plain folder). It does not depend on the round trip. Like ddbfs it knows no `security.` and `system.` attributes;
+  one that says of each file that it has none (ENODATA, not ENOTSUP) makes `ls -l` ask again for every file.
 - *boto3*, *CLI*: as people script it (`scripts.py`, `aws dynamodb`), cold processes; the CLI only where one process
   does the job.
 - *bindfs*: the same command on a bindfs of a folder with the same files.
