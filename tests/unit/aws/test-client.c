@@ -671,7 +671,7 @@ START_TEST(test_run) {
         ck_assert_uint_ge(retried, 8);
         ck_assert_uint_eq(attempts, server_requests(server));
         ck_assert_uint_eq(ctx.requests, attempts);
-        ck_assert_uint_eq(server->peak, 8);
+        ck_assert_uint_eq(server_peak(server), 8);
         ck_assert_double_lt(ms_since(start), 2000);
 }
 END_TEST

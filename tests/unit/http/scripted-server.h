@@ -288,6 +288,16 @@ _unused_ static unsigned server_requests(struct server *s) {
         return n;
 }
 
+/* The most requests that were being answered at once. */
+_unused_ static unsigned server_peak(struct server *s) {
+        unsigned n;
+
+        pthread_mutex_lock(&s->lock);
+        n = s->peak;
+        pthread_mutex_unlock(&s->lock);
+        return n;
+}
+
 _unused_ static unsigned server_connections(struct server *s) {
         unsigned n;
 
