@@ -27,6 +27,8 @@ struct away {
         struct list all;
         uint64_t due_ns;
         uint64_t pass;          /* of away_expire(): seen in it */
+        unsigned refs;          /* the list's, and that of whoever is deleting it */
+        bool forgotten;         /* no longer in the list */
         bool held;              /* the name is being written again: not to be deleted */
         bool shown;             /* what was written was refused: the item is there again; no journal */
         struct place place;
@@ -43,13 +45,21 @@ static struct away *find(struct fs *fs, struct str id) {
         return NULL;
 }
 
+/* away_lock is held. */
+static void away_unref(struct away *a) {
+        if (--a->refs > 0)
+                return;
+        place_deinit(&a->place);
+        snapshot_unref(a->text);
+        mem_free(a);
+}
+
 /* away_lock is held.  The journal stays. */
 static void forget(struct fs *fs, struct away *a) {
         list_remove(&a->all);
         atomic_fetch_sub(&fs->n_aways, 1);
-        place_deinit(&a->place);
-        snapshot_unref(a->text);
-        mem_free(a);
+        a->forgotten = true;
+        away_unref(a);
 }
 
 /* Listings that do not have it, or still do, are void, and so is that it was not there. */
@@ -125,6 +135,7 @@ static int add(struct fs *fs, struct place *taken, struct snapshot *text, struct
         *taken = (struct place){ .table = NULL };
         a->text = snapshot_ref(text);
         a->due_ns = clock_now_ns() + fs->o.grace_ns;
+        a->refs = 1;
         list_init(&a->all);
         mutex_lock(&fs->away_lock);
         old = find(fs, buf_view(&a->place.id));
@@ -332,8 +343,10 @@ static struct away *next_due(struct fs *fs, const struct place *only, bool last,
                 else
                         *ret_due = MIN(*ret_due, a->held ? clock_now_ns() + RETRY_NS : a->due_ns);
         }
-        if (due)
+        if (due) {
                 due->pass = pass;
+                due->refs++;
+        }
         mutex_unlock(&fs->away_lock);
         return due;
 }
@@ -344,12 +357,15 @@ static void expire_one(struct fs *fs, struct op_ctx *ctx, struct away *a, bool l
         int r = later || a->shown ? 0 : delete_away(fs, ctx, a, &e);
 
         mutex_lock(&fs->away_lock);
-        if (later || (r && !last))
+        if (a->forgotten)
+                ; /* meanwhile there is a new item of that name, or a newer one was renamed away */
+        else if (later || (r && !last))
                 a->due_ns = clock_now_ns() + (later ? fs->o.grace_ns : RETRY_NS);
         else if (r)
                 forget(fs, a); /* the journal stays for the next mount */
         else
                 drop(fs, a);
+        away_unref(a);
         mutex_unlock(&fs->away_lock);
         if (r)
                 log_warn("an item that was renamed away could not be deleted yet: %s", e.message);
