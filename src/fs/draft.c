@@ -172,7 +172,7 @@ static bool was_emptied(struct fs *fs, struct node *n) {
         return emptied;
 }
 
-static void note_emptied(struct fs *fs, struct draft *d) {
+void note_emptied(struct fs *fs, struct draft *d) {
         bool emptied;
 
         mutex_lock(&d->lock);

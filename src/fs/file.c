@@ -159,7 +159,11 @@ static int item_write(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint
 }
 
 static int item_commit(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct error *e) {
-        return f->draft ? draft_commit(fs, ctx, f->draft, false, e) : 0;
+        int r = f->draft ? draft_commit(fs, ctx, f->draft, false, e) : 0;
+
+        if (f->draft && r == 0)
+                note_emptied(fs, f->draft);
+        return r;
 }
 
 static void item_release(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {

@@ -67,6 +67,8 @@ _must_check_ int item_open(struct fs *fs, struct op_ctx *ctx, struct node *n, in
 /* draft.c */
 _must_check_ int draft_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool create, struct draft **ret,
                             struct error *e);
+/* At close, so that the next open finds it so; release comes later. */
+void note_emptied(struct fs *fs, struct draft *d);
 void draft_close(struct fs *fs, struct op_ctx *ctx, struct draft *d);
 _must_check_ int draft_write(struct draft *d, uint64_t offset, bool append, struct str data, struct error *e);
 _must_check_ int draft_truncate(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t size, struct error *e);
