@@ -16,7 +16,7 @@ options_of() {
         asan) echo "--werror -Db_sanitize=address,undefined -Dman=disabled" ;;
         tsan) echo "--werror -Db_sanitize=thread -Dman=disabled" ;;
         fuzz) echo "-Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false -Dman=disabled" ;;
-        release) echo "--werror -Dbuildtype=release -Db_lto=true -Dman=disabled" ;;
+        release) echo "--werror -Dtests=false -Dbuildtype=release -Db_lto=true -Dman=disabled" ;;
         esac
 }
 
@@ -24,7 +24,7 @@ options_of() {
 build() {
         local kind=$1 dir cc=gcc options
         dir=$(build_of "$kind")
-        options="-Dtests=true $(options_of "$kind")"
+        options=$(options_of "$kind")
         case $kind in clang | fuzz) cc=clang ;; esac
 
         if [ ! -f "$dir/build.ninja" ]; then
