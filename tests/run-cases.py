@@ -38,12 +38,13 @@ class CaseFile:
         headers = {}
         with open(path, encoding="utf-8") as f:
             for line in f.read(4096).split("\n")[:20]:
-                match = re.match(r"#\s*(BUILDS|TIMEOUT|GROUP|PENDING):\s*(.+?)\s*$", line)
+                match = re.match(r"#\s*(BUILDS|TIMEOUT|GROUP|PENDING|NEEDS):\s*(.+?)\s*$", line)
                 if match:
                     headers[match.group(1)] = match.group(2)
         self.builds = headers.get("BUILDS", "plain").split()
         self.timeout = float(headers.get("TIMEOUT", "60"))
         self.pending = headers.get("PENDING")
+        self.needs = headers.get("NEEDS", "").split()
         self.groups = [os.path.dirname(self.name)] + headers.get("GROUP", "").split()
 
     def chosen(self, patterns):
@@ -164,6 +165,38 @@ def dump_stacks(mark, folder):
     return text
 
 
+class S3Server:
+    """The S3 server of the run (lib/s3_server.py): started when the first case needs it, ended with us."""
+
+    def __init__(self, work):
+        self.folder = os.path.join(work, "s3-server")
+        self.lock = threading.Lock()
+        self.child = None
+        self.answer = None
+
+    def environment(self):
+        """For the cases: where it is, or why it is not there."""
+        with self.lock:
+            if not self.answer:
+                self.answer = self.start()
+        return self.answer
+
+    def start(self):
+        if os.environ.get("DDBFS_S3"):          # somebody else's, such as `tests/dev s3`
+            return {"DDBFS_S3": os.environ["DDBFS_S3"]}
+        if not shutil.which("radosgw"):
+            return {"DDBFS_S3_MISSING": "no S3 server: radosgw is not installed"}
+        self.child = subprocess.Popen([os.path.join(TESTS, "lib", "s3_server.py"), self.folder, "--until-eof"],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        where = self.child.stdout.readline().decode().strip()
+        return {"DDBFS_S3": where} if where else {}
+
+    def stop(self):
+        if self.child:
+            self.child.stdin.close()
+            self.child.wait()
+
+
 class Runner:
     def __init__(self, options):
         self.options = options
@@ -172,8 +205,9 @@ class Runner:
         self.work = os.path.realpath(options.work or tempfile.mkdtemp(prefix="ddbfs-tests-"))
         self.print_lock = threading.Lock()
         os.makedirs(self.work, exist_ok=True)
+        self.s3 = S3Server(self.work)
 
-    def environment(self, folder):
+    def environment(self, folder, needs):
         env = dict(os.environ, DDBFS_TEST_DIR=folder, DDBFS_BUILD=self.build, DDBFS_BUILD_KIND=self.kind,
                    PYTHONPATH=os.path.join(TESTS, "lib"), PYTHONDONTWRITEBYTECODE="1")
         engine = find_engine()
@@ -181,6 +215,9 @@ class Runner:
             env["DDBFS_ENGINE"] = engine
         if self.options.keep:
             env["DDBFS_KEEP"] = "1"
+        env.pop("DDBFS_S3", None)
+        if "s3" in needs:
+            env.update(self.s3.environment())
         return env
 
     def command(self, case):
@@ -199,11 +236,12 @@ class Runner:
         os.makedirs(folder)
         mark = ("DDBFS_TEST_DIR=" + folder).encode()
         result = Result(case)
+        environment = self.environment(folder, case.needs)
         started = time.monotonic()
         log = os.path.join(folder, "output.txt")
         with open(log, "wb") as out:
             child = subprocess.Popen(self.command(case), stdout=out, stderr=subprocess.STDOUT, cwd=folder,
-                                     stdin=subprocess.DEVNULL, env=self.environment(folder), start_new_session=True)
+                                     stdin=subprocess.DEVNULL, env=environment, start_new_session=True)
             try:
                 status = child.wait(case.timeout * SLOWER[self.kind])
             except subprocess.TimeoutExpired:
@@ -298,8 +336,11 @@ def main():
 
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     runner = Runner(options)
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        results = list(pool.map(runner.run, cases))
+    try:
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            results = list(pool.map(runner.run, cases))
+    finally:
+        runner.s3.stop()
     passed, failed, skipped = (sum(getattr(r, n) for r in results) for n in ("passed", "failed", "skipped"))
     if options.summary:
         with open(options.summary, "a", encoding="utf-8") as f:

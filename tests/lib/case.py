@@ -19,6 +19,7 @@ import traceback
 
 from processes import (KEY_ID, REGION, ROOT, SECRET, Engine, Failure, Mount, Proxy, Skip, boto, build_dir, build_kind,
                        engine_path, free_port, is_mounted, listening, slow_factor, wait_for)
+from s3 import S3
 
 __all__ = ["KEY_ID", "REGION", "ROOT", "SECRET", "Case", "Failure", "Skip", "boto", "build_kind", "engine_path",
            "free_port", "is_mounted", "listening", "read", "run", "short", "slow_factor", "test", "wait_for", "write"]
@@ -55,6 +56,8 @@ class Case:
         self.engines = []
         self.proxies = []
         self._boto = {}
+        self._s3 = None
+        self._proxy = None
 
     def path(self, *parts):
         return os.path.join(self.dir, *parts)
@@ -101,6 +104,7 @@ class Case:
     def start_proxy(self, engine, port=0):
         proxy = Proxy(self, engine, port)
         self.proxies.append(proxy)
+        self._proxy = self._proxy or proxy
         return proxy
 
     @property
@@ -111,9 +115,16 @@ class Case:
 
     @property
     def proxy(self):
-        if not self.proxies:
-            self.start_proxy(self.engine)
-        return self.proxies[0]
+        """The one before the engine (the S3 server's is t.s3.proxy)."""
+        if not self._proxy:
+            self._proxy = self.start_proxy(self.engine)
+        return self._proxy
+
+    @property
+    def s3(self):
+        if not self._s3:
+            self._s3 = S3(self)
+        return self._s3
 
     def mount(self, tables=None, options=(), port=None, **more):
         """ddbfs on the proxy (or on port); mount("Music", "cache_ttl=60")."""
@@ -288,6 +299,8 @@ class Case:
             with contextlib.suppress(OSError):
                 engine.go_on()
             attempt(engine.stop)
+        if self._s3:
+            attempt(self._s3.close)
         for name in sorted(os.listdir(self.path("logs"))):
             if name.startswith(("mnt", "san")):
                 attempt(lambda n=name: self.check_log(n))

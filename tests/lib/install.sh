@@ -7,7 +7,7 @@ PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev libcurl4
   libssl-dev libexpat1-dev fuse3"
 PACKAGES_SAMPLE="python3 python3-boto3"
 PACKAGES_TEST="check clang libclang-rt-dev llvm python3 python3-boto3 scdoc shellcheck jq gdb attr rsync procps
-  vim nano emacs-nox micro mg ed perl patch tmux"
+  vim nano emacs-nox micro mg ed perl patch tmux ceph-mon ceph-osd radosgw"
 
 ENGINE_PACKAGE="@dynoxide/linux-x64"
 ENGINE_VERSION="1.2.1"

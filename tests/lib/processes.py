@@ -147,10 +147,10 @@ class Engine(Process):
 class Proxy(Process):
     """tests/proxy/proxy.py, by its control commands: proxy.counters(), proxy.fault(action=...)."""
 
-    def __init__(self, case, engine, port=0):
-        argv = ["/usr/bin/python3", os.path.join(TESTS, "proxy", "proxy.py"), "--engine", str(engine.port),
-                "--port", str(port), "--key", "%s:%s" % (KEY_ID, SECRET), "--log", case.path("logs", "requests.jsonl")]
-        super().__init__(argv, case.path("logs", "proxy.log"), case.env, first_line=True)
+    def __init__(self, case, engine, port=0, program="proxy.py", name="", key="%s:%s" % (KEY_ID, SECRET)):
+        argv = ["/usr/bin/python3", os.path.join(TESTS, "proxy", program), "--engine", str(engine.port),
+                "--port", str(port), "--key", key, "--log", case.path("logs", name + "requests.jsonl")]
+        super().__init__(argv, case.path("logs", name + "proxy.log"), case.env, first_line=True)
         if not self.first_line.strip():
             raise Failure("the proxy does not start: " + self.text())
         self.port = int(self.first_line.rpartition(":")[2])

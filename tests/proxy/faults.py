@@ -2,7 +2,8 @@
 """Faults the proxy injects: rules that match requests, and what each of them does to an answer.
 
 A rule is a JSON object:
-  match   {"op": glob, "table": glob, "contains": text of the request's body}; all optional
+  match   {"op": glob, "table": glob, "contains": text of the request's body}; all optional.  Of S3 the table is
+          bucket/key
   skip    matching requests to let through first (default 0)
   times   how often it fires then (default 1; -1: always)
   probability  0..1, of firing at all (default 1)
@@ -52,10 +53,10 @@ ACTIONS.update({
 
 
 class Rule:
-    def __init__(self, spec, rng):
+    def __init__(self, spec, rng, actions):
         unknown = set(spec) - {"match", "skip", "times", "probability", "action", "ms", "bytes", "body", "set", "keep",
                                "mb", "seconds", "status", "code", "message", "extra", "headers", "bare"}
-        if unknown or spec.get("action") not in ACTIONS:
+        if unknown or spec.get("action") not in actions:
             raise ValueError("not a fault: %s" % spec)
         self.spec = spec
         self.action = spec["action"]
@@ -100,12 +101,13 @@ class Rule:
 
 
 class Rules:
-    def __init__(self, seed=1):
+    def __init__(self, seed=1, actions=None):
         self._rng = random.Random(seed)
+        self._actions = actions or ACTIONS
         self._rules = []
 
     def add(self, spec):
-        self._rules.append(Rule(spec, self._rng))
+        self._rules.append(Rule(spec, self._rng, self._actions))
 
     def clear(self):
         self._rules = []

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A proxy before a DynamoDB engine: verifies every signature, counts requests, injects faults.
+"""A proxy before a DynamoDB engine (or an S3 server): verifies every signature, counts requests, injects faults.
 
 The engines that run locally accept any signature and never fail.  This one refuses what AWS would
 refuse, keeps count, and does on request what a network and a busy service do.  It is asyncio on bare
@@ -31,13 +31,14 @@ WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWrit
 BODY_MAX = 32 << 20
 REMEMBERED = 50000      # requests kept for the "requests" command
 BODY_REMEMBERED = 65536
-REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 413: "Too Large", 500: "Internal Server Error",
+REASONS = {200: "OK", 204: "No Content", 206: "Partial Content", 304: "Not Modified", 400: "Bad Request",
+           404: "Not Found", 413: "Too Large", 500: "Internal Server Error",
            502: "Bad Gateway", 503: "Service Unavailable"}
 
 
 class Request:
     __slots__ = ("method", "target", "headers", "head", "body", "keep", "op", "json", "tables", "started", "fault",
-                 "code", "units")
+                 "code", "units", "more")       # more: members of the record
 
     def get(self, name):
         for key, value in self.headers:
@@ -58,6 +59,13 @@ def parse_head(head):
     return first, headers
 
 
+def head_of(request, status, headers):
+    if not request.keep:
+        headers["Connection"] = "close"
+    head = "HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, "Unknown"))
+    return (head + "".join("%s: %s\r\n" % h for h in headers.items()) + "\r\n").encode("latin-1")
+
+
 def tables_of(request):
     """Names of the tables a request is about."""
     names = []
@@ -76,6 +84,23 @@ def units_of(answer):
     return sum(part.get("CapacityUnits", 0) for part in consumed)
 
 
+def take_chunks(buffer):
+    """The body of a whole chunked answer, taken out of the buffer; None: more is to come."""
+    body, at = b"", 0
+    while True:
+        end = buffer.find(b"\r\n", at)
+        if end < 0:
+            return None
+        size = int(buffer[at:end].split(b";")[0], 16)
+        if len(buffer) < end + 2 + size + 2:
+            return None
+        body += buffer[end + 2:end + 2 + size]
+        at = end + 2 + size + 2
+        if size == 0:
+            del buffer[:at]
+            return body
+
+
 class Upstream(asyncio.Protocol):
     """One connection to the engine; one request at a time."""
 
@@ -84,6 +109,7 @@ class Upstream(asyncio.Protocol):
         self.buffer = bytearray()
         self.waiter = None
         self.head = None
+        self.no_body = False    # HEAD
 
     def connection_made(self, transport):
         self.transport = transport
@@ -100,18 +126,29 @@ class Upstream(asyncio.Protocol):
             if end < 0:
                 return
             first, headers = parse_head(bytes(self.buffer[:end]))
-            length = int(dict(headers).get("content-length", 0))
             del self.buffer[:end + 4]
-            self.head = (int(first[1]), headers, length)
-        status, headers, length = self.head
-        if len(self.buffer) >= length and self.waiter and not self.waiter.done():
-            body = bytes(self.buffer[:length])
-            del self.buffer[:length]
+            self.head = (int(first[1]), headers)
+        status, headers = self.head
+        body = self.take_body(status, dict(headers))
+        if body is not None and self.waiter and not self.waiter.done():
             self.head = None
             self.waiter.set_result((status, headers, body))
 
+    def take_body(self, status, headers):
+        if self.no_body or status in (204, 304):
+            return b""
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            return take_chunks(self.buffer)
+        length = int(headers.get("content-length", 0))
+        if len(self.buffer) < length:
+            return None
+        body = bytes(self.buffer[:length])
+        del self.buffer[:length]
+        return body
+
     async def ask(self, data):
         self.waiter = asyncio.get_running_loop().create_future()
+        self.no_body = data.startswith(b"HEAD ")
         self.transport.write(data)
         return await self.waiter
 
@@ -170,7 +207,7 @@ class Ledger:
         entry["requests"] += 1
         entry["in"] += len(request.body)
         entry["out"] += sent
-        if status == 200:
+        if 200 <= status < 300:
             entry["ok"] += 1
             entry["rcu" if request.op in READS else "wcu"] += request.units
         elif status == 0:
@@ -181,6 +218,7 @@ class Ledger:
                   "code": request.code, "ms": round((time.monotonic() - request.started) * 1000, 2),
                   "in": len(request.body), "out": sent, "units": request.units, "fault": request.fault,
                   "attempt": request.get("amz-sdk-request")}
+        record.update(request.more)
         self.requests.append((record, request.body[:BODY_REMEMBERED]))
         if self.log:
             self.log.write(json.dumps(record) + "\n")
@@ -194,10 +232,15 @@ class Ledger:
 
 
 class Proxy:
+    """Before DynamoDB.  What S3 does differently is in s3_proxy.py."""
+
+    actions, errors = faults.ACTIONS, faults.ERRORS
+    frowns_on_expect = True
+
     def __init__(self, options):
         self.engine = Engine("127.0.0.1", options.engine)
         self.ledger = Ledger(options.log)
-        self.rules = faults.Rules(options.seed)
+        self.rules = faults.Rules(options.seed, self.actions)
         self.secrets = {}
         self.latency = options.latency / 1000
         self.clock = 0          # seconds the service's clock is ahead of ours
@@ -207,6 +250,16 @@ class Proxy:
 
     def now(self):
         return time.time() + self.clock
+
+    @staticmethod
+    def identify(request):
+        """Which operation it is, and on what."""
+        request.op = (request.get("x-amz-target") or "?.?").rpartition(".")[2]
+        try:
+            request.json = json.loads(request.body)
+            request.tables = tables_of(request.json)
+        except (ValueError, AttributeError, TypeError):
+            request.json, request.tables = None, []
 
     def check(self, request):
         """An error answer, or None when the request is what the service would accept."""
@@ -241,7 +294,20 @@ class Proxy:
         for name, value in headers:
             if name == "x-amz-crc32" and int(value) != zlib.crc32(answer):
                 self.ledger.violations["the engine's own CRC is wrong"] += 1
-        return status, answer
+        return status, answer, {}
+
+    @staticmethod
+    def error(rule):
+        return rule.error()
+
+    def skewed(self, rule):
+        body = {"__type": faults.CORAL + "InvalidSignatureException", "message": "Signature expired"}
+        return 400, json.dumps(body).encode(), {"Date": formatdate(self.now() + rule.get("seconds", 0), usegmt=True)}
+
+    @staticmethod
+    def alter(rule, request, status, body, headers):
+        """A true answer, after what the rule does to it."""
+        return status, faults.alter(rule, request.op, request.json, body) if status == 200 else body, headers
 
     async def answer(self, request):
         """(status, body, extra headers, how to send it)."""
@@ -250,21 +316,17 @@ class Proxy:
             return refused[0], refused[1], {}, None
         rule = self.rules.pick(request.op, request.tables, request.body)
         if not rule:
-            status, body = await self.forward(request, request.body)
-            return status, body, {}, None
+            return *await self.forward(request, request.body), None
 
         request.fault = rule.action
-        if rule.action in faults.ERRORS:
-            status, body, headers = rule.error()
-            return status, body, headers, None
+        if rule.action in self.errors:
+            return *self.error(rule), None
         if rule.action == "hang":
             await asyncio.get_running_loop().create_future()
         if rule.action == "close_before":
             return 0, b"", {}, rule
         if rule.action == "skew":
-            body = {"__type": faults.CORAL + "InvalidSignatureException", "message": "Signature expired"}
-            date = formatdate(self.now() + rule.get("seconds", 0), usegmt=True)
-            return 400, json.dumps(body).encode(), {"Date": date}, None
+            return *self.skewed(rule), None
         if rule.action == "garbage":
             return 200, self.rng.randbytes(rule.get("bytes", 512)), {}, None
         if rule.action == "body":
@@ -275,15 +337,12 @@ class Proxy:
             await asyncio.sleep(rule.get("ms", 1000) / 1000)
         if rule.action == "unprocessed":
             return await self.part_of_batch(request, rule)
-        status, body = await self.forward(request, request.body)
-        if status == 200:
-            body = faults.alter(rule, request.op, request.json, body)
-        return status, body, {}, rule
+        return *self.alter(rule, request, *await self.forward(request, request.body)), rule
 
     async def part_of_batch(self, request, rule):
         part, member, left = faults.split_batch(request.op, request.json, rule.get("keep", 1))
         if part["RequestItems"]:
-            status, body = await self.forward(request, json.dumps(part).encode())
+            status, body, _ = await self.forward(request, json.dumps(part).encode())
         else:
             status, body = 200, b'{"Responses": {}}'
         if status == 200:
@@ -300,10 +359,7 @@ class Proxy:
         headers["x-amz-crc32"] = str(zlib.crc32(body) ^ (1 if bad_crc else 0))
         headers["Content-Length"] = str(len(body))
         headers.update(extra)
-        if not request.keep:
-            headers["Connection"] = "close"
-        head = "HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, "Unknown"))
-        return (head + "".join("%s: %s\r\n" % h for h in headers.items()) + "\r\n").encode("latin-1"), body
+        return head_of(request, status, headers), body
 
     async def serve(self, client, request):
         ledger = self.ledger
@@ -493,7 +549,8 @@ class Client(asyncio.Protocol):
         if len(self.buffer) < end + 4 + length:
             if values.get("expect") and not self.told_to_continue:
                 self.told_to_continue = True
-                self.proxy.ledger.violations["Expect: 100-continue"] += 1
+                if self.proxy.frowns_on_expect:
+                    self.proxy.ledger.violations["Expect: 100-continue"] += 1
                 self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
             return
         request = Request()
@@ -515,13 +572,8 @@ class Client(asyncio.Protocol):
             self.counted = True
             self.proxy.ledger.connections += 1
         request.started = time.monotonic()
-        request.fault, request.code, request.units = None, "", 0
-        request.op = (request.get("x-amz-target") or "?.?").rpartition(".")[2]
-        try:
-            request.json = json.loads(request.body)
-            request.tables = tables_of(request.json)
-        except (ValueError, AttributeError, TypeError):
-            request.json, request.tables = None, []
+        request.fault, request.code, request.units, request.more = None, "", 0, {}
+        self.proxy.identify(request)
         self.task = asyncio.get_running_loop().create_task(self.proxy.serve(self, request))
         self.task.add_done_callback(self.served)
 
@@ -534,12 +586,12 @@ class Client(asyncio.Protocol):
             self.next_request()
 
 
-async def run(options):
-    proxy = Proxy(options)
+async def run(options, service, commands):
+    proxy = service(options)
     for triple in options.key:
         key_id, secret, *token = triple.split(":")
         proxy.secrets[key_id] = (secret, token[0] if token else None)
-    control = Control(proxy)
+    control = commands(proxy)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Client(proxy, control), "127.0.0.1", options.port, backlog=512)
     print("proxy on 127.0.0.1:%d" % server.sockets[0].getsockname()[1], flush=True)
@@ -549,8 +601,8 @@ async def run(options):
     await stop
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(service=Proxy, commands=Control):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--port", type=int, default=0, help="to listen on; 0: any, printed on the first line")
     parser.add_argument("--engine", type=int, required=True, help="port of the engine")
     parser.add_argument("--key", action="append", default=[], metavar="ID:SECRET[:TOKEN]")
@@ -558,7 +610,7 @@ def main():
     parser.add_argument("--log", help="one JSON line per request")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-verify", action="store_true", help="accept any signature")
-    asyncio.run(run(parser.parse_args()))
+    asyncio.run(run(parser.parse_args(), service, commands))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -31,7 +31,7 @@ class Refused(Exception):
         self.skew = skew
 
 
-def verify(method, target, headers, body, secrets, now):
+def verify(method, target, headers, body, secrets, now, service="dynamodb"):
     """headers: list of (lower-case name, value); secrets: key id -> (secret, session token or None).
 
     Raises Refused with the exception the service would answer.
@@ -45,7 +45,9 @@ def verify(method, target, headers, body, secrets, now):
     match = _AUTHORIZATION.match(values["authorization"][0])
     if not match or len(values["authorization"]) != 1:
         raise Refused("IncompleteSignatureException", "Authorization header cannot be read")
-    key_id, day, region, service, signed, signature = match.groups()
+    key_id, day, region, scope_service, signed, signature = match.groups()
+    if scope_service != service:
+        raise Refused("InvalidSignatureException", "signed for %s, not for %s" % (scope_service, service))
     signed = signed.split(";")
     if signed != sorted(set(signed)):
         raise Refused("IncompleteSignatureException", "SignedHeaders is not sorted: %s" % ";".join(signed))
@@ -75,18 +77,19 @@ def verify(method, target, headers, body, secrets, now):
     if claimed and "x-amz-content-sha256" not in signed:
         request.headers["x-amz-content-sha256"] = claimed
     request.context["timestamp"] = date
-    signer = SigV4Auth(Credentials(key_id, secret, token), service, region)
+    signer = (S3SigV4Auth if service == "s3" else SigV4Auth)(Credentials(key_id, secret, token), service, region)
     canonical = signer.canonical_request(request)
     if signer.signature(signer.string_to_sign(request, canonical), request) != signature:
         raise Refused("InvalidSignatureException",
                       "The request signature we calculated does not match the signature you provided. "
                       "Canonical request: %r" % canonical)
 
+    past = SKEW_FUTURE if service == "s3" else SKEW_PAST
     skew = now - calendar.timegm(time.strptime(date, "%Y%m%dT%H%M%SZ"))
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-    if skew > SKEW_PAST:
-        raise Refused("InvalidSignatureException",
-                      "Signature expired: %s is now earlier than the limit (%s - 5 min.)" % (date, stamp), True)
+    if skew > past:
+        raise Refused("InvalidSignatureException", "Signature expired: %s is now earlier than the limit (%s - %d min.)"
+                      % (date, stamp, past // 60), True)
     if -skew > SKEW_FUTURE:
         raise Refused("InvalidSignatureException",
                       "Signature not yet current: %s is still later than the limit (%s + 15 min.)" % (date, stamp),
