@@ -62,7 +62,7 @@ static int item_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct f
                 return r;
         if (item_hidden(fs, buf_view(&p.id)))
                 return fs_no_item(e);
-        cache_get(fs->cache, buf_view(&p.id), fs->o.cache_ttl_ns, false, &view);
+        cache_get(fs->cache, buf_view(&p.id), known_age(fs, &p, fs->o.cache_ttl_ns), false, &view);
         cache_view_deinit(&view);
         if (view.state == CACHE_UNKNOWN) {
                 _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;

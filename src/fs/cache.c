@@ -9,6 +9,9 @@
 /* Of versions once served whose entry was evicted, 16 bytes each are kept: enough to notice that an item has changed. */
 #define PRINTS 65536
 
+/* When items were last written here, by the hash of their id.  Those that share a slot drop an answer too many. */
+#define WRITTEN_SLOTS 4096
+
 struct print {
         uint64_t id_hash, text_hash;
 };
@@ -22,7 +25,7 @@ struct entry {
         struct list lru; /* in with_text or ghosts, by whether it holds a snapshot; newest last */
         enum cache_state state;
         bool has_hash, has_served, served_gone; /* served_gone: readers were told since that it is gone */
-        uint64_t fetched_ns, own_ns, mtime_ns;
+        uint64_t fetched_ns, mtime_ns;
         uint64_t n, hash, served_hash;
         struct snapshot *snapshot, *served;
         uint32_t id_n;
@@ -35,6 +38,7 @@ struct cache {
         struct list with_text, ghosts, served_ghosts; /* the last: without text, but shown to a reader once */
         size_t bytes, ghost_bytes, served_ghost_bytes, max_bytes;
         uint64_t first_mtime_ns;
+        uint64_t written_ns[WRITTEN_SLOTS], flushed_ns;
         struct print prints[PRINTS]; /* touched only where used */
 };
 
@@ -170,6 +174,10 @@ struct cache *cache_free(struct cache *c) {
         return mem_free(c);
 }
 
+static uint64_t written_ns(const struct cache *c, uint64_t id_hash) {
+        return MAX(c->written_ns[id_hash % WRITTEN_SLOTS], c->flushed_ns);
+}
+
 static struct entry *find(struct cache *c, struct str id, uint64_t hash) {
         for (struct hmap_node *n = hmap_first(&c->map, hash); n; n = hmap_next(n)) {
                 struct entry *e = CONTAINER_OF(n, struct entry, node);
@@ -250,7 +258,7 @@ uint64_t cache_put(struct cache *c, struct str id, struct snapshot *s, uint64_t 
         mutex_lock(&c->lock);
         e = find_or_add(c, id);
         if (e) {
-                if (start_ns >= e->own_ns && start_ns >= e->fetched_ns) {
+                if (start_ns >= written_ns(c, e->node.hash) && start_ns >= e->fetched_ns) {
                         unaccount(c, e);
                         set_text(e, s);
                         e->fetched_ns = start_ns;
@@ -268,7 +276,7 @@ void cache_put_absent(struct cache *c, struct str id, uint64_t start_ns) {
 
         mutex_lock(&c->lock);
         e = find_or_add(c, id);
-        if (e && start_ns >= e->own_ns && start_ns >= e->fetched_ns) {
+        if (e && start_ns >= written_ns(c, e->node.hash) && start_ns >= e->fetched_ns) {
                 unaccount(c, e);
                 set_absent(e);
                 e->fetched_ns = start_ns;
@@ -294,7 +302,8 @@ void cache_put_own(struct cache *c, struct str id, struct snapshot *s) {
                         e->has_served = false;
                         c->prints[e->node.hash % PRINTS].id_hash = 0;
                 }
-                e->fetched_ns = e->own_ns = clock_now_ns();
+                e->fetched_ns = clock_now_ns();
+                c->written_ns[e->node.hash % WRITTEN_SLOTS] = e->fetched_ns;
                 account(c, e);
         }
         shrink(c);
@@ -309,15 +318,24 @@ static void forget_content(struct cache *c, struct entry *e) {
 }
 
 void cache_invalidate(struct cache *c, struct str id) {
+        uint64_t hash = hash_seeded(0, id);
         struct entry *e;
 
         mutex_lock(&c->lock);
-        e = find_or_add(c, id);
-        if (e) {
-                e->own_ns = clock_now_ns(); /* reads under way may be from before */
+        c->written_ns[hash % WRITTEN_SLOTS] = clock_now_ns(); /* reads under way may be from before */
+        e = find(c, id, hash);
+        if (e)
                 forget_content(c, e);
-        }
         mutex_unlock(&c->lock);
+}
+
+uint64_t cache_written_ns(struct cache *c, struct str id) {
+        uint64_t ns;
+
+        mutex_lock(&c->lock);
+        ns = written_ns(c, hash_seeded(0, id));
+        mutex_unlock(&c->lock);
+        return ns;
 }
 
 void cache_flush(struct cache *c) {
@@ -325,12 +343,9 @@ void cache_flush(struct cache *c) {
         struct hmap_node *n;
 
         mutex_lock(&c->lock);
-        while ((n = hmap_walk_next(&c->map, &w))) {
-                struct entry *e = CONTAINER_OF(n, struct entry, node);
-
-                e->own_ns = clock_now_ns();
-                forget_content(c, e);
-        }
+        c->flushed_ns = clock_now_ns();
+        while ((n = hmap_walk_next(&c->map, &w)))
+                forget_content(c, CONTAINER_OF(n, struct entry, node));
         shrink(c);
         mutex_unlock(&c->lock);
 }

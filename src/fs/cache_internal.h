@@ -11,8 +11,8 @@
  *      ABSENT    NULL      the service said there is none, as of fetched_ns
  *      UNKNOWN   NULL      invalidated; hash, mtime and served are kept
  *
- * A read that began before this mount's last write of the item (own_ns) is dropped when it arrives: own
- * writes are never overwritten by older data.  Byte-bounded: snapshots go first, then ghosts, least
+ * A read that began before this mount's last write of the item is dropped when it arrives: own writes are never
+ * overwritten by older data, nor when their entry was evicted meanwhile.  Byte-bounded: snapshots go first, then ghosts, least
  * recently used.  Thread-safe; one short lock, nothing is asked of anybody under it.
  */
 #include <stdatomic.h>
@@ -58,6 +58,8 @@ void cache_put_absent(struct cache *c, struct str id, uint64_t start_ns);
 /* This mount wrote it (s) or deleted it (NULL), just now. */
 void cache_put_own(struct cache *c, struct str id, struct snapshot *s);
 void cache_invalidate(struct cache *c, struct str id);
+/* When this mount last wrote the item, or everything was flushed: older answers are void.  Never too early. */
+uint64_t cache_written_ns(struct cache *c, struct str id);
 void cache_flush(struct cache *c); /* everything becomes unknown */
 
 /* What readers of this mount were last shown: the version a save replaces. */

@@ -2,9 +2,11 @@
 /*
  * Many threads asking the same thing make one request: the first asks, the others wait for its answer,
  * interruptible like everybody.  An answer that is the asker's own affair (its Ctrl-C, its deadline) is not
- * shared: the next one asks then.
+ * shared: the next one asks then.  Nor is one shared that may be from before what this mount wrote: own writes are
+ * seen at once.
  */
 #include "fs_internal.h"
+#include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"
 
 /* A question under way.  All fields: fs.gate. */
@@ -13,17 +15,18 @@ struct question {
         unsigned refs;
         bool done;
         int r;
+        uint64_t start_ns; /* before it was asked */
         struct error error;
         struct flight_answer answer;
         size_t id_n;
         char id[];
 };
 
-static struct question *find(struct fs *fs, struct str id, uint64_t hash) {
+static struct question *find(struct fs *fs, struct str id, uint64_t hash, uint64_t since_ns) {
         for (struct hmap_node *n = hmap_first(&fs->flights, hash); n; n = hmap_next(n)) {
                 struct question *q = CONTAINER_OF(n, struct question, node);
 
-                if (!q->done && str_eq(str_make(q->id, q->id_n), id))
+                if (!q->done && q->start_ns >= since_ns && str_eq(str_make(q->id, q->id_n), id))
                         return q;
         }
         return NULL;
@@ -43,16 +46,17 @@ static void unref(struct question *q) {
 }
 
 /* Join the question under way (*ret_first = false), or begin one.  NULL: no memory, go alone. */
-static struct question *join(struct fs *fs, struct str id, bool *ret_first) {
+static struct question *join(struct fs *fs, struct str id, uint64_t since_ns, bool *ret_first) {
         uint64_t hash = hash_seeded(1, id);
         struct question *q;
 
         mutex_lock(&fs->gate);
-        q = find(fs, id, hash);
+        q = find(fs, id, hash, since_ns);
         *ret_first = !q;
         if (!q && (q = mem_zalloc(sizeof(*q) + id.n))) {
                 memcpy(q->id, id.p, id.n);
                 q->id_n = id.n;
+                q->start_ns = clock_now_ns();
                 if (hmap_insert(&fs->flights, &q->node, hash))
                         q = mem_free(q);
         }
@@ -91,8 +95,8 @@ static int wait_for(struct fs *fs, struct op_ctx *ctx, struct question *q, struc
         return r;
 }
 
-int flight(struct fs *fs, struct op_ctx *ctx, struct str id, flight_ask ask, void *arg, struct flight_answer *ret,
-           struct error *e) {
+int flight(struct fs *fs, struct op_ctx *ctx, struct str id, uint64_t since_ns, flight_ask ask, void *arg,
+           struct flight_answer *ret, struct error *e) {
         struct error local = { 0 };
         struct question *q;
         bool first, retry = false;
@@ -101,7 +105,7 @@ int flight(struct fs *fs, struct op_ctx *ctx, struct str id, flight_ask ask, voi
         do {
                 *ret = (struct flight_answer){ .again = retry };
                 retry = false;
-                q = join(fs, id, &first);
+                q = join(fs, id, since_ns, &first);
                 if (q && !first)
                         r = wait_for(fs, ctx, q, ret, &retry, &local);
                 else

@@ -99,8 +99,9 @@ struct flight_answer { /* references for whoever got it */
         struct table_schema *schema;
 };
 typedef int (*flight_ask)(void *arg, struct op_ctx *ctx, struct flight_answer *ret, struct error *e);
-/* id: what is asked; different questions have different ids. */
-_must_check_ int flight(struct fs *fs, struct op_ctx *ctx, struct str id, flight_ask ask, void *arg,
+/* id: what is asked; different questions have different ids.  since_ns: when this mount last changed what the answer
+ * tells; one under way that began before is not joined. */
+_must_check_ int flight(struct fs *fs, struct op_ctx *ctx, struct str id, uint64_t since_ns, flight_ask ask, void *arg,
                         struct flight_answer *ret, struct error *e);
 
 /* ---- telling the person (report.c) ---- */
@@ -133,6 +134,7 @@ _must_check_ int tables_probe(struct fs *fs, struct op_ctx *ctx, struct error *e
 void fs_wrote(struct fs *fs, const struct place *item);
 bool fs_read_strong(struct fs *fs, const struct place *p);
 bool fs_wrote_since(struct fs *fs, const struct place *p, uint64_t since_ns); /* to a partition, or anywhere in a table */
+uint64_t fs_wrote_ns(struct fs *fs, const struct place *p);                   /* when it did last; 0: long ago, if ever */
 /* Partitions that exist in this mount only (mkdir, or emptied a moment ago). */
 void local_dir_add(struct fs *fs, uint64_t parent_ino, struct str name, uint64_t until_ns /* UINT64_MAX: mkdir */);
 void local_dir_settled(struct fs *fs, struct node *item); /* its partition holds an item: it is as any other */
@@ -224,6 +226,8 @@ void listing_put(struct fs *fs, uint64_t ino, struct dir_page *all); /* *all is 
 /* ---- items (item.c) ---- */
 /* Gone for this mount, whatever the table says: renamed away, or about to be deleted. */
 bool item_hidden(struct fs *fs, struct str id);
+/* How old an answer may be: of a view, no older than what this mount wrote to its items. */
+uint64_t known_age(struct fs *fs, const struct place *p, uint64_t max_age_ns);
 /* The item's text, from the cache when not older than max_age_ns, else from the service (one request for
  * many waiters).  -ENOENT (ERR_NO_ITEM) on the service's word. */
 _must_check_ int item_load(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t max_age_ns, bool strong,

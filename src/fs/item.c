@@ -13,6 +13,12 @@ int item_snapshot(struct fs *fs, const struct place *p, const struct item *item,
         return r ? r : snapshot_new(buf_view(&text), ret);
 }
 
+uint64_t known_age(struct fs *fs, const struct place *p, uint64_t max_age_ns) {
+        uint64_t wrote = p->view ? fs_wrote_ns(fs, p) : 0, now = clock_now_ns();
+
+        return wrote ? MIN(max_age_ns, now - MIN(now, wrote)) : max_age_ns;
+}
+
 bool item_hidden(struct fs *fs, struct str id) {
         return away_find(fs, id) || removals_pending(fs, id);
 }
@@ -145,11 +151,19 @@ static int ask_item(void *arg, struct op_ctx *ctx, struct flight_answer *ret, st
                          : fetch(q->fs, ctx, q->place, false, &ret->snapshot, e);
 }
 
+/* When this mount last wrote what is asked for: what was asked before that is not joined.  A view's own id is not
+ * written to. */
+static uint64_t changed_here_ns(struct fs *fs, const struct place *p) {
+        uint64_t item = cache_written_ns(fs->cache, buf_view(&p->id));
+
+        return p->view ? MAX(item, fs_wrote_ns(fs, p)) : item;
+}
+
 static int fetch_shared(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct snapshot **ret,
                         struct error *e) {
         struct item_question q = { .fs = fs, .place = p };
         struct flight_answer answer;
-        int r = flight(fs, ctx, buf_view(&p->id), ask_item, &q, &answer, e);
+        int r = flight(fs, ctx, buf_view(&p->id), changed_here_ns(fs, p), ask_item, &q, &answer, e);
 
         *ret = answer.snapshot;
         return r;
@@ -165,7 +179,7 @@ int item_load(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t
                 return fs_no_item(e);
         if (strong)
                 return fetch(fs, ctx, p, true, ret, e);
-        cache_get(fs->cache, buf_view(&p->id), max_age_ns, true, &view);
+        cache_get(fs->cache, buf_view(&p->id), known_age(fs, p, max_age_ns), true, &view);
         if (view.state == CACHE_PRESENT) {
                 crawl_hit(fs, p);
                 *ret = view.snapshot;
@@ -228,7 +242,7 @@ int partition_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct
         cache_view_deinit(&view);
         if (view.state != CACHE_UNKNOWN)
                 return view.state == CACHE_PRESENT ? 0 : fs_no_item(e);
-        return flight(fs, ctx, buf_view(&p->id), ask_partition, &q, &answer, e);
+        return flight(fs, ctx, buf_view(&p->id), changed_here_ns(fs, p), ask_partition, &q, &answer, e);
 }
 
 int partition_empty(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool *ret, struct error *e) {

@@ -25,6 +25,7 @@ struct listings {
         struct hmap map;
         struct list lru;
         size_t bytes, bytes_max;
+        uint64_t flushed_ns; /* what was asked before is not kept */
 };
 
 int listings_new(struct fs *fs) {
@@ -59,6 +60,7 @@ void listings_flush(struct fs *fs) {
         struct listings *l = fs->listings;
 
         mutex_lock(&l->lock);
+        l->flushed_ns = clock_now_ns();
         while (!list_is_empty(&l->lru))
                 drop(l, CONTAINER_OF(l->lru.next, struct listing, lru));
         mutex_unlock(&l->lock);
@@ -164,7 +166,7 @@ void listing_put(struct fs *fs, uint64_t ino, struct dir_page *all) {
         old = hmap_first(&l->map, ino);
         if (old)
                 drop(l, CONTAINER_OF(old, struct listing, node));
-        if (hmap_insert(&l->map, &x->node, ino)) {
+        if (x->page.fetched_ns < l->flushed_ns || hmap_insert(&l->map, &x->node, ino)) {
                 mutex_unlock(&l->lock);
                 listing_free(x);
                 return;

@@ -30,7 +30,7 @@ void fs_wrote(struct fs *fs, const struct place *item) {
         mutex_unlock(&fs->small_lock);
 }
 
-static uint64_t last_write(struct fs *fs, const struct place *p) {
+uint64_t fs_wrote_ns(struct fs *fs, const struct place *p) {
         uint64_t last;
 
         mutex_lock(&fs->small_lock);
@@ -40,7 +40,7 @@ static uint64_t last_write(struct fs *fs, const struct place *p) {
 }
 
 bool fs_wrote_since(struct fs *fs, const struct place *p, uint64_t since_ns) {
-        return p->table && last_write(fs, p) >= since_ns;
+        return p->table && fs_wrote_ns(fs, p) >= since_ns;
 }
 
 bool fs_read_strong(struct fs *fs, const struct place *p) {
@@ -48,7 +48,7 @@ bool fs_read_strong(struct fs *fs, const struct place *p) {
 
         if (fs->o.consistent)
                 return true;
-        last = last_write(fs, p);
+        last = fs_wrote_ns(fs, p);
         return last != 0 && clock_now_ns() - last < OWN_WRITE_WINDOW_NS;
 }
 

@@ -22,8 +22,9 @@ struct table {
 };
 
 struct tables {
-        struct mutex lock; /* tables */
+        struct mutex lock; /* tables, void_ns */
         struct list tables;
+        uint64_t void_ns;  /* when one was last found to be of no use: answers from before are not kept */
         char *text;        /* copy of the option; the patterns point into it */
         size_t n_patterns; /* 0: all */
         struct {
@@ -166,7 +167,7 @@ static void remember(struct tables *t, struct str name, struct table_schema *sch
                 table_schema_unref(table->schema);
                 table->schema = TAKE(schema);
                 table->fetched_ns = start_ns;
-                table->stale = false;
+                table->stale = start_ns < t->void_ns;
         }
         bound_no_tables(t);
         mutex_unlock(&t->lock);
@@ -222,6 +223,7 @@ int tables_get(struct fs *fs, struct op_ctx *ctx, struct str name, struct table_
         struct table *table;
         struct str request;
         bool known = false;
+        uint64_t void_ns;
         int r;
 
         if (name.n > TABLE_NAME_MAX)
@@ -236,12 +238,14 @@ int tables_get(struct fs *fs, struct op_ctx *ctx, struct str name, struct table_
                 known = true;
                 schema = table->schema ? table_schema_ref(table->schema) : NULL;
         }
+        void_ns = t->void_ns;
         mutex_unlock(&t->lock);
         if (!known) {
                 struct table_question q = { .fs = fs, .name = name, .request = request };
                 struct flight_answer answer;
 
-                r = flight(fs, ctx, name, ask_table, &q, &answer, e); /* an item's id has a NUL, a name has not */
+                /* an item's id has a NUL, a name has not */
+                r = flight(fs, ctx, name, void_ns, ask_table, &q, &answer, e);
                 if (r)
                         return r;
                 schema = answer.schema;
@@ -256,6 +260,7 @@ void tables_invalidate(struct fs *fs, struct str name) {
         struct table *table;
 
         mutex_lock(&fs->tables->lock);
+        fs->tables->void_ns = clock_now_ns();
         table = find(fs->tables, name);
         if (table)
                 table_free(table);
@@ -277,6 +282,7 @@ bool tables_refresh(struct fs *fs, struct str name) {
 
 void tables_flush(struct fs *fs) {
         mutex_lock(&fs->tables->lock);
+        fs->tables->void_ns = clock_now_ns();
         free_all(fs->tables);
         mutex_unlock(&fs->tables->lock);
 }

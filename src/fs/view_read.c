@@ -71,7 +71,7 @@ int view_exists(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct
         int r;
 
         items_init(&items);
-        cache_get(fs->cache, buf_view(&p->id), fs->o.cache_ttl_ns, false, &known);
+        cache_get(fs->cache, buf_view(&p->id), known_age(fs, p, fs->o.cache_ttl_ns), false, &known);
         cache_view_deinit(&known);
         if (known.state != CACHE_UNKNOWN)
                 return known.state == CACHE_PRESENT ? 0 : fs_no_item(e);

@@ -151,4 +151,20 @@ def never_strong(t):
             t.eq('"ConsistentRead":true' in body, strong, path)
 
 
+@test
+def own_writes_are_seen(t):
+    """A local index's directory shows what was saved in the table's, however long caches may keep it."""
+    t.create_table("Music", "Artist:S", "SongTitle:S", lsi=[("ByYear", "Artist:S", "Year:N")])
+    t.put("Music", dict(key("A", "one"), Year={"N": "1999"}, Plays={"N": "1"}))
+    m = t.mount(options="cache_ttl=60")
+    seen = m / "Music@ByYear/A/1999,A,one.json"
+    t.contains(read(seen), '"Plays": 1,')
+    text = read(m / "Music/A/one.json")
+    write(m / "Music/A/one.json", text.replace('"Plays": 1,', '"Plays": 22,'))
+    t.contains(read(seen), '"Plays": 22,')
+    with t.proxy.counting() as c:
+        read(seen)
+    t.eq(c["requests"], 0, "and is cached again")
+
+
 run()

@@ -243,6 +243,7 @@ END_TEST
 struct asker {
         struct fx *x;
         const char *path;
+        uint64_t node; /* open_late(): instead of the path */
         pthread_t thread;
         struct op_ctx ctx;
         int r;
@@ -461,13 +462,21 @@ START_TEST(test_late_read) {
 }
 END_TEST
 
+/* By node, so that the look-up of the path is not what asks. */
 static void *open_late(void *arg) {
         struct asker *a = arg;
-        char text[FX_TEXT_MAX];
+        struct fs_opened opened;
+        struct str text = STR_NULL;
+        void *hold = NULL;
 
-        a->r = fx_cat(a->x, PATH, text);
+        a->r = FX_CALL(fs_open(a->x->fs, &ctx, a->node, O_RDONLY, &opened));
+        if (a->r)
+                return NULL;
+        a->r = FX_CALL(fs_read(a->x->fs, &ctx, opened.file, 0, FX_TEXT_MAX, &text, &hold));
         if (a->r == 0)
-                a->r = strstr(text, "\"a\": 2") ? 0 : 1;
+                a->r = memmem(text.p, text.n, "\"a\": 2", 6) ? 0 : 1;
+        fs_read_done(hold);
+        (void)FX_CALL((fs_release(a->x->fs, &ctx, opened.file), 0));
         return NULL;
 }
 
@@ -484,18 +493,77 @@ START_TEST(test_join_late_read) {
         ck_assert_ok(fx_open(&x, PATH, O_WRONLY | O_TRUNC, &f));
         ck_assert_ok(fx_write(&f, "{\"a\":2}"));
         mem_hold(x.m, MEM_GET, true);
-        slow = (struct asker){ .x = &x, .path = PATH };
+        slow = (struct asker){ .x = &x, .node = f.node };
         ck_assert_int_eq(pthread_create(&slow.thread, NULL, open_late, &slow), 0);
         mem_wait_held(x.m, MEM_GET, 1);
         ck_assert_ok(fx_fsync(&f)); /* now it is written */
-        late = (struct asker){ .x = &x, .path = PATH };
+        late = (struct asker){ .x = &x, .node = f.node };
         ck_assert_int_eq(pthread_create(&late.thread, NULL, open_late, &late), 0);
-        nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+        mem_wait_held(x.m, MEM_GET, 2); /* it asks for itself */
         mem_release(x.m, MEM_GET);
         pthread_join(slow.thread, NULL);
         pthread_join(late.thread, NULL);
+        ck_assert_int_eq(slow.r, 1);
         ck_assert_int_eq(late.r, 0);
         ck_assert_ok(fx_close(&f));
+        fx_end(&x);
+}
+END_TEST
+
+/* The same for a partition that was empty when it was asked for. */
+START_TEST(test_join_late_partition) {
+        struct asker slow = { 0 }, late = { 0 };
+        struct fx_file f;
+        struct fx x;
+
+        fx_init(&x);
+        x.o.cache_ttl_ns = 0;
+        fx_start(&x);
+        mem_put(x.m, "Music", "{\"Artist\":\"a\",\"Song\":\"b\"}");
+        ck_assert_ok(fx_open(&x, "Music/a/b.json", O_WRONLY | O_TRUNC, &f));
+        ck_assert_ok(fx_write(&f, "{\"a\":2}"));
+        ck_assert(mem_delete(x.m, "Music", "a", "b"));
+        mem_hold(x.m, MEM_QUERY, true);
+        slow = (struct asker){ .x = &x, .path = "Music/a" };
+        ck_assert_int_eq(pthread_create(&slow.thread, NULL, ask, &slow), 0);
+        mem_wait_held(x.m, MEM_QUERY, 1);
+        ck_assert_ok(fx_fsync(&f));
+        late = (struct asker){ .x = &x, .path = "Music/a" };
+        ck_assert_int_eq(pthread_create(&late.thread, NULL, ask, &late), 0);
+        mem_wait_held(x.m, MEM_QUERY, 2);
+        mem_release(x.m, MEM_QUERY);
+        pthread_join(slow.thread, NULL);
+        pthread_join(late.thread, NULL);
+        ck_assert_int_eq(slow.r, -ENOENT);
+        ck_assert_int_eq(late.r, 0);
+        ck_assert_ok(fx_close(&f));
+        fx_end(&x);
+}
+END_TEST
+
+/* What is asked before a flush of all caches is not an answer to who asks after it, and is not kept. */
+START_TEST(test_join_flushed) {
+        struct asker slow = { 0 }, late = { 0 };
+        struct fx_file f;
+        struct fx x;
+
+        fx_init(&x);
+        fx_start(&x);
+        mem_hold(x.m, MEM_DESCRIBE, true);
+        slow = (struct asker){ .x = &x, .path = "Users" };
+        ck_assert_int_eq(pthread_create(&slow.thread, NULL, ask, &slow), 0);
+        mem_wait_held(x.m, MEM_DESCRIBE, 1);
+        ck_assert_ok(fx_open(&x, ".ddbfs/flush", O_WRONLY, &f));
+        ck_assert_ok(fx_write(&f, "1"));
+        ck_assert_ok(fx_close(&f));
+        late = (struct asker){ .x = &x, .path = "Users" };
+        ck_assert_int_eq(pthread_create(&late.thread, NULL, ask, &late), 0);
+        mem_wait_held(x.m, MEM_DESCRIBE, 2);
+        mem_release(x.m, MEM_DESCRIBE);
+        pthread_join(slow.thread, NULL);
+        pthread_join(late.thread, NULL);
+        ck_assert_ok(slow.r);
+        ck_assert_ok(late.r);
         fx_end(&x);
 }
 END_TEST
@@ -549,6 +617,8 @@ static Suite *suite(void) {
         tcase_add_loop_test(t, test_own_write_seen, 0, 2);
         tcase_add_loop_test(t, test_late_read, 0, 4);
         tcase_add_test(t, test_join_late_read);
+        tcase_add_test(t, test_join_late_partition);
+        tcase_add_test(t, test_join_flushed);
         tcase_add_test(t, test_offline);
         suite_add_tcase(s, t);
         return s;
