@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include "ddbfs/codec/item_text.h"
 #include "ddbfs/codec/keyname.h"
+#include "ddbfs/store/large_ref.h"
 #include "reading.h"
 #include "rendering.h"
 #include "wire_reading.h"
@@ -33,10 +34,18 @@ static int tag_b(struct reading *g, enum json_token token, struct value *ret) {
 }
 
 static int tag_m(struct reading *g, enum json_token token, struct value *ret) {
+        struct large_ref reserved;
+        size_t pos;
+        int k;
+
         ret->type = VALUE_M;
         if (token != JSON_OBJECT_BEGIN)
                 return fail_tag(g, token, "an object", "$m");
-        return reading_attributes(g, &ret->attributes, &ret->n);
+        pos = g->r->token_pos;
+        k = reading_attributes(g, &ret->attributes, &ret->n);
+        if (k == 0 && large_ref_from_map(ret, false, &reserved))
+                return reading_fail(g, pos, "this map is how ddbfs refers to S3; what is there is kept by {\"$s3\": ...}");
+        return k;
 }
 
 static int member_s(struct reading *g, enum json_token token, struct value *ret) {
@@ -71,11 +80,57 @@ static int tag_bs(struct reading *g, enum json_token token, struct value *ret) {
         return reading_set(g, token, VALUE_BS, member_b, ret);
 }
 
+/* One member of $s3, whose key was the last token. */
+static int read_s3_member(struct reading *g, struct large_ref *l, bool *has_size, bool *has_sha256) {
+        bool size = str_eq(g->r->value, STR("size")), sha = str_eq(g->r->value, STR("sha256"));
+        enum json_token token;
+
+        if ((size && *has_size) || (sha && *has_sha256) || (!size && !sha))
+                return reading_fail(g, g->r->token_pos, "\"$s3\" has \"size\" and \"sha256\", each once");
+        token = json_next(g->r);
+        if (token == JSON_ERROR)
+                return json_status(g->r);
+        if (size ? token != JSON_NUMBER || !large_size_read(g->r->value, &l->size)
+                 : token != JSON_STRING || !large_sha256_read(g->r->value, l->sha256))
+                return reading_fail(g, g->r->token_pos, size ? "no size of an object: its bytes as a whole number"
+                                                             : "no SHA-256: 64 hexadecimal digits, lower case");
+        *has_size = *has_size || size;
+        *has_sha256 = *has_sha256 || sha;
+        return 0;
+}
+
+/* A claim: it stands for the content that is in S3 already. */
+static int tag_s3(struct reading *g, enum json_token token, struct value *ret) {
+        struct large_ref *l = arena_alloc(g->r->arena, sizeof(*l));
+        bool has_size = false, has_sha256 = false;
+        int k;
+
+        if (!l)
+                return json_fail_memory(g->r);
+        if (token != JSON_OBJECT_BEGIN)
+                return fail_tag(g, token, "an object", "$s3");
+        if (g->level != 1)
+                return reading_fail(g, g->r->token_pos, "only an attribute of the item itself can be in S3");
+        *l = (struct large_ref){ .type = VALUE_NULL };
+        while ((token = json_next(g->r)) == JSON_KEY) {
+                k = read_s3_member(g, l, &has_size, &has_sha256);
+                if (k)
+                        return k;
+        }
+        if (token != JSON_OBJECT_END)
+                return json_status(g->r);
+        if (!has_size || !has_sha256)
+                return reading_fail(g, g->r->token_pos, "\"$s3\" has \"size\" and \"sha256\", each once");
+        *ret = (struct value){ .type = VALUE_LARGE, .large = l };
+        return 0;
+}
+
 static const struct {
         const char *name;
         value_reader *read;
 } tags[] = {
         { "$n", tag_n }, { "$b", tag_b }, { "$ss", tag_ss }, { "$ns", tag_ns }, { "$bs", tag_bs }, { "$m", tag_m },
+        { "$s3", tag_s3 },
 };
 
 /* Behind the key of a tag, which was at key_pos. */
@@ -285,9 +340,11 @@ int item_text_parse(struct str text, const struct key_schema *key, const struct 
                 return k;
         json_reader_init(&r, text, arena, JSON_MAX_DEPTH);
         k = parse_item(&g, key, path_key, o->strict_keys, &item);
+        if (k == 0 && o->format == ITEM_FORMAT_DYNAMODB && large_refs_of_item(&item, true, arena))
+                k = json_fail_memory(&r);
         if (k)
                 return give_error(&r, reterr);
-        size = item_size(&item);
+        size = o->any_size ? 0 : item_size(&item);
         if (size > ITEM_SIZE_MAX)
                 return error_set(reterr, ERR_TOO_LARGE, "the item has %zu bytes, DynamoDB takes %zu", size,
                                  ITEM_SIZE_MAX);

@@ -6,8 +6,10 @@
  * type in DynamoDB's format; in the plain format it is what JSON cannot say by itself.  Tags take no
  * line of their own.  Failures stay in the buffer.
  */
+#include <stdio.h>
 #include "ddbfs/base/encode.h"
 #include "ddbfs/base/json.h"
+#include "ddbfs/store/large_ref.h"
 #include "ddbfs/store/number.h"
 #include "rendering.h"
 
@@ -120,6 +122,23 @@ static void render_m(struct rendering *w, const struct value *v) {
         render_attributes(w, v->attributes, v->n);
 }
 
+static void render_large(struct rendering *w, const struct value *v) {
+        char hex[2 * LARGE_SHA256_LEN], size[24];
+        struct large_map m;
+        struct value map;
+
+        if (w->dynamodb) {
+                large_ref_to_map(v->large, &m, &map);
+                render_m(w, &map);
+                return;
+        }
+        (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)v->large->size);
+        large_sha256_write(v->large->sha256, hex);
+        render_attributes(w, (const struct attribute[]){
+                { .name = STR("size"), .value = { .type = VALUE_N, .text = str_of(size) } },
+                { .name = STR("sha256"), .value = { .type = VALUE_S, .text = str_make(hex, sizeof(hex)) } } }, 2);
+}
+
 static const struct {
         renderer *body;
         const char *tag; /* in the plain format */
@@ -134,12 +153,13 @@ static const struct {
         [VALUE_BS] = { .body = render_bs, .tag = "$bs" },
         [VALUE_L] = { .body = render_l },
         [VALUE_M] = { .body = render_m, .tag = "$m" },
+        [VALUE_LARGE] = { .body = render_large, .tag = "$s3" },
 };
 
 /* NULL: none. */
 static const char *tag_of(const struct rendering *w, const struct value *v) {
         if (w->dynamodb)
-                return value_type_name(v->type);
+                return value_type_name(v->type == VALUE_LARGE ? VALUE_M : v->type);
         if (v->type == VALUE_N && number_fits_double(v->text))
                 return NULL;
         if (v->type == VALUE_M && !(v->n == 1 && str_starts(v->attributes[0].name, STR("$"))))
@@ -152,6 +172,10 @@ void render_value(struct rendering *w, const struct value *v) {
 
         if ((unsigned)v->type >= _VALUE_TYPE_N)
                 return;
+        if (v->type == VALUE_LARGE && v->large->inlined && !w->stored) {
+                render_value(w, &(struct value){ .type = v->large->type, .text = v->large->content });
+                return;
+        }
         tag = tag_of(w, v);
         if (tag) {
                 buf_append(w->out, "{\"", 2);

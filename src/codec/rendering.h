@@ -8,6 +8,7 @@ struct rendering {
         struct buf *out;
         bool compact;    /* no white space at all */
         bool dynamodb;   /* {"S": "..."} */
+        bool stored;     /* as the table has it: what is kept in S3 is the reference, never its content */
         unsigned indent; /* levels of two spaces */
 };
 

@@ -6,6 +6,7 @@
  * numbers in other than canonical form; here they become canonical.
  */
 #include "ddbfs/codec/wire.h"
+#include "ddbfs/store/large_ref.h"
 #include "reading.h"
 #include "rendering.h"
 #include "wire_reading.h"
@@ -120,22 +121,24 @@ int wire_read_value(struct json_reader *r, struct value *ret) {
 int wire_read_item(struct json_reader *r, struct item *ret) {
         _cleanup_(reading_deinit) struct reading g = READING_INIT(r, wire_reading_value);
         enum json_token token = json_next(r);
+        int k;
 
         if (token != JSON_OBJECT_BEGIN)
                 return token == JSON_ERROR ? json_status(r) : json_fail(r, "an item is a JSON object");
-        return reading_attributes(&g, &ret->attributes, &ret->n);
+        k = reading_attributes(&g, &ret->attributes, &ret->n);
+        return k ? k : large_refs_of_item(ret, false, r->arena) ? json_fail_memory(r) : 0;
 }
 
 /* ---- writing ---- */
 
 void wire_write_value(struct buf *out, const struct value *v) {
-        struct rendering w = { .out = out, .compact = true, .dynamodb = true };
+        struct rendering w = { .out = out, .compact = true, .dynamodb = true, .stored = true };
 
         render_value(&w, v);
 }
 
 void wire_write_item(struct buf *out, const struct item *item) {
-        struct rendering w = { .out = out, .compact = true, .dynamodb = true };
+        struct rendering w = { .out = out, .compact = true, .dynamodb = true, .stored = true };
 
         render_attributes(&w, item->attributes, item->n);
 }

@@ -5,6 +5,7 @@
  * Recursion is as deep as the value; readers cap that at 32.
  */
 #include <errno.h>
+#include "ddbfs/store/large_ref.h"
 #include "ddbfs/store/number.h"
 #include "ddbfs/store/value.h"
 
@@ -23,6 +24,7 @@ static const struct {
         [VALUE_BS] = { .name = "BS", .set = true, .member = VALUE_B },
         [VALUE_L] = { .name = "L" },
         [VALUE_M] = { .name = "M" },
+        [VALUE_LARGE] = { .name = "" },
 };
 
 const char *value_type_name(enum value_type type) {
@@ -39,7 +41,7 @@ bool value_type_from_name(struct str name, enum value_type *ret) {
                 *ret = (enum value_type)(c < sizeof(letters) ? letters[c] : 0);
                 return *ret != VALUE_NULL;
         }
-        for (unsigned i = 0; i < _VALUE_TYPE_N; i++)
+        for (unsigned i = 0; i < VALUE_LARGE; i++)
                 if (str_eq(name, str_of(types[i].name))) {
                         *ret = (enum value_type)i;
                         return true;
@@ -175,7 +177,9 @@ static bool set_equal(const struct value *a, const struct value *b) {
 
 bool value_equal(const struct value *a, const struct value *b) {
         if (a->type != b->type)
-                return false;
+                return a->type == VALUE_LARGE   ? large_ref_is_content(a->large, b)
+                       : b->type == VALUE_LARGE ? large_ref_is_content(b->large, a)
+                                                : false;
         switch (a->type) {
         case VALUE_NULL:
                 return true;
@@ -193,6 +197,8 @@ bool value_equal(const struct value *a, const struct value *b) {
                 return a->n == b->n && elements_equal(a, b);
         case VALUE_M:
                 return a->n == b->n && attributes_equal(a->attributes, b->attributes, a->n);
+        case VALUE_LARGE:
+                return large_ref_equal(a->large, b->large);
         case _VALUE_TYPE_N:
                 break;
         }
@@ -244,6 +250,22 @@ static int elements_copy(struct arena *arena, const struct value *from, uint32_t
         return 0;
 }
 
+static int large_copy(struct arena *a, const struct large_ref *from, const struct large_ref **ret) {
+        struct large_ref *l = arena_alloc(a, sizeof(*l));
+        int r;
+
+        if (!l)
+                return -ENOMEM;
+        *l = *from;
+        r = arena_dup(a, from->bucket, &l->bucket);
+        if (r == 0)
+                r = arena_dup(a, from->key, &l->key);
+        if (r == 0 && from->inlined)
+                r = arena_dup(a, from->content, &l->content);
+        *ret = l;
+        return r;
+}
+
 int value_copy(struct arena *a, const struct value *v, struct value *ret) {
         struct value copy = *v;
         int r = 0;
@@ -262,6 +284,9 @@ int value_copy(struct arena *a, const struct value *v, struct value *ret) {
                 break;
         case VALUE_M:
                 r = attributes_copy(a, v->attributes, v->n, &copy.attributes);
+                break;
+        case VALUE_LARGE:
+                r = large_copy(a, v->large, &copy.large);
                 break;
         case VALUE_NULL:
         case VALUE_BOOL:
@@ -330,6 +355,15 @@ static size_t elements_size(const struct value *v) {
         return size;
 }
 
+/* That of the map that stands for it. */
+static size_t large_size(const struct large_ref *l) {
+        struct large_map m;
+        struct value map;
+
+        large_ref_to_map(l, &m, &map);
+        return value_size(&map);
+}
+
 size_t value_size(const struct value *v) {
         switch (v->type) {
         case VALUE_N:
@@ -345,6 +379,8 @@ size_t value_size(const struct value *v) {
                 return CONTAINER_SIZE + v->n + elements_size(v);
         case VALUE_M:
                 return CONTAINER_SIZE + v->n + attributes_size(v->attributes, v->n);
+        case VALUE_LARGE:
+                return large_size(v->large);
         case VALUE_NULL:
         case VALUE_BOOL:
         case _VALUE_TYPE_N:

@@ -14,6 +14,7 @@ struct item_text_options {
         enum item_format format;
         bool compact;       /* one line */
         bool strict_keys;   /* a differing key attribute in the text is refused */
+        bool any_size;      /* over 400 KB is fine: what is large goes to S3 */
 };
 
 /* Two-space indent, one final newline; key attributes first (hash, range), the rest in byte order.  A tag
@@ -26,8 +27,9 @@ _must_check_ int item_text_render(const struct item *item, const struct key_sche
  * missing ones are filled in, differing ones replaced, or refused with strict_keys.  key NULL: an item
  * without keys is fine.  The top-level object is the item itself, never a tag.
  * -EINVAL with line and column: bad JSON, duplicate keys, depth over 32, bad number, empty set, duplicate
- * members of a set, unknown "$" tag, key attribute of the wrong type, non-UTF-8, not an object.
- * -EFBIG: over 400 KB (item_size).  The item lives in the arena; strings may point into text.
+ * members of a set, unknown "$" tag, key attribute of the wrong type, non-UTF-8, not an object, the map that stands
+ * for an object in S3 (store/large_ref.h).  {"$s3": ...} is a claim, and so is that map in DynamoDB's format.
+ * -EFBIG: over 400 KB (item_size), without any_size.  The item lives in the arena; strings may point into text.
  */
 _must_check_ int item_text_parse(struct str text, const struct key_schema *key, const struct key *path_key,
                                  const struct item_text_options *o, struct arena *arena, struct item *ret,

@@ -15,7 +15,8 @@
 
 /* The next value of r is {"S": ...}.  0, or -errno with r->error. */
 _must_check_ int wire_read_value(struct json_reader *r, struct value *ret);
-/* The next value of r is {"attr": {"S": ...}, ...}.  Sorted on return; duplicates are -EINVAL. */
+/* The next value of r is {"attr": {"S": ...}, ...}.  Sorted on return; duplicates are -EINVAL.  Attributes kept in S3
+ * become VALUE_LARGE here, and their map again when written. */
 _must_check_ int wire_read_item(struct json_reader *r, struct item *ret);
 void wire_write_value(struct buf *out, const struct value *v);   /* compact */
 void wire_write_item(struct buf *out, const struct item *item);  /* compact */

@@ -11,10 +11,12 @@
 
 enum value_type {
         VALUE_NULL, VALUE_BOOL, VALUE_N, VALUE_S, VALUE_B, VALUE_SS, VALUE_NS, VALUE_BS, VALUE_L, VALUE_M,
+        VALUE_LARGE, /* no type of DynamoDB's: an S or B kept in S3 (store/large_ref.h); of an item's attributes only */
         _VALUE_TYPE_N,
 };
 
 struct attribute;
+struct large_ref;
 
 struct value {
         enum value_type type;
@@ -24,6 +26,7 @@ struct value {
                 struct str text;              /* N (canonical decimal text), S, B */
                 struct value *elements;       /* L; SS, NS, BS: elements of type S, N, B, see set_sort() */
                 struct attribute *attributes; /* M: in byte order of their names, names distinct */
+                const struct large_ref *large; /* LARGE */
         };
 };
 
@@ -49,8 +52,8 @@ _must_check_ int attributes_sort(struct attribute *a, uint32_t n, struct str *re
 _must_check_ int set_sort(struct value *set, struct str *ret_dup);
 /* The type of a set's members: S for SS ...; false: not a set. */
 bool value_set_member(enum value_type set, enum value_type *ret);
-/* As DynamoDB's "=": same type, numbers by value, sets regardless of order, maps and lists deep.
- * Expects normal form; sets may be unsorted, at quadratic cost. */
+/* As DynamoDB's "=": same type, numbers by value, sets regardless of order, maps and lists deep; what is kept in
+ * S3 is equal to its content.  Expects normal form; sets may be unsorted, at quadratic cost. */
 bool value_equal(const struct value *a, const struct value *b);
 bool item_equal(const struct item *a, const struct item *b);
 /* Deep copy into an arena: 0 or -ENOMEM. */

@@ -210,7 +210,7 @@ static inline uint32_t random_elements(struct random *r, unsigned level, bool pl
 
 /* A value at this level of nesting (1: an attribute of the item); sometimes the deepest there can be. */
 static inline void random_value(struct random *r, struct arena *a, unsigned level, struct value *ret) {
-        enum value_type type = (enum value_type)random_below(r, _VALUE_TYPE_N);
+        enum value_type type = (enum value_type)random_below(r, VALUE_M + 1);
         bool plunge;
 
         if (level == 1)

@@ -19,6 +19,10 @@ static const struct key_schema schema = {
 
 /* ---- texts that mean the same as a canonical one ---- */
 
+#define HELLO "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+#define REFERENCE \
+        "{\"$ddbfs:s3\":{\"bucket\":\"abc\",\"key\":\"k\",\"sha256\":\"" HELLO "\",\"size\":5,\"type\":\"S\",\"v\":1}}"
+
 static const struct {
         const char *in;
         const char *out; /* compact; NULL: the same */
@@ -60,6 +64,11 @@ static const struct {
         { "{\"a\":{\"$x\":{\"$b\":\"AA==\"},\"$y\":[{\"$n\":\"1\"}]}}",
           "{\"a\":{\"$x\":{\"$b\":\"AA==\"},\"$y\":[1]}}" },
         { "{\"a\":\"$b\"}", NULL },
+        /* kept in S3 */
+        { "{\"a\":{\"$s3\":{\"sha256\":\"" HELLO "\",\"size\":5}}}",
+          "{\"a\":{\"$s3\":{\"size\":5,\"sha256\":\"" HELLO "\"}}}" },
+        { "{\"a\":{\"$m\":{\"$ddbfs:s3\":{\"size\":5}}}}", NULL },
+        { "{\"$s3\":{\"size\":5}}", NULL },
 };
 
 static struct str parse_and_render(struct str text, const struct item_text_options *o, struct arena *arena,
@@ -92,6 +101,20 @@ static const struct {
         const char *in;
         const char *message;
 } refused[] = {
+        /* kept in S3 */
+        { &plain, "{\"a\":{\"$m\":" REFERENCE "}}", "1:12 attribute \"a\": this map is how ddbfs refers to S3; what is there "
+                                                    "is kept by {\"$s3\": ...}" },
+        { &plain, "{\"a\":" REFERENCE "}", "1:7 attribute \"a\": unknown tag \"$ddbfs:s3\" (a map of only this attribute is written {\"$m\": {...}})" },
+        { &plain, "{\"a\":[{\"$s3\":{\"size\":5,\"sha256\":\"" HELLO "\"}}]}", "1:14 attribute \"a\"[0]: only an attribute of the item itself can be in S3" },
+        { &plain, "{\"a\":{\"$s3\":{\"size\":5}}}", "1:22 attribute \"a\": \"$s3\" has \"size\" and \"sha256\", each once" },
+        { &plain, "{\"a\":{\"$s3\":{\"size\":5,\"size\":5,\"sha256\":\"" HELLO "\"}}}",
+          "1:23 attribute \"a\": \"$s3\" has \"size\" and \"sha256\", each once" },
+        { &plain, "{\"a\":{\"$s3\":{\"size\":-5,\"sha256\":\"" HELLO "\"}}}",
+          "1:21 attribute \"a\": no size of an object: its bytes as a whole number" },
+        { &plain, "{\"a\":{\"$s3\":{\"size\":5,\"sha256\":\"2CF2\"}}}", "1:32 attribute \"a\": no SHA-256: 64 hexadecimal digits, lower case" },
+        { &plain, "{\"a\":{\"$s3\":{\"size\":5,\"sha256\":\"" HELLO "\",\"key\":\"k\"}}}",
+          "1:99 attribute \"a\": \"$s3\" has \"size\" and \"sha256\", each once" },
+        { &plain, "{\"a\":{\"$s3\":\"s3://abc/k\"}}", "1:13 attribute \"a\": \"$s3\" takes an object" },
         { &plain, "", "1:1 expected a value, but the text ends here" },
         { &plain, "[]", "1:1 an item is a JSON object" },
         { &plain, "\"x\"", "1:1 an item is a JSON object" },
@@ -131,7 +154,7 @@ static const struct {
         { &plain, "{\"a\":{\"$x\":1}}",
           "1:7 attribute \"a\": unknown tag \"$x\" (a map of only this attribute is written {\"$m\": {...}})" },
         { &plain, "{\"a\":{\"$s3\":{\"size\":1}}}",
-          "1:7 attribute \"a\": unknown tag \"$s3\" (a map of only this attribute is written {\"$m\": {...}})" },
+          "1:22 attribute \"a\": \"$s3\" has \"size\" and \"sha256\", each once" },
         { &plain, "{\"a\":{\"$\":1}}",
           "1:7 attribute \"a\": unknown tag \"$\" (a map of only this attribute is written {\"$m\": {...}})" },
         { &plain, "{\"a\":{\"$b\":\"AA==\"", "1:18 expected ',' or '}', but the text ends here" },

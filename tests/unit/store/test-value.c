@@ -15,7 +15,7 @@ static struct attribute attr(const char *name, struct value v) {
 START_TEST(test_type_names) {
         enum value_type type;
 
-        for (unsigned i = 0; i < _VALUE_TYPE_N; i++) {
+        for (unsigned i = 0; i < VALUE_LARGE; i++) {
                 ck_assert(value_type_from_name(str_of(value_type_name((enum value_type)i)), &type));
                 ck_assert_uint_eq(type, i);
         }
