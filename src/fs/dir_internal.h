@@ -2,6 +2,7 @@
 #pragma once
 /* Open directories (dir.c) and what they hold (dir_sources.c). */
 #include "place_internal.h"
+#include "scan_pace.h"
 
 struct dir_entry {
         uint32_t name_at, name_n; /* in page.names */
@@ -30,6 +31,13 @@ typedef int (*dir_load)(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, con
                         struct dir_page *page, struct item **ret_next, struct error *e);
 dir_load dir_source_of(const struct place *p);
 dir_load view_source_of(const struct view *v);
+/* The items of one request of a listing go onto the page. */
+typedef int (*dir_add)(struct fs *fs, struct fs_dir *d, const struct items *items, const struct item *start,
+                       struct dir_page *page, uint64_t start_ns, struct error *e);
+/* A page of the names of partitions (dir_scan.c): what is large is skipped (scan_pace.h).  s: its projection is the
+ * hash attributes, its limit is filled in here. */
+_must_check_ int dir_scan_partitions(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct scan_request *s,
+                                     dir_add add, struct dir_page *page, struct item **ret_next, struct error *e);
 _must_check_ int dir_keep_next(struct fs_dir *d, const struct items *items, struct item **ret_next);
 /* Show a chain directory the first time its prefix turns up, and again at that place when a page is re-read. */
 bool dir_chain_is_new(struct fs_dir *d, struct str name, uint64_t ordinal);
@@ -62,6 +70,7 @@ struct fs_dir {
         bool *overlay_seen;
         struct dir_checkpoint *checkpoints; /* where each page began, ascending */
         uint32_t n_checkpoints, cap_checkpoints;
+        struct scan_pace pace;      /* of a listing of partitions; interval 0: not begun */
         struct hmap seen;           /* struct dir_seen by hash of the name */
         int pending;                /* an error kept for the next call */
 };

@@ -7,8 +7,6 @@
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"
 
-#define RANGE_KEY_MAX 1024
-
 bool dir_chain_is_new(struct fs_dir *d, struct str name, uint64_t ordinal) {
         uint64_t hash = hash_seeded(2, name);
         struct hmap_node *n = hmap_first(&d->seen, hash);
@@ -131,57 +129,29 @@ int dir_keep_next(struct fs_dir *d, const struct items *items, struct item **ret
         return *ret_next ? item_copy(&d->arena, items->next, *ret_next) : -ENOMEM;
 }
 
-static int finish_page(struct fs *fs, struct fs_dir *d, const struct items *items, const struct item *start,
-                       struct dir_page *page, struct item **ret_next, uint64_t start_ns, struct error *e) {
-        _cleanup_(buf_deinit) struct buf previous = BUF_INIT(NAME_ENCODED_MAX);
-        int r;
-
-        previous_name(d, start, &previous);
-        r = add_items(fs, d, items, buf_view(&previous), page, start_ns);
-        if (r == 0)
-                r = dir_keep_next(d, items, ret_next);
+static int page_added(const struct fs_dir *d, int r, struct error *e) {
         if (r == -EPROTO)
                 return error_set(e, ERR_PROTOCOL, "an item of table \"%.*s\" came without its key, or with another", (int)d->place.table->name.n,
                                  d->place.table->name.p);
         return r ? error_set_errno(e, r, "listing") : 0;
 }
 
-/* The greatest sort key there can be, for a start key behind a whole partition (aws-facts: any key may be given that
- * lies there; 1,024 bytes of U+10FFFF, the greatest number, 1,024 bytes of 0xFF). */
-static int greatest_range(struct arena *a, enum value_type type, struct value *ret) {
-        static const char last_character[] = { '\xF4', '\x8F', '\xBF', '\xBF' };
-        char *p;
+static int add_scanned(struct fs *fs, struct fs_dir *d, const struct items *items, const struct item *start,
+                       struct dir_page *page, uint64_t start_ns, struct error *e) {
+        _cleanup_(buf_deinit) struct buf previous = BUF_INIT(NAME_ENCODED_MAX);
 
-        if (type == VALUE_N) {
-                *ret = (struct value){ .type = VALUE_N, .text = STR("9.9999999999999999999999999999999999999E+125") };
-                return 0;
-        }
-        p = arena_bytes(a, RANGE_KEY_MAX);
-        if (!p)
-                return -ENOMEM;
-        if (type == VALUE_S)
-                for (size_t i = 0; i < RANGE_KEY_MAX; i += sizeof(last_character))
-                        memcpy(p + i, last_character, sizeof(last_character));
-        else
-                memset(p, 0xFF, RANGE_KEY_MAX);
-        *ret = (struct value){ .type = type, .text = str_make(p, RANGE_KEY_MAX) };
-        return 0;
+        previous_name(d, start, &previous);
+        return page_added(d, add_items(fs, d, items, buf_view(&previous), page, start_ns), e);
 }
 
-/* A page that showed one partition only: the next one begins behind it, however many pages it has. */
-static int skip_partition(struct fs_dir *d, const struct items *items, struct item *next) {
-        const struct key_schema *key = &d->place.table->key;
-        const struct value *first = items->n ? item_get(&items->v[0], key->attrs[0].name) : NULL;
-        const struct value *last = items->n ? item_get(&items->v[items->n - 1], key->attrs[0].name) : NULL;
+static int finish_page(struct fs *fs, struct fs_dir *d, const struct items *items, const struct item *start,
+                       struct dir_page *page, struct item **ret_next, uint64_t start_ns, struct error *e) {
+        int r = add_scanned(fs, d, items, start, page, start_ns, e);
 
-        if (key->n_range == 0 || !first || !last || !value_equal(first, last))
-                return 0;
-        for (uint32_t i = 0; i < next->n; i++)
-                if (str_eq(next->attributes[i].name, key->attrs[1].name))
-                        return greatest_range(&d->arena, key->attrs[1].type, &next->attributes[i].value);
-        return 0;
+        return r ? r : page_added(d, dir_keep_next(d, items, ret_next), e);
 }
 
+/* The partitions of a table with a sort key; else its items. */
 static int load_scan(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,
                      struct dir_page *page, struct item **ret_next, struct error *e) {
         const struct table_schema *t = d->place.table;
@@ -191,18 +161,15 @@ static int load_scan(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const 
         uint64_t start_ns = clock_now_ns();
         int r;
 
+        items_init(&items);
         scan.consistent = fs_read_strong(fs, &table_only);
         if (table_has_range(t)) {
                 scan.projection = &t->key.attrs[0].name;
                 scan.n_projection = 1;
+                return dir_scan_partitions(fs, ctx, d, &scan, add_scanned, page, ret_next, e);
         }
-        items_init(&items);
         r = fs->store->ops->scan(fs->store, ctx, &scan, &items, e);
-        if (r == 0)
-                r = finish_page(fs, d, &items, start, page, ret_next, start_ns, e);
-        if (r == 0 && *ret_next && skip_partition(d, &items, *ret_next))
-                r = error_set(e, ERR_MEMORY, "out of memory");
-        return r;
+        return r ? r : finish_page(fs, d, &items, start, page, ret_next, start_ns, e);
 }
 
 /* A chain directory of text sort keys shows exactly those that begin with its decoded name. */

@@ -97,6 +97,12 @@ static int add_page(struct fs *fs, struct fs_dir *d, const struct items *items, 
         return r ? error_set_errno(e, r, "listing") : 0;
 }
 
+static int add_scanned(struct fs *fs, struct fs_dir *d, const struct items *items, const struct item *start,
+                       struct dir_page *page, uint64_t start_ns, struct error *e) {
+        (void)start;
+        return add_page(fs, d, items, page, start_ns, e);
+}
+
 /* The partitions of an index: a Scan of their keys. */
 static int load_partitions(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,
                            struct dir_page *page, struct item **ret_next, struct error *e) {
@@ -104,20 +110,10 @@ static int load_partitions(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, 
         struct str names[KEY_ATTRS_MAX];
         struct scan_request s = { .table = v->table, .index = v->index, .start = start, .projection = names,
                                   .consistent = view_strong(fs, &d->place) };
-        _cleanup_(items_deinit) struct items items;
-        uint64_t start_ns = clock_now_ns();
-        int r;
 
-        items_init(&items);
         for (uint32_t i = 0; i < v->index->key.n_hash; i++)
                 names[s.n_projection++] = v->index->key.attrs[i].name;
-        r = fs->store->ops->scan(fs->store, ctx, &s, &items, e);
-        if (r == 0)
-                r = add_page(fs, d, &items, page, start_ns, e);
-        if (r)
-                return r;
-        r = dir_keep_next(d, &items, ret_next);
-        return r ? error_set_errno(e, r, "listing") : 0;
+        return dir_scan_partitions(fs, ctx, d, &s, add_scanned, page, ret_next, e);
 }
 
 static int load_items(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,

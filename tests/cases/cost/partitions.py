@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+# BUILDS: plain asan
+# TIMEOUT: 240
+"""What a listing of partitions costs: those that are large are skipped, those that are small are read in full pages."""
+
+import os
+import random
+
+from case import run, test
+
+
+def make(t, partitions, items, size, name="Tab", keys=("pk:S", "sk:S")):
+    t.create_table(name, *keys)
+    t.put_items(name, [{"pk": {"S": "p%04d" % p}, "sk": {"S": "s%05d" % i}, "v": {"S": "x" * size}}
+                       for p in range(partitions) for i in range(items)])
+
+
+@test
+def large_partitions(t):
+    make(t, 60, 40, 4000)                       # 160 KB each, 1,200 units in all
+    m = t.mount("Tab", "cache_ttl=60")
+    with t.proxy.counting() as c:
+        t.eq(sorted(os.listdir(m / "Tab")), ["p%04d" % p for p in range(60)])
+    t.at_most(c["rcu"], 60 * 0.5 + 7, "read units")
+    t.at_most(c["ops"]["Scan"]["requests"], 63, "requests")
+    with t.proxy.counting() as c:
+        t.eq(len(os.listdir(m / "Tab")), 60)
+        t.sh("ls Tab >/dev/null; test -d Tab/p0059; test ! -e Tab/p0060")
+    t.eq(c["requests"], 0, "a second time")
+
+
+@test
+def small_partitions(t):
+    make(t, 2000, 1, 300)
+    plain = sum(p["ConsumedCapacity"]["CapacityUnits"] for p in t.db.get_paginator("scan").paginate(
+        TableName="Tab", ReturnConsumedCapacity="TOTAL"))
+    m = t.mount("Tab", "cache_ttl=60")
+    with t.proxy.counting() as c:
+        t.eq(len(os.listdir(m / "Tab")), 2000)
+    t.at_most(c["rcu"], plain * 1.05, "read units")
+    t.at_most(c["ops"]["Scan"]["requests"], 4, "requests")
+
+
+@test
+def indexes_too(t):
+    t.create_table("Tab", "pk:S", "sk:S", gsi=[("ByState", "state:S", "sk:S")], lsi=[("ByDate", "pk:S", "date:S")])
+    t.put_items("Tab", [{"pk": {"S": "p%d" % (i % 20)}, "sk": {"S": "s%05d" % i}, "state": {"S": "st%02d" % (i % 12)},
+                       "date": {"S": "d%04d" % (i // 3)}, "v": {"S": "x" * 3000}} for i in range(1200)])
+    m = t.mount("Tab", "cache_ttl=60")
+    with t.proxy.counting() as c:
+        t.eq(sorted(os.listdir(m / "Tab@ByState")), ["st%02d" % i for i in range(12)])
+        t.eq(sorted(os.listdir(m / "Tab@ByDate")), sorted("p%d" % i for i in range(20)))
+    t.at_most(c["rcu"], 36, "read units")       # of 900
+
+
+KEYS = {
+    "S": lambda r: {"S": "".join(r.choice("ab%/é😀 .") for _ in range(r.randint(1, 12)))},
+    "N": lambda r: {"N": str(r.choice([r.randint(-10**6, 10**6), r.randint(0, 50), 10**r.randint(0, 37)]))},
+    "B": lambda r: {"B": bytes(r.randrange(256) for _ in range(r.randint(1, 8)))},
+}
+
+
+def plain_names(t, table, index=None):
+    """How many partitions a plain scan of the engine finds."""
+    hashes = set()
+    for page in t.db.get_paginator("scan").paginate(TableName=table, **({"IndexName": index} if index else {})):
+        for item in page["Items"]:
+            hashes.add(repr(item["ih" if index else "pk"]))
+    return len(hashes)
+
+
+def skewed(t, r, name, pk, sk):
+    t.create_table(name, "pk:" + pk, "sk:" + sk, gsi=[("Idx", "ih:" + pk, "sk:" + sk)])
+    items, seen = [], set()
+    for _ in range(r.randint(5, 60)):
+        key, other = KEYS[pk](r), KEYS[pk](r)
+        for _ in range(r.choice([1, 1, 2, 30, 150])):
+            item = {"pk": key, "sk": KEYS[sk](r), "ih": r.choice([key, other]),
+                    "v": {"S": "x" * r.choice([1, 50, 1500])}}
+            if repr((item["pk"], item["sk"])) not in seen:
+                seen.add(repr((item["pk"], item["sk"])))
+                items.append(item)
+    t.put_items(name, items)
+
+
+@test
+def complete(t):
+    """Tables of partitions of very different sizes, of all types of keys: every name, once."""
+    r = random.Random(20)
+    tables = ["Tab%d%s%s" % (i, pk, sk) for i in range(2) for pk in "SNB" for sk in "SNB"]
+    for name in tables:
+        skewed(t, r, name, name[4], name[5])
+    m = t.mount("Tab*", "cache_ttl=60")
+    for name in tables:
+        names = t.sh("ls -Uq '%s' | wc -l; ls -U --quoting-style=c '%s' | sort -u | wc -l; ls -Uq '%s@Idx' | wc -l"
+                     % (name, name, name)).stdout.split()
+        wanted = plain_names(t, name)
+        t.eq([int(n) for n in names], [wanted, wanted, plain_names(t, name, "Idx")], name)
+    del m
+
+
+run()
