@@ -210,6 +210,7 @@ static int make_fs(struct stack *s, struct error *reterr) {
                 .cache_ttl_ns = c->cache_ttl,
                 .schema_ttl_ns = c->schema_ttl,
                 .cache_size = (size_t)c->cache_size,
+                .parallel = (unsigned)MIN(c->max_connections, PARALLEL_MAX),
                 .text = { .format = (enum item_format)c->format,
                           .compact = c->compact,
                           .strict_keys = c->strict_keys },

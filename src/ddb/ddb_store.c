@@ -211,6 +211,7 @@ static const struct store_ops ddb_ops = {
         .batch_get = ddb_batch_get,
         .query = ddb_query,
         .scan = ddb_scan,
+        .scan_all = ddb_scan_all,
         .write = ddb_write,
         .batch_write = ddb_batch_write,
         .transact_write = ddb_transact_write,

@@ -3,93 +3,128 @@
  * .export/FORMAT: the items of a view as one stream.  Like the files of /proc it has no size and is read to its end.
  *
  * One page of the service and its text are held, and the text served last (a read may be repeated); nothing more,
- * whatever the length.  A reader that goes back further makes the stream begin anew.  The columns of csv and tsv are
- * those asked for, or the key and every attribute of the first page that has items.
+ * whatever the length.  A large table is scanned in parallel, ahead of the reader, in no order (export_pump.c).  A reader
+ * that goes back further makes the stream begin anew.  The columns of csv and tsv are those asked for, or the key and
+ * every attribute of the first page that has items.
  */
 #include "fs_internal.h"
 #include "export_internal.h"
-
-#define EXPORT_TEXT_MAX (256 * MIB) /* of one page: a megabyte of items, escaped and tagged */
 
 struct export {
         bool busy;                /* fs.gate: everything below belongs to the one that set it */
         struct place place;       /* with the view */
         struct view_cursor cursor;
-        struct export_table table;
+        struct export_writer writer;
+        struct pump *pump;        /* instead of the cursor */
         struct buf text;
         uint64_t text_at;         /* offset of text in the stream */
-        uint64_t n_items;
         bool begun, ended;
 };
 
 struct export *export_free(struct export *x) {
         if (!x)
                 return NULL;
+        pump_free(x->pump);
         view_cursor_deinit(&x->cursor);
-        export_table_deinit(&x->table);
+        export_table_deinit(&x->writer.table);
         buf_deinit(&x->text);
         place_deinit(&x->place);
         return mem_free(x);
 }
 
+static void rewind_writer(struct export *x) {
+        export_table_deinit(&x->writer.table);
+        x->writer = (struct export_writer){ .begun = false };
+        export_table_init(&x->writer.table, x->place.view->which == EXPORT_TSV ? '\t' : ',');
+}
+
 static void rewind_stream(struct export *x) {
+        x->pump = pump_free(x->pump);
         view_cursor_deinit(&x->cursor);
         view_cursor_init(&x->cursor, x->place.view);
-        export_table_deinit(&x->table);
-        export_table_init(&x->table, x->place.view->which == EXPORT_TSV ? '\t' : ',');
+        rewind_writer(x);
         buf_reset(&x->text);
-        x->text_at = x->n_items = 0;
+        x->text_at = 0;
         x->begun = x->ended = false;
 }
 
-static int put_json(struct fs *fs, struct export *x, const struct item *item) {
+static int put_json(struct fs *fs, const struct place *p, struct export_writer *w, const struct item *item, struct buf *out) {
         struct item_text_options o = fs->o.text;
+        bool array = p->view->which == EXPORT_JSON;
+        int r;
 
         o.compact = true;
-        if (x->place.view->which == EXPORT_JSON)
-                buf_puts(&x->text, x->n_items ? ",\n" : "\n");
-        int r = item_text_render(item, &x->place.table->key, &o, &x->text);
-
-        if (r == 0 && x->place.view->which == EXPORT_JSON)
-                buf_truncate(&x->text, x->text.n - 1); /* the newline comes with what follows */
+        if (array)
+                buf_puts(out, w->n_items ? ",\n" : "\n");
+        r = item_text_render(item, &p->table->key, &o, out);
+        if (r == 0 && array)
+                buf_truncate(out, out->n - 1); /* the newline comes with what follows */
         return r;
 }
 
-static int put_items(struct fs *fs, struct export *x) {
-        const struct items *items = &x->cursor.items;
-        bool table = x->place.view->which == EXPORT_CSV || x->place.view->which == EXPORT_TSV;
+int export_put(struct fs *fs, const struct place *p, struct export_writer *w, const struct items *items, bool last,
+               struct buf *out) {
+        bool table = p->view->which == EXPORT_CSV || p->view->which == EXPORT_TSV;
+        bool array = p->view->which == EXPORT_JSON;
         int r = 0;
 
-        if (table && x->n_items == 0 && (items->n > 0 || (x->cursor.done && x->place.view->n_columns)))
-                r = export_table_begin(&x->table, x->place.view, items, &x->text);
-        for (uint32_t i = 0; r == 0 && i < items->n; i++, x->n_items++)
-                r = table ? export_table_row(&x->table, &items->v[i], &x->text) : put_json(fs, x, &items->v[i]);
-        return r ? r : buf_status(&x->text);
+        if (array && !w->begun)
+                buf_putc(out, '[');
+        if (table && w->n_items == 0 && (items->n > 0 || (last && p->view->n_columns)))
+                r = export_table_begin(&w->table, p->view, items, out);
+        w->begun = true;
+        for (uint32_t i = 0; r == 0 && i < items->n; i++, w->n_items++)
+                r = table ? export_table_row(&w->table, &items->v[i], out) : put_json(fs, p, w, &items->v[i], out);
+        if (array && last)
+                buf_puts(out, w->n_items ? "\n]\n" : "]\n");
+        return r ? r : buf_status(out);
+}
+
+/* A large table is scanned in parallel.  How large one is that nobody has counted yet shows when its first page is not
+ * its last: then that page is asked for once more. */
+static void choose_pump(struct fs *fs, struct export *x) {
+        bool unknown;
+        uint32_t segments = pump_segments(fs, &x->place, &unknown);
+
+        if (x->begun && (!unknown || x->cursor.done))
+                return;
+        if (x->begun)
+                segments = MIN(fs->o.parallel, SCAN_SEGMENTS_MAX);
+        if (segments > 1 && pump_new(fs, &x->place, &x->writer, segments, &x->pump))
+                x->pump = NULL; /* no thread for it: page after page, then */
 }
 
 /* The text of the next page replaces this one's. */
 static int next_text(struct fs *fs, struct op_ctx *ctx, struct export *x, struct error *e) {
-        bool json = x->place.view->which == EXPORT_JSON;
+        bool first = !x->begun;
         int r;
 
         x->text_at += x->text.n;
         buf_reset(&x->text);
-        if (x->begun && x->cursor.done) {
+        if (first)
+                choose_pump(fs, x);
+        if (!x->pump && x->begun && x->cursor.done) {
                 x->ended = true;
                 return 0;
         }
-        r = view_next(fs, ctx, &x->place, true, &x->cursor, e);
+        r = x->pump ? 0 : view_next(fs, ctx, &x->place, true, &x->cursor, e);
         if (r)
                 return r;
-        if (json && !x->begun)
-                buf_putc(&x->text, '[');
         x->begun = true;
-        r = put_items(fs, x);
-        if (json && x->cursor.done)
-                buf_puts(&x->text, x->n_items ? "\n]\n" : "]\n");
-        if (r == 0)
-                r = buf_status(&x->text);
+        if (first && !x->pump)
+                choose_pump(fs, x);
+        if (x->pump)
+                return pump_next(x->pump, ctx, &x->text, &x->ended, e);
+        r = export_put(fs, &x->place, &x->writer, &x->cursor.items, x->cursor.done, &x->text);
         return r ? error_set_errno(e, r, "export") : 0;
+}
+
+/* Only the order of a plain scan is the same again. */
+static int go_back(struct export *x, uint64_t offset, struct error *e) {
+        if (x->pump && offset > 0)
+                return error_set_errno(e, -ESPIPE, "an export that is scanned in parallel can only be read on, or anew");
+        rewind_stream(x);
+        return 0;
 }
 
 static int read_at(struct fs *fs, struct op_ctx *ctx, struct export *x, uint64_t offset, size_t n, struct str *ret,
@@ -97,7 +132,7 @@ static int read_at(struct fs *fs, struct op_ctx *ctx, struct export *x, uint64_t
         int r = 0;
 
         if (offset < x->text_at)
-                rewind_stream(x);
+                r = go_back(x, offset, e);
         while (r == 0 && !x->ended && offset >= x->text_at + x->text.n)
                 r = next_text(fs, ctx, x, e);
         *ret = STR_NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Items as lines of a table: csv, tsv (export_table.c).  Pure. */
+/* Items as lines of a table: csv, tsv (export_table.c); as a stream (export.c); ahead of its reader (export_pump.c). */
 #include "view_internal.h"
 
 #define EXPORT_COLUMNS_MAX 4096
@@ -19,3 +19,26 @@ _must_check_ int export_table_begin(struct export_table *t, const struct view *v
 /* One item: text of an S, digits of an N, base64 of a B, JSON of the rest; nothing where there is no such attribute.
  * Quoted as RFC 4180 has it, where it must be; a line ends in one '\n'. */
 _must_check_ int export_table_row(struct export_table *t, const struct item *item, struct buf *out);
+
+/* ---- the text of a stream (export.c) ---- */
+#define EXPORT_TEXT_MAX (256 * MIB) /* of one page: a megabyte of items, escaped and tagged */
+
+struct export_writer {
+        struct export_table table;
+        bool begun;
+        uint64_t n_items;
+};
+/* The text of these items, and of the end when they are the last.  0, -ENOMEM or the buffer's error. */
+_must_check_ int export_put(struct fs *fs, const struct place *p, struct export_writer *w, const struct items *items,
+                            bool last, struct buf *out);
+
+/* ---- a parallel scan ahead of the reader (export_pump.c) ---- */
+struct pump;
+/* In how many segments to scan; 1: page after page.  *ret_unknown: nobody has counted the table yet. */
+uint32_t pump_segments(struct fs *fs, const struct place *p, bool *ret_unknown);
+/* place and writer are the pump's until it is freed.  -EAGAIN: no thread for it now. */
+_must_check_ int pump_new(struct fs *fs, const struct place *p, struct export_writer *w, uint32_t segments,
+                          struct pump **ret);
+/* The next text replaces *text; the end leaves it. */
+_must_check_ int pump_next(struct pump *x, struct op_ctx *ctx, struct buf *text, bool *ret_end, struct error *e);
+struct pump *pump_free(struct pump *x); /* stops it; NULL is fine */

@@ -77,6 +77,8 @@ struct fs {
         char journal_own[40];     /* the name of its folder */
         pthread_t away_thread;
 
+        atomic_uint n_pumps;      /* exports that are scanned in parallel */
+
         struct mutex open_lock;
         struct list drafts, files, dirs; /* open_lock; struct draft, fs_file, fs_dir */
 };
@@ -91,6 +93,9 @@ _must_check_ int fs_busy_begin(struct fs *fs, struct op_ctx *ctx, bool *busy /* 
 void fs_busy_end(struct fs *fs, bool *busy);
 /* Until *done (gate) is true. */
 _must_check_ int fs_wait_for(struct fs *fs, struct op_ctx *ctx, const bool *done, struct error *e);
+
+/* A thread with every signal blocked.  0 or -errno. */
+_must_check_ int fs_thread_start(pthread_t *ret, void *(*fn)(void *), void *arg);
 
 /* ---- one request for all who ask the same (flight.c) ---- */
 struct flight_answer { /* references for whoever got it */

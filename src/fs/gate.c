@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Waiting for another thread of this mount: interruptible, bounded by the operation's deadline. */
+#include <signal.h>
 #include "fs_internal.h"
 
 /* Called with ctx->lock held (op_ctx.h): the gate may be taken under it, never the other way round. */
@@ -42,4 +43,15 @@ int fs_wait_for(struct fs *fs, struct op_ctx *ctx, const bool *done, struct erro
         mutex_unlock(&fs->gate);
         op_ctx_clear_waker(ctx);
         return r;
+}
+
+int fs_thread_start(pthread_t *ret, void *(*fn)(void *), void *arg) {
+        sigset_t all, old;
+        int r;
+
+        sigfillset(&all);
+        (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+        r = pthread_create(ret, NULL, fn, arg);
+        (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+        return -r;
 }

@@ -11,7 +11,6 @@
  *      filling   gathering     until BATCH_GOOD are there, GATHER_NS have passed or somebody waits
  *      -         sending       up to SEND_MAX at once; new ones queue up behind
  */
-#include <signal.h>
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"
@@ -218,14 +217,8 @@ static void *removals_thread(void *arg) {
 
 /* lock is held. */
 static bool ensure_thread(struct fs *fs, struct removals *q) {
-        sigset_t all, old;
-
-        if (!q->running && !q->stopping) {
-                sigfillset(&all);
-                (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-                q->running = pthread_create(&q->thread, NULL, removals_thread, fs) == 0;
-                (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-        }
+        if (!q->running && !q->stopping)
+                q->running = fs_thread_start(&q->thread, removals_thread, fs) == 0;
         return q->running && !q->stopping;
 }
 

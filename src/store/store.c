@@ -75,6 +75,26 @@ struct store *store_free(struct store *s) {
         return NULL;
 }
 
+int store_scan_all(struct store *s, struct op_ctx *ctx, const struct scan_request *q, uint32_t segments,
+                   const struct scan_sink *sink, struct error *reterr) {
+        _cleanup_(items_deinit) struct items page;
+        struct scan_request next = *q;
+        int r;
+
+        if (s->ops->scan_all)
+                return s->ops->scan_all(s, ctx, q, segments, sink, reterr);
+        items_init(&page);
+        do {
+                if (!sink->room(sink->arg, true))
+                        return error_set(reterr, ERR_INTERRUPTED, "interrupted");
+                r = s->ops->scan(s, ctx, &next, &page, reterr);
+                if (r == 0)
+                        r = sink->page(sink->arg, &page, reterr);
+                next.start = page.next;
+        } while (r == 0 && page.next);
+        return r;
+}
+
 /* ---- measuring expressions ---- */
 
 static size_t digits(uint32_t i) {

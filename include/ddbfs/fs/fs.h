@@ -37,6 +37,7 @@ struct fs_options {
         uint64_t cache_ttl_ns;    /* FS_FOREVER: until invalidated */
         uint64_t schema_ttl_ns;   /* of table descriptions */
         size_t cache_size;        /* bytes */
+        unsigned parallel;        /* requests in flight that one operation can have */
         struct item_text_options text;
         enum fs_write_mode write_mode;
         uid_t uid;

@@ -97,6 +97,15 @@ struct scan_request {
         const struct item *start;
 };
 
+/* Where the pages of a parallel scan go.  Called by the thread that scans, no lock held. */
+struct scan_sink {
+        void *arg;
+        /* May one more page be asked for?  wait: nothing is under way: come back when it may; false then: stop. */
+        bool (*room)(void *arg, bool wait);
+        /* A page that room was made for, the scan's again when this returns; items->next says nothing.  Not 0 stops all. */
+        int (*page)(void *arg, struct items *page, struct error *);
+};
+
 /* ---- writes ---- */
 
 enum condition_op { COND_EXISTS, COND_NOT_EXISTS, COND_EQ };
@@ -151,6 +160,10 @@ struct store_ops {
                          struct error *);
         int (*query)(struct store *, struct op_ctx *, const struct query_request *, struct items *ret, struct error *);
         int (*scan)(struct store *, struct op_ctx *, const struct scan_request *, struct items *ret, struct error *);
+        /* The whole of a table or index (q: without segment, limit, start) in that many segments, several pages in flight
+         * at once, in no order but within a segment.  0: every page was given.  May be NULL: see store_scan_all(). */
+        int (*scan_all)(struct store *, struct op_ctx *, const struct scan_request *, uint32_t segments,
+                        const struct scan_sink *, struct error *);
         /* One write.  ret_new (may be NULL): the item as it is afterwards for UPDATE (ALL_NEW), n = 0 for the
          * others.  ERR_CONDITION when a condition did not hold.  A write whose answer was lost is sent again;
          * where the repeat meets its own first attempt (condition fails, but the item is what we wrote) it
@@ -174,6 +187,11 @@ struct store_ops {
         int (*explain_scan)(struct store *, const struct scan_request *, struct buf *out);
         void (*free)(struct store *);
 };
+
+/* scan_all, or page after page where the store has none. */
+_must_check_ int store_scan_all(struct store *s, struct op_ctx *ctx, const struct scan_request *q, uint32_t segments,
+                                const struct scan_sink *sink, struct error *reterr);
+#define SCAN_SEGMENTS_MAX 64
 
 #define TRANSACT_MAX 100
 #define BATCH_WRITE_MAX 25

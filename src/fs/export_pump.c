@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A parallel Scan ahead of its reader: a thread asks for the segments' pages, renders each as it comes, and stops asking
+ * while PUMP_PAGES are under way or wait to be read.  The thread lives from the first read to the end of the stream, or
+ * until the file is closed; it sleeps while the reader does.  Lock order: gate > pump.lock.
+ */
+#include "fs_internal.h"
+#include "export_internal.h"
+
+#define PUMP_PAGES 10        /* a megabyte of the service each */
+#define PUMPS_MAX 4          /* of one mount; other exports read page after page */
+#define PUMP_SEGMENT (1 * MIB)
+#define ITEM_GUESS 512       /* bytes, where only the number of items is known */
+
+struct pump_text {
+        struct buf text;
+        double rcu;
+        unsigned requests;
+};
+
+struct pump {
+        struct fs *fs;
+        const struct place *place;     /* the export's, as the writer; the thread's until it has ended */
+        struct export_writer *writer;
+        uint32_t segments;
+        pthread_t thread;
+        bool running;                  /* to be joined */
+        struct op_ctx ctx;
+        double rcu;                    /* of ctx, told to readers so far; the thread's */
+        unsigned requests;
+        struct mutex lock;             /* down to error */
+        struct cond cond;
+        struct pump_text texts[PUMP_PAGES + 1];
+        unsigned first, n, asked;      /* texts that wait, pages under way */
+        bool stopping, ended;
+        int result;
+        struct error error;
+        bool ready;                    /* fs.gate: there is a text, or the end */
+};
+
+uint32_t pump_segments(struct fs *fs, const struct place *p, bool *ret_unknown) {
+        uint64_t bytes = p->table->size_bytes ? p->table->size_bytes : p->table->item_count * ITEM_GUESS;
+
+        *ret_unknown = false;
+        if (view_is_query(p->view) || fs->o.parallel < 2)
+                return 1;
+        *ret_unknown = bytes == 0;
+        return (uint32_t)MIN(MAX(bytes / PUMP_SEGMENT, 1), MIN(fs->o.parallel, SCAN_SEGMENTS_MAX));
+}
+
+static void set_ready(struct pump *x) {
+        mutex_lock(&x->fs->gate);
+        mutex_lock(&x->lock);
+        x->ready = x->n > 0 || x->ended;
+        mutex_unlock(&x->lock);
+        cond_broadcast(&x->fs->gate_cond);
+        mutex_unlock(&x->fs->gate);
+}
+
+static bool has_room(void *arg, bool wait) {
+        struct pump *x = arg;
+        bool room;
+
+        mutex_lock(&x->lock);
+        while (wait && !x->stopping && x->n + x->asked >= PUMP_PAGES)
+                cond_wait(&x->cond, &x->lock);
+        room = !x->stopping && x->n + x->asked < PUMP_PAGES;
+        x->asked += room;
+        mutex_unlock(&x->lock);
+        return room;
+}
+
+/* *text is taken over; it waits for the reader unless it is empty. */
+static void put_text(struct pump *x, struct buf *text) {
+        mutex_lock(&x->lock);
+        if (text->n > 0) {
+                x->texts[(x->first + x->n++) % ARRAY_LEN(x->texts)] = (struct pump_text){
+                        .text = *text, .rcu = x->ctx.rcu - x->rcu, .requests = x->ctx.requests - x->requests,
+                };
+                buf_init(text, text->max);
+                x->rcu = x->ctx.rcu;
+                x->requests = x->ctx.requests;
+        }
+        mutex_unlock(&x->lock);
+}
+
+static int take_page(void *arg, struct items *page, struct error *e) {
+        struct pump *x = arg;
+        _cleanup_(buf_deinit) struct buf text = BUF_INIT(EXPORT_TEXT_MAX);
+        int r = export_put(x->fs, x->place, x->writer, page, false, &text);
+
+        if (r)
+                return error_set_errno(e, r, "export");
+        put_text(x, &text);
+        mutex_lock(&x->lock);
+        x->asked--;
+        mutex_unlock(&x->lock);
+        set_ready(x);
+        return 0;
+}
+
+static void *pump_main(void *arg) {
+        struct pump *x = arg;
+        const struct scan_sink sink = { .arg = x, .room = has_room, .page = take_page };
+        _cleanup_(buf_deinit) struct buf text = BUF_INIT(EXPORT_TEXT_MAX);
+        struct error e = { .kind = ERR_NONE };
+        struct scan_request q;
+        int r;
+
+        view_scan(x->place->view, true, &q);
+        q.consistent = view_strong(x->fs, x->place);
+        r = store_scan_all(x->fs->store, &x->ctx, &q, x->segments, &sink, &e);
+        if (r == 0) {
+                struct items none;
+
+                items_init(&none);
+                r = export_put(x->fs, x->place, x->writer, &none, true, &text);
+                if (r)
+                        (void)error_set_errno(&e, r, "export");
+                else
+                        put_text(x, &text);
+        }
+        mutex_lock(&x->lock);
+        x->ended = true;
+        x->result = r;
+        x->error = e;
+        mutex_unlock(&x->lock);
+        set_ready(x);
+        return NULL;
+}
+
+int pump_new(struct fs *fs, const struct place *p, struct export_writer *w, uint32_t segments, struct pump **ret) {
+        struct pump *x = mem_zalloc(sizeof(*x));
+
+        if (!x)
+                return -ENOMEM;
+        if (atomic_fetch_add(&fs->n_pumps, 1) >= PUMPS_MAX) {
+                atomic_fetch_sub(&fs->n_pumps, 1);
+                mem_free(x);
+                return -EAGAIN;
+        }
+        x->fs = fs;
+        x->place = p;
+        x->writer = w;
+        x->segments = segments;
+        mutex_init(&x->lock);
+        cond_init(&x->cond);
+        op_ctx_init(&x->ctx, "export", 0);
+        x->running = fs_thread_start(&x->thread, pump_main, x) == 0;
+        if (!x->running) {
+                pump_free(x);
+                return -EAGAIN;
+        }
+        *ret = x;
+        return 0;
+}
+
+int pump_next(struct pump *x, struct op_ctx *ctx, struct buf *text, bool *ret_end, struct error *e) {
+        int r = fs_wait_for(x->fs, ctx, &x->ready, e);
+
+        *ret_end = false;
+        if (r)
+                return r;
+        mutex_lock(&x->lock);
+        if (x->n > 0) {
+                struct pump_text *t = &x->texts[x->first];
+
+                buf_deinit(text);
+                *text = t->text;
+                ctx->rcu += t->rcu;
+                ctx->requests += t->requests;
+                *t = (struct pump_text){ .rcu = 0 };
+                x->first = (x->first + 1) % ARRAY_LEN(x->texts);
+                x->n--;
+        } else {
+                r = x->result;
+                *e = x->error;
+                *ret_end = r == 0;
+        }
+        mutex_unlock(&x->lock);
+        cond_signal(&x->cond);
+        set_ready(x);
+        return r;
+}
+
+struct pump *pump_free(struct pump *x) {
+        if (!x)
+                return NULL;
+        mutex_lock(&x->lock);
+        x->stopping = true;
+        mutex_unlock(&x->lock);
+        cond_signal(&x->cond);
+        op_ctx_cancel(&x->ctx);
+        if (x->running)
+                (void)pthread_join(x->thread, NULL);
+        for (unsigned i = 0; i < ARRAY_LEN(x->texts); i++)
+                buf_deinit(&x->texts[i].text);
+        op_ctx_deinit(&x->ctx);
+        cond_deinit(&x->cond);
+        mutex_deinit(&x->lock);
+        atomic_fetch_sub(&x->fs->n_pumps, 1);
+        return mem_free(x);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exports of large tables, scanned ahead of their readers. */
+#include "fixture.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ITEMS 200
+
+static void begin(struct fx *x, unsigned parallel) {
+        fx_init(x);
+        for (int i = 0; i < ITEMS; i++)
+                mem_putf(x->m, "Log", "{\"Id\": %d, \"text\": \"some text, to have more than one read of it\"}", i);
+        mem_set_page_size(x->m, 7);
+        x->o.parallel = parallel;
+        fx_start(x);
+}
+
+/* Which items a stream of lines has; fails for one that comes twice. */
+static unsigned count_lines(const char *text) {
+        bool seen[ITEMS] = { false };
+        unsigned n = 0;
+
+        for (const char *p = text; (p = strstr(p, "\"Id\":")); p++, n++) {
+                int id = atoi(p + 5);
+
+                ck_assert(id >= 0 && id < ITEMS && !seen[id]);
+                seen[id] = true;
+        }
+        return n;
+}
+
+START_TEST(test_pumped) {
+        static const char *const formats[] = { "jsonl", "json", "csv", "tsv" };
+        char *text = malloc(ITEMS * 100), path[64];
+        unsigned lines = 0;
+        struct fx_file f;
+        struct fx x;
+
+        begin(&x, 8);
+        snprintf(path, sizeof(path), "Log/.export/%s", formats[_i]);
+        ck_assert_ok(fx_open(&x, path, O_RDONLY, &f));
+        ck_assert_ok(fx_read(&f, text, ITEMS * 100));
+        for (const char *p = text; (p = strchr(p, '\n')); p++)
+                lines++;
+        ck_assert_uint_eq(lines, ITEMS + (_i == 0 ? 0 : _i == 1 ? 2 : 1));
+        if (_i < 2)
+                ck_assert_uint_eq(count_lines(text), ITEMS);
+        ck_assert_ok(fx_read(&f, path, 30)); /* anew, from its beginning */
+        ck_assert_ok(fx_close(&f));
+        fx_end(&x);
+        free(text);
+}
+END_TEST
+
+static int read_at(struct fx *x, struct fx_file *f, uint64_t offset, size_t n, struct str *ret, void **hold) {
+        return FX_CALL(fs_read(x->fs, &ctx, f->opened.file, offset, n, ret, hold));
+}
+
+START_TEST(test_backpressure) {
+        struct fx_file f;
+        struct str got;
+        unsigned asked;
+        void *hold;
+        struct fx x;
+
+        begin(&x, 8);
+        ck_assert_ok(fx_open(&x, "Log/.export/jsonl", O_RDONLY, &f));
+        ck_assert_ok(read_at(&x, &f, 0, 10, &got, &hold));
+        ck_assert_uint_eq(got.n, 10);
+        fs_read_done(hold);
+        do { /* until it asks for no more */
+                asked = mem_calls(x.m, MEM_SCAN);
+                usleep(20000);
+        } while (asked != mem_calls(x.m, MEM_SCAN));
+        ck_assert_uint_le(asked, 13);
+        ck_assert_ok(read_at(&x, &f, 1000, 10, &got, &hold));
+        fs_read_done(hold);
+        ck_assert_int_eq(read_at(&x, &f, 3, 10, &got, &hold), -ESPIPE);
+        ck_assert_ok(fx_close(&f));
+        asked = mem_calls(x.m, MEM_SCAN);
+        usleep(20000);
+        ck_assert_uint_eq(mem_calls(x.m, MEM_SCAN), asked);
+        fx_end(&x);
+}
+END_TEST
+
+START_TEST(test_pump_fails) {
+        char text[FX_TEXT_MAX];
+        struct fx_file f;
+        struct str got;
+        void *hold;
+        struct fx x;
+
+        begin(&x, 8);
+        mem_fail(x.m, MEM_SCAN, 5, 1, ERR_ACCESS, false);
+        ck_assert_int_eq(fx_cat(&x, "Log/.export/jsonl", text), -EACCES);
+        /* a reader that is interrupted while it waits */
+        mem_hold(x.m, MEM_SCAN, false);
+        ck_assert_ok(fx_open(&x, "Log/.export/jsonl", O_RDONLY, &f));
+        struct op_ctx ctx;
+
+        op_ctx_init(&ctx, "test", 50 * NS_PER_MS);
+        ck_assert_int_eq(fs_read(x.fs, &ctx, f.opened.file, 0, 10, &got, &hold), -ETIMEDOUT);
+        op_ctx_deinit(&ctx);
+        ck_assert_ok(fx_close(&f));
+        mem_release(x.m, MEM_SCAN);
+        fx_end(&x);
+}
+END_TEST
+
+/* More streams than threads: all the same, page after page. */
+START_TEST(test_many_pumps) {
+        char *text = malloc(ITEMS * 100);
+        struct fx_file f[8];
+        struct fx x;
+
+        begin(&x, 4);
+        for (unsigned i = 0; i < 8; i++) {
+                struct str got;
+                void *hold;
+
+                ck_assert_ok(fx_open(&x, "Log/.export/jsonl", O_RDONLY, &f[i]));
+                ck_assert_ok(read_at(&x, &f[i], 0, 10, &got, &hold));
+                fs_read_done(hold);
+        }
+        for (unsigned i = 0; i < 8; i++) {
+                ck_assert_ok(fx_read(&f[i], text, ITEMS * 100));
+                ck_assert_uint_eq(count_lines(text), ITEMS);
+                ck_assert_ok(fx_close(&f[i]));
+        }
+        fx_end(&x);
+        free(text);
+}
+END_TEST
+
+static Suite *suite(void) {
+        Suite *s = suite_create("bulk");
+        TCase *t = tcase_create("bulk");
+
+        tcase_set_timeout(t, 60);
+        tcase_add_loop_test(t, test_pumped, 0, 4);
+        tcase_add_test(t, test_backpressure);
+        tcase_add_test(t, test_pump_fails);
+        tcase_add_test(t, test_many_pumps);
+        suite_add_tcase(s, t);
+        return s;
+}
+
+int main(void) {
+        return fx_run(suite());
+}
