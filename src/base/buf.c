@@ -63,7 +63,7 @@ void buf_commit(struct buf *b, size_t n) {
         b->p[b->n] = '\0';
 }
 
-void buf_append(struct buf *b, const void *p, size_t n) {
+void buf_append_slowly(struct buf *b, const void *p, size_t n) {
         char *to = buf_reserve(b, n);
 
         if (!to)
@@ -71,23 +71,6 @@ void buf_append(struct buf *b, const void *p, size_t n) {
         if (n)
                 memcpy(to, p, n);
         buf_commit(b, n);
-}
-
-void buf_str(struct buf *b, struct str s) {
-        buf_append(b, s.p, s.n);
-}
-
-void buf_puts(struct buf *b, const char *s) {
-        buf_append(b, s, strlen(s));
-}
-
-void buf_putc(struct buf *b, char c) {
-        char *to = buf_reserve(b, 1);
-
-        if (!to)
-                return;
-        *to = c;
-        buf_commit(b, 1);
 }
 
 void buf_fill(struct buf *b, char c, size_t n) {

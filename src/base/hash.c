@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SipHash-2-4, after the paper "SipHash: a fast short-input PRF".  The seed goes into the key. */
+/* SipHash-c-d, after the paper "SipHash: a fast short-input PRF": c rounds a word, d at the end.  The seed goes into
+ * the key. */
 #include "ddbfs/base/hash.h"
 
 #include <pthread.h>
@@ -41,13 +42,14 @@ static inline void rounds(uint64_t v[4], unsigned n) {
         }
 }
 
-static inline void absorb(uint64_t v[4], uint64_t word) {
+static inline void absorb(uint64_t v[4], uint64_t word, unsigned c) {
         v[3] ^= word;
-        rounds(v, 2);
+        rounds(v, c);
         v[0] ^= word;
 }
 
-uint64_t hash_siphash(uint64_t k0, uint64_t k1, struct str s) {
+static inline __attribute__((always_inline)) uint64_t siphash(uint64_t k0, uint64_t k1, struct str s, unsigned c,
+                                                              unsigned d) {
         const uint8_t *p = (const uint8_t *)s.p;
         uint64_t last = (uint64_t)s.n << 56; /* the last word: what is left, and the length modulo 256 */
         uint64_t v[4] = {
@@ -59,13 +61,24 @@ uint64_t hash_siphash(uint64_t k0, uint64_t k1, struct str s) {
         size_t n;
 
         for (n = s.n; n >= 8; n -= 8, p += 8)
-                absorb(v, load_le64(p));
-        while (n--)
-                last |= (uint64_t)p[n] << (8 * n);
-        absorb(v, last);
+                absorb(v, load_le64(p), c);
+        if (n > 0 && s.n >= 8)
+                last |= load_le64(p + n - 8) >> (64 - 8 * n);
+        else
+                while (n--)
+                        last |= (uint64_t)p[n] << (8 * n);
+        absorb(v, last, c);
         v[2] ^= 0xff;
-        rounds(v, 4);
+        rounds(v, d);
         return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t hash_siphash(uint64_t k0, uint64_t k1, struct str s) {
+        return siphash(k0, k1, s, 2, 4);
+}
+
+uint64_t hash_siphash13(uint64_t k0, uint64_t k1, struct str s) {
+        return siphash(k0, k1, s, 1, 3);
 }
 
 static void make_process_key(void) {
@@ -74,7 +87,7 @@ static void make_process_key(void) {
 
 uint64_t hash_seeded(uint64_t seed, struct str s) {
         pthread_once(&process_key_once, make_process_key);
-        return hash_siphash(process_key[0] ^ seed, process_key[1], s);
+        return hash_siphash13(process_key[0] ^ seed, process_key[1], s);
 }
 
 uint64_t hash_stable(uint64_t seed, struct str s) {

@@ -2,10 +2,13 @@
 /*
  * Strings of JSON, read and written.
  *
- * They are scanned eight bytes at a time for the three things that matter (quote, backslash, control
+ * They are scanned sixteen or eight bytes at a time for the three things that matter (quote, backslash, control
  * character) and for bytes over 0x7F, which decide whether UTF-8 needs checking at all.  A string without
  * escapes is never copied.
  */
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 #include "ddbfs/base/json.h"
 #include "json_internal.h"
 
@@ -19,8 +22,34 @@ static inline uint64_t special_bytes(uint64_t w) {
         return (((w - BYTES(0x20)) & ~w) | ((quote - BYTES(1)) & ~quote) | ((slash - BYTES(1)) & ~slash)) & BYTES(0x80);
 }
 
-/* Position of the first special byte at or behind pos, or text.n.  *high collects the bytes passed. */
+#if defined(__SSE2__)
+/* A bit for each of the sixteen bytes that is below 0x20, a quote or a backslash. */
+static inline unsigned special_bits(__m128i w) {
+        __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(w, _mm_set1_epi8(0x1F)), w);
+        __m128i quote = _mm_cmpeq_epi8(w, _mm_set1_epi8('"')), slash = _mm_cmpeq_epi8(w, _mm_set1_epi8('\\'));
+
+        return (unsigned)_mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, slash)));
+}
+#endif
+
+/* Position of the first special byte at or behind pos, or text.n.  *high: one passed was over 0x7F (it stays set). */
 static size_t scan_plain(struct str text, size_t pos, uint64_t *high) {
+#if defined(__SSE2__)
+        __m128i passed = _mm_setzero_si128();
+
+        for (; text.n - pos >= 16; pos += 16) {
+                __m128i w = _mm_loadu_si128((const void *)(text.p + pos));
+                unsigned special = special_bits(w), n;
+
+                if (special) {
+                        n = (unsigned)__builtin_ctz(special);
+                        *high |= (unsigned)_mm_movemask_epi8(passed) | ((unsigned)_mm_movemask_epi8(w) & ((1U << n) - 1));
+                        return pos + n;
+                }
+                passed = _mm_or_si128(passed, w);
+        }
+        *high |= (unsigned)_mm_movemask_epi8(passed);
+#endif
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
         while (text.n - pos >= 8) {
                 uint64_t w, special;
@@ -31,10 +60,10 @@ static size_t scan_plain(struct str text, size_t pos, uint64_t *high) {
                         unsigned n = (unsigned)__builtin_ctzll(special) / 8;
 
                         if (n)
-                                *high |= w & (UINT64_MAX >> (64 - 8 * n));
+                                *high |= w & BYTES(0x80) & (UINT64_MAX >> (64 - 8 * n));
                         return pos + n;
                 }
-                *high |= w;
+                *high |= w & BYTES(0x80);
                 pos += 8;
         }
 #endif
@@ -43,7 +72,7 @@ static size_t scan_plain(struct str text, size_t pos, uint64_t *high) {
 
                 if (c < 0x20 || c == '"' || c == '\\')
                         break;
-                *high |= c;
+                *high |= c & 0x80;
         }
         return pos;
 }
@@ -209,7 +238,7 @@ int json_read_string(struct json_reader *r) {
                 return json_fail_at(r, end, "control character 0x%02x in a string: write it as an escape",
                                     (unsigned char)r->text.p[end]);
         raw = str_make(r->text.p + start, end - start);
-        if ((high & BYTES(0x80)) && !utf8_valid(raw))
+        if (high && !utf8_valid(raw))
                 return json_fail_at(r, start + utf8_bad_at(raw), "not valid UTF-8");
         r->pos = end + 1;
         return 0;
@@ -228,18 +257,28 @@ static void write_escape(struct buf *out, unsigned char c) {
                 buf_append(out, (char[]){ '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] }, 6);
 }
 
-void json_write_string(struct buf *out, struct str s) {
+/* The rest of a string that has an escape at pos. */
+static void write_escaped(struct buf *out, struct str s, size_t pos) {
         uint64_t high = 0;
         size_t from = 0;
 
-        buf_putc(out, '"');
-        while (from < s.n) {
-                size_t pos = scan_plain(s, from, &high);
-
+        for (;;) {
                 buf_append(out, s.p + from, pos - from);
-                if (pos < s.n)
-                        write_escape(out, (unsigned char)s.p[pos++]);
-                from = pos;
+                if (pos == s.n)
+                        return;
+                write_escape(out, (unsigned char)s.p[pos]);
+                from = pos + 1;
+                pos = scan_plain(s, from, &high);
         }
+}
+
+void json_write_string(struct buf *out, struct str s) {
+        uint64_t high = 0;
+        size_t pos = s.n ? scan_plain(s, 0, &high) : 0;
+
+        if (s.n <= SIZE_MAX - 2)
+                (void)buf_reserve(out, s.n + 2); /* one look at the room for most strings; a failure stays */
+        buf_putc(out, '"');
+        write_escaped(out, s, pos);
         buf_putc(out, '"');
 }

@@ -48,7 +48,7 @@ int snapshot_new(struct str text, struct snapshot **ret) {
         if (!s)
                 return -ENOMEM;
         atomic_init(&s->refs, 1);
-        s->hash = hash_stable(0, text);
+        s->hash = hash_seeded(0, text);
         s->n = text.n;
         if (text.n)
                 memcpy(s->text, text.p, text.n);

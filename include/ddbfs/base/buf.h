@@ -22,10 +22,6 @@ struct buf {
 void buf_init(struct buf *b, size_t max);
 void buf_deinit(struct buf *b);          /* frees; the buffer may be used again */
 void buf_reset(struct buf *b);           /* empties, clears the error, keeps the memory */
-void buf_append(struct buf *b, const void *p, size_t n); /* p must not point into the buffer */
-void buf_str(struct buf *b, struct str s);
-void buf_puts(struct buf *b, const char *s);
-void buf_putc(struct buf *b, char c);
 void buf_fill(struct buf *b, char c, size_t n); /* n times c */
 void buf_printf(struct buf *b, const char *format, ...) _printf_(2, 3);
 
@@ -34,6 +30,27 @@ char *buf_reserve(struct buf *b, size_t n);
 void buf_commit(struct buf *b, size_t n);
 void buf_truncate(struct buf *b, size_t n); /* shorten to n bytes; longer is ignored */
 
+void buf_append_slowly(struct buf *b, const void *p, size_t n); /* buf_append() where there is no room yet */
+
+/* p must not point into the buffer. */
+static inline void buf_append(struct buf *b, const void *p, size_t n) {
+        if (b->err || n == 0 || n > b->cap - b->n) {
+                buf_append_slowly(b, p, n);
+                return;
+        }
+        memcpy(b->p + b->n, p, n);
+        b->n += n;
+        b->p[b->n] = '\0';
+}
+static inline void buf_str(struct buf *b, struct str s) {
+        buf_append(b, s.p, s.n);
+}
+static inline void buf_puts(struct buf *b, const char *s) {
+        buf_append(b, s, strlen(s));
+}
+static inline void buf_putc(struct buf *b, char c) {
+        buf_append(b, &c, 1);
+}
 static inline int buf_status(const struct buf *b) {
         return b->err;
 }

@@ -41,6 +41,26 @@ START_TEST(siphash_vectors) {
 }
 END_TEST
 
+/* What CPython 3.11 makes of them with PYTHONHASHSEED=0: its hash() of bytes is SipHash-1-3 under the key 0. */
+static const struct {
+        const char *in;
+        uint64_t out;
+} vectors13[] = {
+        { "a", UINT64_C(0x407448d2b89b1813) },         { "1234567", UINT64_C(0xa33d651594fdae81) },
+        { "12345678", UINT64_C(0x3489982430560a87) },  { "123456789", UINT64_C(0x0fbc0f0007965fcf) },
+        { "order-000500.json", UINT64_C(0x9408d5fdcb9237d3) },
+};
+
+START_TEST(siphash13_vectors) {
+        char shifted[32];
+
+        for (size_t shift = 0; shift < 8; shift++) {
+                memcpy(shifted + shift, vectors13[_i].in, strlen(vectors13[_i].in));
+                ck_assert(hash_siphash13(0, 0, str_make(shifted + shift, strlen(vectors13[_i].in))) == vectors13[_i].out);
+        }
+}
+END_TEST
+
 START_TEST(seeds_and_keys) {
         struct str s = STR("key");
 
@@ -68,6 +88,7 @@ int main(void) {
 
         suite_add_tcase(s, t);
         tcase_add_loop_test(t, siphash_vectors, 0, (int)ARRAY_LEN(vectors));
+        tcase_add_loop_test(t, siphash13_vectors, 0, (int)ARRAY_LEN(vectors13));
         tcase_add_test(t, seeds_and_keys);
         tcase_add_test(t, stable_is_stable);
         srunner_run_all(sr, CK_ENV);

@@ -330,11 +330,11 @@ END_TEST
 /* Every byte at every place of a word, before and behind every alignment of the fast scan. */
 START_TEST(test_scan_every_byte) {
         for (unsigned c = 0; c < 0x80; c++)
-                for (size_t at = 0; at < 24; at++) {
+                for (size_t at = 0; at < 40; at++) {
                         struct buf out = BUF_INIT(MIB);
                         struct arena arena = ARENA_INIT(MIB);
                         struct json_reader r;
-                        char text[25];
+                        char text[41];
 
                         memset(text, 'x', sizeof(text));
                         text[at] = (char)c;
@@ -346,6 +346,59 @@ START_TEST(test_scan_every_byte) {
                         buf_deinit(&out);
                         arena_deinit(&arena);
                 }
+}
+END_TEST
+
+/* The same bytes unescaped, in a text that ends with its string: nothing is read behind it, and each is refused, or
+ * taken, where it stands. */
+static void check_raw(unsigned char c, size_t at, size_t n) {
+        bool last = at + 1 == n;
+        struct arena arena = ARENA_INIT(MIB);
+        char *text = mem_alloc(n + 2);
+        struct json_reader r;
+
+        ck_assert_ptr_nonnull(text);
+        memset(text, 'x', n + 2);
+        text[0] = text[n + 1] = '"';
+        text[at + 1] = (char)c;
+        json_reader_init(&r, str_make(text, n + 2), &arena, 4);
+        if (c >= 0x20 && c < 0x80 && c != '\\') {
+                ck_assert_int_eq(json_next(&r), JSON_STRING);
+                ck_assert(str_eq(r.value, str_make(text + 1, c == '"' ? at : n)));
+        } else {
+                ck_assert_int_eq(json_next(&r), JSON_ERROR);
+                ck_assert_uint_eq(r.error.column, c == '\\' && last ? 1 : at + 2);
+        }
+        mem_free(text);
+        arena_deinit(&arena);
+}
+
+START_TEST(test_scan_raw) {
+        for (unsigned c = 0; c < 0x100; c++)
+                for (size_t n = 1; n < 36; n++)
+                        for (size_t at = 0; at < n; at++)
+                                check_raw((unsigned char)c, at, n);
+}
+END_TEST
+
+/* A character of several bytes across the borders of what is looked at at once, cut off and whole. */
+START_TEST(test_scan_utf8) {
+        static const char smile[] = "\xF0\x9F\x98\x80";
+        struct arena arena = ARENA_INIT(MIB);
+        struct json_reader r;
+        char text[64];
+
+        for (size_t at = 0; at < 40; at++)
+                for (size_t n = 1; n <= 4; n++) {
+                        memset(text, 'x', sizeof(text));
+                        text[0] = text[at + 20] = '"';
+                        memcpy(text + at + 1, smile, n);
+                        json_reader_init(&r, str_make(text, at + 21), &arena, 4);
+                        ck_assert_int_eq(json_next(&r), n == 4 ? JSON_STRING : JSON_ERROR);
+                        if (n < 4)
+                                ck_assert_uint_eq(r.error.column, at + 2);
+                }
+        arena_deinit(&arena);
 }
 END_TEST
 
@@ -367,6 +420,8 @@ int main(void) {
         tcase_add_test(t, test_position);
         tcase_add_loop_test(t, test_write_string, 0, (int)ARRAY_LEN(strings));
         tcase_add_test(t, test_scan_every_byte);
+        tcase_add_test(t, test_scan_raw);
+        tcase_add_test(t, test_scan_utf8);
         suite_add_tcase(s, t);
         srunner_run_all(sr, CK_ENV);
         failed = srunner_ntests_failed(sr);
