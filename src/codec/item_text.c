@@ -9,6 +9,7 @@
 #include "ddbfs/codec/item_text.h"
 #include "ddbfs/codec/keyname.h"
 #include "ddbfs/store/large_ref.h"
+#include "plain.h"
 #include "reading.h"
 #include "rendering.h"
 #include "wire_reading.h"
@@ -48,7 +49,7 @@ static int tag_m(struct reading *g, enum json_token token, struct value *ret) {
         return k;
 }
 
-static int member_s(struct reading *g, enum json_token token, struct value *ret) {
+int plain_member_s(struct reading *g, enum json_token token, struct value *ret) {
         if (token != JSON_STRING)
                 return fail_tag(g, token, "strings", "$ss");
         *ret = (struct value){ .type = VALUE_S, .text = g->r->value };
@@ -56,28 +57,28 @@ static int member_s(struct reading *g, enum json_token token, struct value *ret)
 }
 
 /* A literal, or the digits in quotes where a double could not carry them. */
-static int member_n(struct reading *g, enum json_token token, struct value *ret) {
+int plain_member_n(struct reading *g, enum json_token token, struct value *ret) {
         if (token != JSON_STRING && token != JSON_NUMBER)
                 return fail_tag(g, token, "numbers", "$ns");
         return reading_number(g, ret);
 }
 
-static int member_b(struct reading *g, enum json_token token, struct value *ret) {
+int plain_member_b(struct reading *g, enum json_token token, struct value *ret) {
         if (token != JSON_STRING)
                 return fail_tag(g, token, "base64 strings", "$bs");
         return reading_binary(g, ret);
 }
 
 static int tag_ss(struct reading *g, enum json_token token, struct value *ret) {
-        return reading_set(g, token, VALUE_SS, member_s, ret);
+        return reading_set(g, token, VALUE_SS, plain_member_s, ret);
 }
 
 static int tag_ns(struct reading *g, enum json_token token, struct value *ret) {
-        return reading_set(g, token, VALUE_NS, member_n, ret);
+        return reading_set(g, token, VALUE_NS, plain_member_n, ret);
 }
 
 static int tag_bs(struct reading *g, enum json_token token, struct value *ret) {
-        return reading_set(g, token, VALUE_BS, member_b, ret);
+        return reading_set(g, token, VALUE_BS, plain_member_b, ret);
 }
 
 /* One member of $s3, whose key was the last token. */
@@ -176,7 +177,7 @@ static int read_object(struct reading *g, struct value *ret) {
         return reading_attributes_from(g, token, object_pos, &ret->attributes, &ret->n);
 }
 
-static int plain_value(struct reading *g, enum json_token token, struct value *ret) {
+int plain_value(struct reading *g, enum json_token token, struct value *ret) {
         switch (token) {
         case JSON_STRING:
                 *ret = (struct value){ .type = VALUE_S, .text = g->r->value };

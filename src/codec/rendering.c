@@ -167,6 +167,11 @@ static const char *tag_of(const struct rendering *w, const struct value *v) {
         return kinds[v->type].tag;
 }
 
+void render_body(struct rendering *w, const struct value *v) {
+        if ((unsigned)v->type < _VALUE_TYPE_N)
+                kinds[v->type].body(w, v);
+}
+
 void render_value(struct rendering *w, const struct value *v) {
         const char *tag;
 

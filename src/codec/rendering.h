@@ -13,6 +13,7 @@ struct rendering {
 };
 
 void render_value(struct rendering *w, const struct value *v);
+void render_body(struct rendering *w, const struct value *v); /* without its tag */
 /* An object of these attributes, in their order; never tagged. */
 void render_attributes(struct rendering *w, const struct attribute *a, uint32_t n);
 

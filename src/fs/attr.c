@@ -47,9 +47,33 @@ void attr_told(struct fs *fs, struct node *n, uint64_t hash, struct fs_attr *ret
         mutex_unlock(&fs->nodes.lock);
 }
 
+int item_known(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct cache_view *ret, struct error *e) {
+        _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
+        int r;
+
+        if (item_hidden(fs, buf_view(&p->id)))
+                return fs_no_item(e);
+        cache_get(fs->cache, buf_view(&p->id), known_age(fs, p, fs->o.cache_ttl_ns), false, ret);
+        cache_view_deinit(ret);
+        if (ret->state == CACHE_PRESENT)
+                crawl_hit(fs, p);
+        if (ret->state != CACHE_UNKNOWN)
+                return ret->state == CACHE_PRESENT ? 0 : fs_no_item(e);
+        r = item_load(fs, ctx, p, fs->o.cache_ttl_ns, false, &s, e);
+        if (r)
+                return r;
+        cache_get(fs->cache, buf_view(&p->id), UINT64_MAX, false, ret);
+        cache_view_deinit(ret);
+        if (ret->state != CACHE_PRESENT) /* evicted or invalidated at once */
+                *ret = (struct cache_view){ .state = CACHE_PRESENT, .mtime_ns = fs->started_wall_ns };
+        ret->n = s->n;
+        ret->hash = s->hash;
+        return 0;
+}
+
 static int item_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_attr *ret, struct error *e) {
         _cleanup_(place_deinit) struct place p = { 0 };
-        struct cache_view view;
+        struct cache_view known;
         uint64_t size, mtime;
         int r;
 
@@ -58,31 +82,12 @@ static int item_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct f
                 return 0;
         }
         r = place_of(fs, ctx, n, &p, e);
+        if (r == 0)
+                r = item_known(fs, ctx, &p, &known, e);
         if (r)
                 return r;
-        if (item_hidden(fs, buf_view(&p.id)))
-                return fs_no_item(e);
-        cache_get(fs->cache, buf_view(&p.id), known_age(fs, &p, fs->o.cache_ttl_ns), false, &view);
-        cache_view_deinit(&view);
-        if (view.state == CACHE_UNKNOWN) {
-                _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
-
-                r = item_load(fs, ctx, &p, fs->o.cache_ttl_ns, false, &s, e);
-                if (r)
-                        return r;
-                cache_get(fs->cache, buf_view(&p.id), UINT64_MAX, false, &view);
-                cache_view_deinit(&view);
-                if (view.state != CACHE_PRESENT) /* evicted or invalidated at once */
-                        view = (struct cache_view){ .state = CACHE_PRESENT, .mtime_ns = fs->started_wall_ns };
-                view.n = s->n;
-                view.hash = s->hash;
-        } else {
-                crawl_hit(fs, &p);
-        }
-        if (view.state == CACHE_ABSENT)
-                return fs_no_item(e);
-        attr_file(fs, node_ino_now(fs, n), view.n, view.mtime_ns, ttl_left(fs, view.fetched_ns), ret);
-        attr_told(fs, n, view.hash, ret);
+        attr_file(fs, node_ino_now(fs, n), known.n, known.mtime_ns, ttl_left(fs, known.fetched_ns), ret);
+        attr_told(fs, n, known.hash, ret);
         return 0;
 }
 
@@ -105,6 +110,10 @@ int node_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_attr 
         case NODE_EXPORT:
                 attr_file(fs, node_ino_now(fs, n), 0, clock_wall_ns(), 0, ret);
                 return read_only(0, ret);
+        case NODE_ITEM_DIR:
+                return item_dir_attr(fs, ctx, n, ret, e);
+        case NODE_ATTR:
+                return attr_file_attr(fs, ctx, n, ret, e);
         case NODE_INFO:
                 return info_attr(fs, ctx, n, ret, e);
         case NODE_LOCAL:

@@ -26,7 +26,7 @@ struct entry {
         enum cache_state state;
         bool has_hash, has_served, served_gone; /* served_gone: readers were told since that it is gone */
         uint64_t fetched_ns, mtime_ns;
-        uint64_t n, hash, served_hash;
+        uint64_t n, hash, served_hash, served_at;
         struct snapshot *snapshot, *served;
         uint32_t id_n;
         char id[];
@@ -38,6 +38,7 @@ struct cache {
         struct list with_text, ghosts, served_ghosts; /* the last: without text, but shown to a reader once */
         size_t bytes, ghost_bytes, served_ghost_bytes, max_bytes;
         uint64_t first_mtime_ns;
+        uint64_t n_served; /* how often something was */
         uint64_t written_ns[WRITTEN_SLOTS], flushed_ns;
         struct print prints[PRINTS]; /* touched only where used */
 };
@@ -286,6 +287,24 @@ void cache_put_absent(struct cache *c, struct str id, uint64_t start_ns) {
         mutex_unlock(&c->lock);
 }
 
+uint64_t cache_seen(struct cache *c, struct str id, uint64_t hash) {
+        uint64_t mtime = c->first_mtime_ns;
+        struct entry *e;
+
+        mutex_lock(&c->lock);
+        e = find_or_add(c, id);
+        if (e) {
+                if (e->has_hash && e->hash != hash)
+                        e->mtime_ns = clock_wall_ns();
+                e->has_hash = true;
+                e->hash = hash;
+                mtime = e->mtime_ns;
+                shrink(c);
+        }
+        mutex_unlock(&c->lock);
+        return mtime;
+}
+
 void cache_put_own(struct cache *c, struct str id, struct snapshot *s) {
         struct entry *e;
 
@@ -355,6 +374,8 @@ void cache_serve(struct cache *c, struct str id, struct snapshot *s) {
 
         mutex_lock(&c->lock);
         e = find_or_add(c, id);
+        if (e)
+                e->served_at = ++c->n_served;
         if (e && (e->served != s || e->served_gone)) {
                 unaccount(c, e);
                 snapshot_unref(e->served);
@@ -367,6 +388,17 @@ void cache_serve(struct cache *c, struct str id, struct snapshot *s) {
                 shrink(c);
         }
         mutex_unlock(&c->lock);
+}
+
+uint64_t cache_served_at(struct cache *c, struct str id) {
+        struct entry *e;
+        uint64_t at;
+
+        mutex_lock(&c->lock);
+        e = find(c, id, hash_seeded(0, id));
+        at = e && e->has_served && !e->served_gone ? e->served_at : 0;
+        mutex_unlock(&c->lock);
+        return at;
 }
 
 enum cache_base cache_served(struct cache *c, struct str id, bool since_gone, struct snapshot **ret, uint64_t *ret_hash) {

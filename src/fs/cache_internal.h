@@ -55,6 +55,9 @@ void cache_get(struct cache *c, struct str id, uint64_t max_age_ns, bool with_te
  * (no memory) is no error. */
 uint64_t cache_put(struct cache *c, struct str id, struct snapshot *s, uint64_t start_ns);
 void cache_put_absent(struct cache *c, struct str id, uint64_t start_ns);
+/* Of something whose content is not kept here (an attribute of an item): it has this hash now.  Returns the mtime to
+ * show, which moves when the hash does. */
+uint64_t cache_seen(struct cache *c, struct str id, uint64_t hash);
 /* This mount wrote it (s) or deleted it (NULL), just now. */
 void cache_put_own(struct cache *c, struct str id, struct snapshot *s);
 void cache_invalidate(struct cache *c, struct str id);
@@ -63,6 +66,8 @@ uint64_t cache_written_ns(struct cache *c, struct str id);
 void cache_flush(struct cache *c); /* everything becomes unknown */
 
 /* What readers of this mount were last shown: the version a save replaces. */
+/* When that was, in an order of its own; 0: nothing is known to have been shown. */
+uint64_t cache_served_at(struct cache *c, struct str id);
 enum cache_base { CACHE_BASE_NONE, CACHE_BASE_SNAPSHOT, CACHE_BASE_HASH };
 void cache_serve(struct cache *c, struct str id, struct snapshot *s);
 /* since_gone: not what was shown before readers were told that it is gone (for a new file in its place). */

@@ -97,12 +97,13 @@ void dirs_free(struct fs *fs) {
 
 static int load_overlay(struct fs *fs, struct fs_dir *d) {
         int r = local_dir_names(fs, node_ino_now(fs, d->node), &d->overlay);
+        bool of_index = d->place.view || d->node->control;
 
-        if (r == 0 && !d->place.view)
+        if (r == 0 && !of_index)
                 r = draft_new_names(fs, d->node, &d->overlay);
-        if (r == 0 && d->place.table && !d->place.view && d->place.level == LEVEL_HASH && table_has_range(d->place.table))
+        if (r == 0 && d->place.table && !of_index && d->place.level == LEVEL_HASH && table_has_range(d->place.table))
                 r = local_folder_names(fs, node_ino_now(fs, d->node), &d->overlay);
-        if (r == 0 && d->place.table && !d->place.view && (d->place.level == LEVEL_RANGE || !table_has_range(d->place.table)))
+        if (r == 0 && d->place.table && !of_index && (d->place.level >= LEVEL_RANGE || !table_has_range(d->place.table)))
                 r = local_names(fs, d->node, &d->overlay);
         if (r == 0) {
                 d->overlay_seen = mem_calloc(d->overlay.n + 1, sizeof(bool));
@@ -130,7 +131,7 @@ int fs_opendir(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_dir *
         list_append(&fs->dirs, &d->all);
         mutex_unlock(&fs->open_lock);
         r = place_of(fs, ctx, h.n, &d->place, &e);
-        if (r == 0 && d->place.view)
+        if (r == 0 && d->place.view && d->place.level != LEVEL_ATTR)
                 r = view_base(fs, h.n, d->place.view, &d->base, &e);
         if (r == 0 && !d->base)
                 d->base = node_ref(fs, h.n);
@@ -201,7 +202,8 @@ static int load_page(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64
         d->page.last = !next;
         d->page.loaded = true;
         mark_overlay(d);
-        if (d->place.kind != NODE_LOCAL && d->place.kind != NODE_CONTROL && listing_collect(&d->collected, &d->page))
+        if (d->place.kind != NODE_LOCAL && d->place.kind != NODE_CONTROL && d->place.level != LEVEL_ATTR &&
+            listing_collect(&d->collected, &d->page))
                 listing_put(fs, node_ino_now(fs, d->node), &d->collected);
         return 0;
 }
@@ -275,7 +277,7 @@ static mode_t kind_mode(struct filler *f, struct str name, enum node_kind kind) 
         if (kind == NODE_LOCAL && local_stat(f->fs, f->d->node, name, &st) == 0)
                 return st.st_mode & S_IFMT;
         return kind == NODE_ITEM || kind == NODE_LOCAL || kind == NODE_CONTROL_FILE || kind == NODE_VIEW_ITEM ||
-                               kind == NODE_EXPORT || kind == NODE_INFO
+                               kind == NODE_EXPORT || kind == NODE_INFO || kind == NODE_ATTR
                        ? S_IFREG
                        : S_IFDIR;
 }
@@ -308,7 +310,9 @@ static int fill_entry(struct filler *f, struct str name, const struct dir_entry 
 static struct dir_entry overlay_entry(struct fs_dir *d, struct str name) {
         struct dir_entry de = { .level = d->place.level, .kind = NODE_PARTITION };
 
-        if (d->place.level == LEVEL_RANGE || (d->place.table && !table_has_range(d->place.table)))
+        if (d->place.level == LEVEL_ATTR)
+                de.kind = attr_scratch_form(name) ? NODE_LOCAL : NODE_ATTR;
+        else if (d->place.level == LEVEL_RANGE || (d->place.table && !table_has_range(d->place.table)))
                 de.kind = NODE_ITEM;
         if (keyname_is_chain(name))
                 de.kind = NODE_CHAIN;

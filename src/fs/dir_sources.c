@@ -307,6 +307,8 @@ dir_load dir_source_of(const struct place *p) {
                 return load_local;
         if (p->kind == NODE_CONTROL)
                 return load_control;
+        if (p->level == LEVEL_ATTR)
+                return item_dir_load;
         if (p->view)
                 return view_source_of(p->view);
         if (p->level == LEVEL_TABLE)

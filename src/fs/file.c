@@ -36,6 +36,14 @@ static bool share_pages(struct fs *fs, struct fs_file *f, struct fs_opened *ret)
         return other_attr;
 }
 
+int file_serve(struct fs *fs, struct fs_file *f, struct str id, struct fs_opened *ret) {
+        cache_serve(fs->cache, id, f->snapshot);
+        ret->no_flush = true;
+        if (share_pages(fs, f, ret) && fs->notify.attr)
+                fs->notify.attr(fs->notify.arg, f->node->id);
+        return 0;
+}
+
 static int open_reader(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct fs_opened *ret, struct error *e) {
         _cleanup_(place_deinit) struct place p = { 0 };
         int r = place_of(fs, ctx, f->node, &p, e);
@@ -48,13 +56,7 @@ static int open_reader(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, str
                 ret->direct_io = true;
                 return r ? error_set_errno(e, r, "opening") : 0;
         }
-        if (r)
-                return r;
-        cache_serve(fs->cache, buf_view(&p.id), f->snapshot);
-        ret->no_flush = true;
-        if (share_pages(fs, f, ret) && fs->notify.attr)
-                fs->notify.attr(fs->notify.arg, f->node->id);
-        return 0;
+        return r ? r : file_serve(fs, f, buf_view(&p.id), ret);
 }
 
 void file_free(struct fs *fs, struct fs_file *f) {
@@ -136,7 +138,7 @@ static int read_draft(struct draft *d, uint64_t offset, size_t n, struct str *re
         return r ? error_set_errno(e, r, "reading") : 0;
 }
 
-static int item_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
+int file_read_text(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
                      void **ret_hold, struct error *e) {
         (void)fs;
         (void)ctx;
@@ -149,7 +151,7 @@ static int item_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint6
         return 0;
 }
 
-static int item_write(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, struct str data,
+int file_write_text(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, struct str data,
                       struct error *e) {
         (void)fs;
         (void)ctx;
@@ -158,7 +160,7 @@ static int item_write(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint
         return draft_write(f->draft, offset, f->flags & O_APPEND, data, e);
 }
 
-static int item_commit(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct error *e) {
+int file_commit_text(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct error *e) {
         int r = f->draft ? draft_commit(fs, ctx, f->draft, false, e) : 0;
 
         if (f->draft && r == 0)
@@ -166,7 +168,7 @@ static int item_commit(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, str
         return r;
 }
 
-static void item_release(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
+void file_release_text(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
         if (f->draft)
                 draft_close(fs, ctx, f->draft);
         file_free(fs, f);
@@ -193,7 +195,7 @@ static int content_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, ui
         return r ? error_set_errno(e, r, "reading") : 0;
 }
 
-const struct file_ops item_file_ops = { item_read, item_write, item_commit, NULL, item_release };
+const struct file_ops item_file_ops = { file_read_text, file_write_text, file_commit_text, NULL, file_release_text };
 const struct file_ops control_file_ops = { content_read, control_write, NULL, NULL, control_release };
 
 /* ---- the interface ---- */
@@ -204,7 +206,7 @@ static int open_node(struct fs *fs, struct op_ctx *ctx, struct node *n, int flag
 
         if (n->kind == NODE_CONTROL_FILE)
                 return control_open(fs, n, flags, ret, e);
-        if (writing && node_in_view(n))
+        if (writing && node_of_index(n))
                 return error_set(e, ERR_READ_ONLY, "views are for reading");
         if (n->kind == NODE_EXPORT)
                 return export_open(fs, ctx, n, ret, e);
@@ -212,11 +214,11 @@ static int open_node(struct fs *fs, struct op_ctx *ctx, struct node *n, int flag
                 return info_open(fs, ctx, n, ret, e);
         if (n->kind == NODE_LOCAL && !(writing && fs->o.read_only))
                 return local_open(fs, n, flags, ret, e);
-        if (n->kind != NODE_ITEM && n->kind != NODE_LOCAL && n->kind != NODE_VIEW_ITEM)
+        if (n->kind != NODE_ITEM && n->kind != NODE_LOCAL && n->kind != NODE_VIEW_ITEM && n->kind != NODE_ATTR)
                 return error_set_errno(e, -EISDIR, "a directory");
         if (writing && fs->o.read_only)
                 return error_set(e, ERR_READ_ONLY, "mounted read-only");
-        return item_open(fs, ctx, n, flags, false, ret, e);
+        return n->kind == NODE_ATTR ? attr_open(fs, ctx, n, flags, false, ret, e) : item_open(fs, ctx, n, flags, false, ret, e);
 }
 
 int fs_open(struct fs *fs, struct op_ctx *ctx, uint64_t node, int flags, struct fs_opened *ret) {
@@ -348,8 +350,8 @@ int fs_setattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_file 
 
         if (!h.n)
                 return -ESTALE;
-        if (size && (fs->o.read_only || node_in_view(h.n)))
-                r = error_set(&e, ERR_READ_ONLY, node_in_view(h.n) ? "views are for reading" : "mounted read-only");
+        if (size && (fs->o.read_only || node_of_index(h.n)))
+                r = error_set(&e, ERR_READ_ONLY, node_of_index(h.n) ? "views are for reading" : "mounted read-only");
         else if (size && (h.n->kind == NODE_ITEM || (f && f->draft)))
                 r = f && f->draft ? draft_truncate(fs, ctx, f->draft, *size, &e) : truncate_path(fs, ctx, h.n, *size, &e);
         else if (size && h.n->kind == NODE_LOCAL)

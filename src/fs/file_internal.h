@@ -57,7 +57,16 @@ struct fs_file {
         bool wrote;                  /* local file: since the last flush */
         struct fs_file *next_local;  /* nodes.lock; node.local_files */
 };
-extern const struct file_ops item_file_ops, control_file_ops, local_file_ops;
+extern const struct file_ops item_file_ops, attr_file_ops, control_file_ops, local_file_ops;
+/* The operations of a file whose content is one text: a reader's snapshot, or a writer's draft. */
+_must_check_ int file_read_text(struct fs *, struct op_ctx *, struct fs_file *, uint64_t, size_t, struct str *, void **,
+                                struct error *);
+_must_check_ int file_write_text(struct fs *, struct op_ctx *, struct fs_file *, uint64_t, struct str, struct error *);
+_must_check_ int file_commit_text(struct fs *, struct op_ctx *, struct fs_file *, struct error *);
+void file_release_text(struct fs *, struct op_ctx *, struct fs_file *);
+/* f->snapshot is what the reader gets: remembered as shown (id: place_file_id()), and shared with others by the page
+ * cache where that may be. */
+int file_serve(struct fs *fs, struct fs_file *f, struct str id, struct fs_opened *ret);
 struct export *export_free(struct export *x); /* export.c */
 void file_free(struct fs *fs, struct fs_file *f);
 

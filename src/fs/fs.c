@@ -53,6 +53,7 @@ int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
 
 static void free_small(struct fs *fs) {
         local_dirs_free(fs);
+        parsed_unref(fs->parsed);
         for (size_t i = 0; i < ERRORS_KEPT; i++)
                 mem_free(fs->errors[i].path);
 }

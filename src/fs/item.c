@@ -173,7 +173,7 @@ int item_load(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t
               struct snapshot **ret, struct error *e) {
         struct cache_view view;
 
-        if (p->kind != NODE_ITEM && p->kind != NODE_VIEW_ITEM) /* renamed to a scratch name this very moment */
+        if (p->kind != NODE_ITEM && p->kind != NODE_VIEW_ITEM && p->level != LEVEL_ATTR) /* renamed to a scratch name this very moment */
                 return fs_no_item(e);
         if (item_hidden(fs, buf_view(&p->id)))
                 return fs_no_item(e);

@@ -50,6 +50,8 @@ static uint64_t entry_valid(struct fs *fs, enum node_kind kind, const struct fs_
         case NODE_INFO:
                 return fs->o.cache_ttl_ns;
         case NODE_LOCAL:
+        case NODE_ITEM_DIR:
+        case NODE_ATTR:
                 return attr->valid_ns;
         case NODE_ROOT:
         case NODE_CHAIN:
@@ -72,6 +74,13 @@ int entry_of(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_entry 
         return 0;
 }
 
+/* Where items are: what is neither one nor a scratch file may be the directory of one. */
+static bool may_be_item_dir(const struct node *dir) {
+        enum node_kind kind = dir->kind;
+
+        return kind == NODE_TABLE || kind == NODE_PARTITION || (kind == NODE_CHAIN && dir->level != LEVEL_ATTR);
+}
+
 int node_lookup(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct fs_entry *ret,
                 struct error *e) {
         _cleanup_(held_put) struct held h = { .fs = fs };
@@ -86,6 +95,10 @@ int node_lookup(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str 
         r = place_child(fs, ctx, dir, name, &c, e);
         if (r == 0)
                 r = child_exists(fs, ctx, dir, name, &c, e);
+        if (r == -ENOENT && e->kind == ERR_NO_ITEM && (c.kind == NODE_LOCAL || c.kind == NODE_ROOT) && may_be_item_dir(dir)) {
+                *e = (struct error){ .kind = ERR_NONE };
+                return item_dir_lookup(fs, ctx, dir, dir, name, ret, e);
+        }
         if (r)
                 return r;
         h.n = node_put(fs, h.n);
@@ -109,7 +122,7 @@ int fs_lookup(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str nam
                 return -ESTALE;
         r = node_lookup(fs, ctx, dir.n, name, ret, &e);
         if (r == -ENOENT) { /* the kernel may remember that for a while */
-                *ret = (struct fs_entry){ .node = 0, .valid_ns = fs->o.cache_ttl_ns };
+                *ret = (struct fs_entry){ .node = 0, .valid_ns = item_dir_may(dir.n, name) ? 0 : fs->o.cache_ttl_ns };
                 return fs_done(fs, ctx, dir.n, name, 0, &e);
         }
         return fs_done(fs, ctx, dir.n, name, r, &e);

@@ -18,11 +18,13 @@ enum node_kind {
         NODE_VIEW_ITEM,    /* an item as an index shows it */
         NODE_EXPORT,       /* a stream of items */
         NODE_INFO,         /* a file about a table */
+        NODE_ITEM_DIR,     /* an item as the directory of its attributes */
+        NODE_ATTR,         /* one of them, as a file */
         _NODE_KIND_N,
 };
 
 /* Which name the children of a directory (or the pieces of a chain) spell. */
-enum level { LEVEL_TABLE, LEVEL_HASH, LEVEL_RANGE };
+enum level { LEVEL_TABLE, LEVEL_HASH, LEVEL_RANGE, LEVEL_ATTR };
 
 struct draft;
 struct fs_file;
@@ -39,7 +41,7 @@ struct node {
         enum level level;         /* constant; of a chain */
         bool detached;            /* nodes.lock: unlinked or replaced; no longer found by name */
         bool replaced;            /* nodes.lock: another was renamed to its name */
-        uint8_t control;          /* constant; index of the control file; VIEW: in an index, read-only */
+        uint8_t control;          /* constant; index of the control file; VIEW, ITEM_DIR, ATTR: in an index, read-only */
         struct draft *draft;      /* nodes.lock: open for writing */
         uint64_t emptied_ns;      /* nodes.lock: when a writer emptied it and went; 0: none did, or it was written since */
         uint32_t n_cached;        /* nodes.lock: open readers that use the page cache */
@@ -56,6 +58,18 @@ static inline bool node_in_view(const struct node *n) {
         enum node_kind kind = n->kind;
 
         return kind == NODE_VIEW || kind == NODE_VIEW_ITEM || kind == NODE_EXPORT || kind == NODE_INFO;
+}
+
+/* An item's directory, or something in it that is not on local disk. */
+static inline bool node_in_item(const struct node *n) {
+        enum node_kind kind = n->kind;
+
+        return kind == NODE_ITEM_DIR || kind == NODE_ATTR || (kind == NODE_CHAIN && n->level == LEVEL_ATTR);
+}
+
+/* Below an index: for reading. */
+static inline bool node_of_index(const struct node *n) {
+        return node_in_view(n) || (node_in_item(n) && n->control);
 }
 
 struct nodes {

@@ -18,6 +18,8 @@ void place_deinit(struct place *p) {
         buf_deinit(&p->text[1]);
         buf_deinit(&p->id);
         buf_deinit(&p->prefix);
+        buf_deinit(&p->attr);
+        buf_deinit(&p->attr_id);
         if (p->view) {
                 view_deinit(p->view);
                 p->view = mem_free(p->view);
@@ -26,7 +28,8 @@ void place_deinit(struct place *p) {
 
 static void place_init(struct place *p) {
         *p = (struct place){ .kind = NODE_ROOT, .level = LEVEL_TABLE, .text = { BUF_INIT(NAME_ENCODED_MAX), BUF_INIT(NAME_ENCODED_MAX) },
-                             .id = BUF_INIT(ID_MAX), .prefix = BUF_INIT(NAME_ENCODED_MAX) };
+                             .id = BUF_INIT(ID_MAX), .prefix = BUF_INIT(NAME_ENCODED_MAX),
+                             .attr = BUF_INIT(NAME_ENCODED_MAX), .attr_id = BUF_INIT(ATTR_ID_MAX) };
 }
 
 void child_deinit(struct child *c) {
@@ -165,6 +168,31 @@ static int place_set_part(struct place *p, enum level level, struct str joined, 
         return 0;
 }
 
+int place_attr_id(const struct place *in_item, struct str attr, struct buf *out) {
+        uint32_t id_n = (uint32_t)in_item->id.n;
+
+        buf_putc(out, '\1'); /* no table's name begins so */
+        buf_append(out, &id_n, sizeof(id_n));
+        buf_str(out, buf_view(&in_item->id));
+        buf_str(out, attr);
+        return buf_status(out);
+}
+
+int place_set_attr(struct place *p, struct str joined, struct error *e) {
+        int r;
+
+        buf_reset(&p->attr);
+        buf_reset(&p->attr_id);
+        r = keyname_decode_text(&p->attr, joined, false);
+        if (r < 0)
+                return error_set_errno(e, r, "attribute name");
+        if (r > 0)
+                return not_a_name(e);
+        p->kind = NODE_ATTR;
+        r = place_attr_id(p, buf_view(&p->attr), &p->attr_id);
+        return r ? error_set_errno(e, r, "attribute name") : 0;
+}
+
 /* p holds everything above; complete it with the whole encoded name of its level. */
 static int place_complete(struct fs *fs, struct op_ctx *ctx, struct place *p, enum level level, struct str joined,
                           struct error *e) {
@@ -182,6 +210,8 @@ static int place_complete(struct fs *fs, struct op_ctx *ctx, struct place *p, en
                 p->level = LEVEL_HASH;
                 return tables_get(fs, ctx, buf_view(&name), &p->table, e);
         }
+        if (level == LEVEL_ATTR)
+                return place_set_attr(p, joined, e);
         r = place_set_part(p, level, joined, e);
         if (r)
                 return r;
@@ -210,6 +240,15 @@ static int place_copy(const struct place *from, struct place *to, struct error *
         return 0;
 }
 
+/* A directory of an item becomes its child: the same item. */
+static int place_take(struct place *from, struct place *to) {
+        place_deinit(to);
+        *to = *from;
+        place_init(from);
+        buf_reset(&to->prefix);
+        return 0;
+}
+
 int place_set_key(struct place *p, const struct key *key) {
         p->text[0] = p->text[1] = BUF_INIT(NAME_ENCODED_MAX);
         p->id = BUF_INIT(ID_MAX);
@@ -224,7 +263,7 @@ int place_set_key(struct place *p, const struct key *key) {
 }
 
 static int child_chain(struct place *p, struct str joined, struct str piece, struct error *e) {
-        enum value_type type = p->level == LEVEL_TABLE ? VALUE_S : level_attr(p->table, p->level)->type;
+        enum value_type type = p->level == LEVEL_TABLE || p->level == LEVEL_ATTR ? VALUE_S : level_attr(p->table, p->level)->type;
         bool ok = false;
         int r = piece.n > NAME_CHAIN_PREFIX || piece.n + 4 <= NAME_CHAIN_PREFIX ? 0 : chain_text_ok(joined, type, &ok);
 
@@ -239,10 +278,11 @@ static int child_chain(struct place *p, struct str joined, struct str piece, str
 }
 
 /* A name below a directory whose children spell keys or tables. */
-static int child_by_key(struct fs *fs, struct op_ctx *ctx, const struct place *dir, struct str name, struct child *ret,
+static int child_by_key(struct fs *fs, struct op_ctx *ctx, struct place *dir, struct str name, struct child *ret,
                         struct error *e) {
         _cleanup_(buf_deinit) struct buf joined = BUF_INIT(NAME_ENCODED_MAX);
-        bool is_item = dir->level != LEVEL_TABLE && level_is_item(dir->table, dir->level);
+        bool is_item = (dir->level == LEVEL_HASH || dir->level == LEVEL_RANGE) && level_is_item(dir->table, dir->level);
+        enum level level = dir->level;
         bool chain = keyname_is_chain(name);
         struct str piece = name;
         int r;
@@ -263,13 +303,13 @@ static int child_by_key(struct fs *fs, struct op_ctx *ctx, const struct place *d
         buf_str(&joined, piece);
         if (buf_status(&joined))
                 return buf_status(&joined) == -EFBIG ? not_a_name(e) : error_set(e, ERR_MEMORY, "out of memory");
-        r = place_copy(dir, &ret->place, e);
+        r = level == LEVEL_ATTR ? place_take(dir, &ret->place) : place_copy(dir, &ret->place, e);
         if (r == 0 && chain)
                 r = child_chain(&ret->place, buf_view(&joined), piece, e);
         else if (r == 0)
-                r = place_complete(fs, ctx, &ret->place, dir->level, buf_view(&joined), e);
+                r = place_complete(fs, ctx, &ret->place, level, buf_view(&joined), e);
         ret->kind = ret->place.kind;
-        ret->level = dir->level;
+        ret->level = level;
         return r;
 }
 
@@ -296,6 +336,11 @@ int place_child(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str 
         r = place_of(fs, ctx, dir, &p, e);
         if (r)
                 return r;
+        ret->control = node_in_item(dir) ? dir->control : 0;
+        if (dir->kind == NODE_ITEM_DIR && item_dir_scratch(fs, ctx, dir, &p, name)) {
+                ret->kind = NODE_LOCAL;
+                return fs->o.state_dir && !dir->control ? 0 : not_a_name(e);
+        }
         if (p.kind == NODE_ITEM || p.kind == NODE_CONTROL_FILE)
                 return error_set_errno(e, -ENOTDIR, "not a directory");
         return child_by_key(fs, ctx, &p, name, ret, e);
@@ -343,6 +388,8 @@ static void spell(struct spelled *s, const struct node *n) {
         case NODE_VIEW_ITEM:
         case NODE_EXPORT:
         case NODE_INFO:
+        case NODE_ITEM_DIR:
+        case NODE_ATTR:
         case _NODE_KIND_N:
                 break;
         }
@@ -371,6 +418,8 @@ int place_of(struct fs *fs, struct op_ctx *ctx, struct node *n, struct place *re
 
         if (node_in_view(n))
                 return view_place(fs, ctx, n, STR_NULL, ret, e);
+        if (node_in_item(n))
+                return item_dir_place(fs, ctx, n, ret, e);
         place_init(ret);
         ret->kind = n->kind;
         if (n->kind == NODE_ROOT || n->kind == NODE_CONTROL || n->kind == NODE_CONTROL_FILE || n->kind == NODE_LOCAL)

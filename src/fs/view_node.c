@@ -219,6 +219,28 @@ static int item_passes(struct fs *fs, struct op_ctx *ctx, uint64_t node, const s
         return view_passes(v, &item) ? 0 : not_there(e);
 }
 
+/* The directory of an item is where the item is. */
+static int item_dir_in_range(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, uint64_t node,
+                             struct error *e) {
+        _cleanup_(buf_deinit) struct buf file = BUF_INIT(NAME_PIECE_MAX + 16);
+        _cleanup_(place_deinit) struct place p = { 0 };
+        bool listed = true;
+        int r;
+
+        if (!item_dir_file(name, node_is_piece(fs, dir), &file))
+                return not_there(e);
+        r = view_place(fs, ctx, dir, buf_view(&file), &p, e);
+        if (r)
+                return r;
+        if (p.view->kind != VIEW_ITEM || !view_in_range(p.view, p.view->item.parts, p.view->item.n))
+                return not_there(e);
+        if (p.view->limit)
+                r = view_lists(fs, ctx, dir, buf_view(&file), &listed, e);
+        else
+                r = item_passes(fs, ctx, node, p.view, e);
+        return r == 0 && !listed ? not_there(e) : r;
+}
+
 /* An item, scratch file or beginning of a long name as a range shows it. */
 static int lookup_in_base(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, const struct view *item,
                           struct node *base, struct fs_entry *ret, struct error *e) {
@@ -235,6 +257,8 @@ static int lookup_in_base(struct fs *fs, struct op_ctx *ctx, struct node *dir, s
                 r = node_lookup(fs, ctx, base, name, ret, e);
         if (r)
                 return r;
+        if (!item && S_ISDIR(ret->attr.mode) && !keyname_is_chain(name))
+                r = item_dir_in_range(fs, ctx, dir, name, ret->node, e);
         if (item && !item->limit)
                 r = item_passes(fs, ctx, ret->node, item, e);
         if (r)
@@ -258,6 +282,13 @@ static int lookup_range(struct fs *fs, struct op_ctx *ctx, struct node *dir, str
         return lookup_in_base(fs, ctx, dir, name, item, base.n, ret, e);
 }
 
+/* Below an index: an item as the directory of its attributes. */
+static int lookup_item_dir(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct fs_entry *ret,
+                           struct error *e) {
+        *e = (struct error){ .kind = ERR_NONE };
+        return item_dir_lookup(fs, ctx, dir, dir, name, ret, e);
+}
+
 int view_lookup(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct fs_entry *ret,
                 struct error *e) {
         _cleanup_(held_put) struct held h = { .fs = fs };
@@ -268,6 +299,8 @@ int view_lookup(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str 
                 fs_note(fs, ctx, dir, name, e);
         else if (r == -ENOENT && dir->kind == NODE_VIEW && !dir->control && e->kind == ERR_NO_ITEM)
                 return lookup_range(fs, ctx, dir, name, NULL, ret, e);
+        else if (r == -ENOENT && dir->kind == NODE_VIEW && e->kind == ERR_NO_ITEM)
+                return lookup_item_dir(fs, ctx, dir, name, ret, e);
         if (r)
                 return r;
         if (p.view->kind == VIEW_ITEM && !p.view->index)

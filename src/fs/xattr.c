@@ -39,7 +39,7 @@ static int get_request(struct fs *fs, struct op_ctx *ctx, struct node *n, const 
                 return view_explain(fs, p, out);
         } else if (p->kind == NODE_ROOT) {
                 buf_puts(out, "ListTables {}");
-        } else if (p->kind == NODE_ITEM) {
+        } else if (p->kind == NODE_ITEM || p->level == LEVEL_ATTR) {
                 struct get_request get = { .table = p->table, .key = p->key, .consistent = fs->o.consistent };
 
                 return ops->explain_get(fs->store, &get, out);
@@ -85,7 +85,7 @@ static int get_base(struct fs *fs, struct op_ctx *ctx, struct node *n, const str
         (void)fs;
         (void)ctx;
         (void)n;
-        return p->kind == NODE_VIEW_ITEM ? view_base_path(p, out) : -ENODATA;
+        return p->view && p->view->index && p->view->kind == VIEW_ITEM ? view_base_path(p, out) : -ENODATA;
 }
 
 static const struct xattr xattrs[] = {

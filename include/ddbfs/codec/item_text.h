@@ -34,9 +34,18 @@ _must_check_ int item_text_render(const struct item *item, const struct key_sche
 _must_check_ int item_text_parse(struct str text, const struct key_schema *key, const struct key *path_key,
                                  const struct item_text_options *o, struct arena *arena, struct item *ret,
                                  struct error *reterr);
-/* One value in the plain format, without a final newline: for .export and attribute files of L, M and sets. */
+/* One value in the plain format, without a final newline: for .export. */
 _must_check_ int value_text_render(const struct value *v, bool compact, struct buf *out);
 _must_check_ int value_text_parse(struct str text, struct arena *arena, struct value *ret, struct error *reterr);
+/*
+ * The content of an attribute's file: the bytes of an S or a B, the digits of an N, JSON in the plain format of the
+ * rest, without a tag around the whole (a set is an array) and without a final newline.
+ */
+_must_check_ int attr_text_render(const struct value *v, bool compact, struct buf *out);
+/* The same back: the text becomes a value of this type.  A newline at the end of an N is ignored; of an S or a B it is
+ * content.  -EINVAL with line and column: it is no such value.  Strings may point into text. */
+_must_check_ int attr_text_parse(struct str text, enum value_type type, struct arena *arena, struct value *ret,
+                                 struct error *reterr);
 #define ITEM_TEXT_MAX (16 * MIB) /* of a text to parse */
 #define ITEM_DEPTH_MAX 32        /* levels; a top-level attribute is level 1, as the service counts */
 #define ATTRIBUTE_NAME_MAX 65535 /* bytes */

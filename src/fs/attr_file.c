@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Open files of attributes.  A reader has the content of one version from open to close, as with items.  These are
+ * the operations of their own: an attribute that is too large to be held in memory gets others.
+ */
+#include "fs_internal.h"
+
+static int open_reader(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct fs_opened *ret, struct error *e) {
+        _cleanup_(snapshot_unrefp) struct snapshot *item = NULL;
+        _cleanup_(place_deinit) struct place p = { 0 };
+        int r = place_of(fs, ctx, f->node, &p, e);
+
+        if (r == 0 && away_find(fs, place_file_id(&p)))
+                r = fs_no_item(e);
+        if (r == 0)
+                r = item_load(fs, ctx, &p, fs->o.cache_ttl_ns, false, &item, e);
+        if (r == 0)
+                r = attr_of_item(fs, &p, item, &f->snapshot, e);
+        return r ? r : file_serve(fs, f, place_file_id(&p), ret);
+}
+
+int attr_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool create, struct fs_opened *ret,
+              struct error *e) {
+        struct fs_file *f = file_new(fs, n, flags, &attr_file_ops);
+        int r;
+
+        if (!f)
+                return error_set(e, ERR_MEMORY, "out of memory");
+        if ((flags & O_ACCMODE) == O_RDONLY && !create && !(flags & O_TRUNC))
+                r = open_reader(fs, ctx, f, ret, e);
+        else
+                r = error_set(e, ERR_PERMISSION, "attributes are not written this way yet");
+        if (r)
+                file_free(fs, f);
+        else
+                ret->file = f;
+        return r;
+}
+
+const struct file_ops attr_file_ops = { file_read_text, file_write_text, file_commit_text, NULL, file_release_text };
