@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <zlib.h>
 
 static const char alphabet_standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char alphabet_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -157,4 +158,8 @@ int hmac_sha256(struct str key, struct str in, uint8_t out[SHA256_LEN]) {
                 return 0;
         memset(out, 0, SHA256_LEN);
         return -ENOMEM;
+}
+
+uint32_t crc32_ieee(uint32_t crc, struct str in) {
+        return in.n ? (uint32_t)crc32_z(crc, (const unsigned char *)in.p, in.n) : crc;
 }

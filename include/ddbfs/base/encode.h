@@ -17,4 +17,4 @@ void percent_encode(struct buf *out, struct str in, bool keep_slash);
  * or compares things by a digest must not. */
 int sha256(struct str in, uint8_t out[SHA256_LEN]);
 int hmac_sha256(struct str key, struct str in, uint8_t out[SHA256_LEN]);
-uint32_t crc32_ieee(uint32_t crc, struct str in);                       /* start with 0; zlib's crc32 */
+uint32_t crc32_ieee(uint32_t crc, struct str in);                       /* start with 0 */
