@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include "ddbfs/base/encode.h"
 #include "ddbfs/base/metrics.h"
 
 static int get_credentials(struct job *j) {
@@ -48,38 +47,30 @@ static int get_endpoint(struct job *j) {
         return 0;
 }
 
-static void add_header(struct http_request *req, struct str name, const char *value) {
-        req->headers[req->n_headers++] = (struct http_header){ .name = name, .value = str_of(value) };
+void job_header(struct job *j, struct str name, struct str value) {
+        j->request.headers[j->request.n_headers++] = (struct http_header){ .name = name, .value = value };
 }
 
-static void write_request(struct job *j, int64_t now_s) {
-        struct aws_client *c = j->client;
+/* The headers of all protocols; then the protocol's own. */
+static int write_request(struct job *j, int64_t now_s) {
         struct http_request *req = &j->request;
 
-        snprintf(j->url, sizeof(j->url), "%s/", j->endpoint.url);
         clock_format_amz(now_s, j->date);
         snprintf(j->attempt_text, sizeof(j->attempt_text), "attempt=%u; max=%u", j->call->attempts + 1,
-                 c->params.max_attempts);
+                 j->client->params.max_attempts);
 
-        req->method = "POST";
-        req->url = str_of(j->url);
         req->n_headers = 0;
         req->body = j->call->body;
         req->timeout_ns = req->connect_timeout_ns = 0;
         req->max_body = 0;
-        add_header(req, STR("host"), j->endpoint.host);
-        add_header(req, STR("x-amz-date"), j->date);
+        job_header(j, STR("x-amz-date"), str_of(j->date));
         if (j->credentials->session_token)
-                add_header(req, STR("x-amz-security-token"), j->credentials->session_token);
-        add_header(req, STR("content-type"), "application/x-amz-json-1.0");
-        if (c->target_prefix) {
-                snprintf(j->target, sizeof(j->target), "%s%s", c->target_prefix, j->call->operation);
-                add_header(req, STR("x-amz-target"), j->target);
-        }
-        add_header(req, STR("accept-encoding"), "identity"); /* the CRC is of the bytes on the wire */
-        add_header(req, STR("amz-sdk-invocation-id"), j->invocation);
-        add_header(req, STR("amz-sdk-request"), j->attempt_text);
-        add_header(req, STR("user-agent"), "ddbfs/" DDBFS_VERSION);
+                job_header(j, STR("x-amz-security-token"), str_of(j->credentials->session_token));
+        job_header(j, STR("accept-encoding"), STR("identity")); /* checksums are of the bytes on the wire */
+        job_header(j, STR("amz-sdk-invocation-id"), str_of(j->invocation));
+        job_header(j, STR("amz-sdk-request"), str_of(j->attempt_text));
+        job_header(j, STR("user-agent"), STR("ddbfs/" DDBFS_VERSION));
+        return j->client->protocol->write(j);
 }
 
 static int sign(struct job *j) {
@@ -90,22 +81,21 @@ static int sign(struct job *j) {
                 .region = str_of(j->endpoint.signing_region),
                 .service = str_of(j->endpoint.signing_name),
                 .wall_s = clock_wall_s() + atomic_load(&c->skew_s),
-                .normalize_path = true,
-                .double_encode_path = true,
+                .normalize_path = !c->protocol->plain_path,
+                .double_encode_path = !c->protocol->plain_path,
         };
         int r;
 
-        write_request(j, params.wall_s);
+        r = write_request(j, params.wall_s);
+        if (r)
+                return r;
         buf_reset(&j->authorization);
         r = sigv4_sign(&j->request, &params, c->keys, &j->authorization);
         if (r == 0)
                 r = buf_status(&j->authorization);
         if (r)
                 return error_set_errno(&j->call->error, r, "signature");
-        j->request.headers[j->request.n_headers++] = (struct http_header){
-                .name = STR("authorization"),
-                .value = buf_view(&j->authorization),
-        };
+        job_header(j, STR("authorization"), buf_view(&j->authorization));
         return 0;
 }
 
@@ -134,27 +124,6 @@ static bool parse_u64(struct str s, uint64_t max, uint64_t *ret) {
         return n <= max;
 }
 
-static bool crc_matches(const struct http_response *r) {
-        uint64_t expected;
-
-        if (!parse_u64(http_response_header(r, "x-amz-crc32"), UINT32_MAX, &expected))
-                return true; /* absent, or nothing to compare with */
-        return crc32_ieee(0, buf_view(&r->body)) == expected;
-}
-
-static bool is_blank(char c) {
-        return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* Empty (TagResource) or, going by its ends, an object: the decoder does the rest. */
-static bool looks_like_object(struct str s) {
-        while (s.n && is_blank(s.p[0]))
-                s = str_skip(s, 1);
-        while (s.n && is_blank(s.p[s.n - 1]))
-                s.n--;
-        return s.n == 0 || (s.n >= 2 && s.p[0] == '{' && s.p[s.n - 1] == '}');
-}
-
 static const struct {
         enum error_kind kind;
         enum retry_class retry;
@@ -181,8 +150,7 @@ static void judge_refusal(struct job *j, struct verdict *v) {
         const struct http_response *resp = &j->call->response;
         uint64_t hint_ms;
 
-        aws_error_read(resp->status, buf_view(&resp->body), http_response_header(resp, "x-amzn-errortype"),
-                       &j->call->error, &v->retry);
+        j->client->protocol->read_refusal(j->call, &v->retry);
         if (parse_u64(http_response_header(resp, "x-amz-retry-after"), INT64_MAX, &hint_ms))
                 v->hint_ms = (int64_t)hint_ms;
         v->doubtful = resp->status >= 500 || resp->sends > 1;
@@ -191,22 +159,18 @@ static void judge_refusal(struct job *j, struct verdict *v) {
 }
 
 static void judge_answer(struct job *j, struct verdict *v) {
+        const struct protocol *p = j->client->protocol;
         const struct http_response *resp = &j->call->response;
         struct error *e = &j->call->error;
+        bool refusal = p->is_refusal(j->call);
 
         *e = (struct error){ .kind = ERR_NONE };
         v->doubtful = resp->sends > 1;
-        if (!crc_matches(resp)) {
-                error_set(e, ERR_PROTOCOL, "%s: the answer was damaged on its way (CRC mismatch)", j->call->operation);
-        } else if (resp->status < 200 || resp->status >= 300) {
-                judge_refusal(j, v);
+        if (p->check(j->call, refusal, e) == 0) {
+                if (refusal)
+                        judge_refusal(j, v);
                 return;
-        } else if (!looks_like_object(buf_view(&resp->body))) {
-                error_set(e, ERR_PROTOCOL, "%s: the answer is not a JSON object; is the endpoint right?",
-                          j->call->operation);
         }
-        if (e->kind == ERR_NONE)
-                return;
         e->http_status = resp->status;
         v->doubtful = true;
         v->retry = RETRY_TRANSIENT;

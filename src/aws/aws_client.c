@@ -15,6 +15,7 @@ int aws_client_new(const struct aws_client_options *o, struct aws_client **ret, 
         if (!c)
                 return error_set_errno(reterr, -ENOMEM, "client");
         mutex_init(&c->lock);
+        c->protocol = o->protocol == AWS_REST_XML ? &protocol_rest : &protocol_json;
         c->service = o->service;
         c->target_prefix = o->target_prefix;
         c->transport = o->transport;

@@ -3,7 +3,7 @@
  * What the service's errors mean: one table of codes, and the reader of error bodies.  Pure.  The body is
  * untrusted; whatever it holds, the outcome is a filled struct error.
  */
-#include "ddbfs/aws/retry.h"
+#include "error_internal.h"
 
 #include <jansson.h>
 
@@ -12,26 +12,38 @@ static const struct aws_code_info codes[] = {
         { "AccessDenied", ERR_ACCESS, RETRY_NO },
         { "AccessDeniedException", ERR_ACCESS, RETRY_SKEW },
         { "AuthFailure", ERR_ACCESS, RETRY_SKEW },
+        { "AuthorizationHeaderMalformed", ERR_VALIDATION, RETRY_NO },
         { "BackupNotFoundException", ERR_NO_TABLE, RETRY_NO },
+        { "BadDigest", ERR_PROTOCOL, RETRY_TRANSIENT },
         { "BandwidthLimitExceeded", ERR_BUSY, RETRY_THROTTLE },
         { "ConditionalCheckFailedException", ERR_CONDITION, RETRY_NO },
         { "ConditionalRequestConflict", ERR_BUSY, RETRY_TRANSIENT },
         { "DuplicateItemException", ERR_EXISTS, RETRY_NO },
         { "EC2ThrottledException", ERR_BUSY, RETRY_THROTTLE },
         { "EntityTooLarge", ERR_TOO_LARGE, RETRY_NO },
+        { "EntityTooSmall", ERR_VALIDATION, RETRY_NO },
         { "ExpiredToken", ERR_ACCESS, RETRY_CREDENTIALS },
         { "ExpiredTokenException", ERR_ACCESS, RETRY_CREDENTIALS },
         { "IDPCommunicationError", ERR_SERVICE, RETRY_TRANSIENT },
         { "IdempotentParameterMismatchException", ERR_VALIDATION, RETRY_NO },
+        { "IllegalLocationConstraintException", ERR_VALIDATION, RETRY_NO },
         { "IncompleteSignatureException", ERR_ACCESS, RETRY_NO },
         { "IndexNotFoundException", ERR_NO_TABLE, RETRY_NO },
         { "InternalError", ERR_SERVICE, RETRY_TRANSIENT },
         { "InternalFailure", ERR_SERVICE, RETRY_TRANSIENT },
         { "InternalServerError", ERR_SERVICE, RETRY_TRANSIENT },
         { "InvalidAccessKeyId", ERR_ACCESS, RETRY_CREDENTIALS },
+        { "InvalidBucketName", ERR_VALIDATION, RETRY_NO },
         { "InvalidClientTokenId", ERR_ACCESS, RETRY_CREDENTIALS },
+        { "InvalidObjectState", ERR_ACCESS, RETRY_NO },
+        { "InvalidPart", ERR_VALIDATION, RETRY_NO },
+        { "InvalidPartOrder", ERR_VALIDATION, RETRY_NO },
+        { "InvalidRange", ERR_VALIDATION, RETRY_NO },
+        { "InvalidRequest", ERR_VALIDATION, RETRY_NO },
         { "InvalidSignatureException", ERR_ACCESS, RETRY_SKEW },
+        { "InvalidToken", ERR_ACCESS, RETRY_CREDENTIALS },
         { "ItemCollectionSizeLimitExceededException", ERR_NO_SPACE, RETRY_NO },
+        { "KeyTooLongError", ERR_VALIDATION, RETRY_NO },
         { "LimitExceededException", ERR_BUSY, RETRY_THROTTLE },
         { "MissingAuthenticationToken", ERR_ACCESS, RETRY_NO },
         { "MissingAuthenticationTokenException", ERR_ACCESS, RETRY_NO },
@@ -39,7 +51,10 @@ static const struct aws_code_info codes[] = {
         { "NoSuchKey", ERR_NO_ITEM, RETRY_NO },
         { "NoSuchUpload", ERR_NO_ITEM, RETRY_NO },
         { "NotAuthorized", ERR_ACCESS, RETRY_NO },
+        { "NotImplemented", ERR_UNSUPPORTED, RETRY_NO },
+        { "OperationAborted", ERR_BUSY, RETRY_TRANSIENT },
         { "OptInRequired", ERR_ACCESS, RETRY_NO },
+        { "PermanentRedirect", ERR_VALIDATION, RETRY_NO },
         { "PolicyNotFoundException", ERR_NO_ITEM, RETRY_NO },
         { "PreconditionFailed", ERR_CONDITION, RETRY_NO },
         { "PriorRequestNotComplete", ERR_BUSY, RETRY_THROTTLE },
@@ -63,9 +78,11 @@ static const struct aws_code_info codes[] = {
         { "TableAlreadyExistsException", ERR_EXISTS, RETRY_NO },
         { "TableInUseException", ERR_BUSY, RETRY_NO },
         { "TableNotFoundException", ERR_NO_TABLE, RETRY_NO },
+        { "TemporaryRedirect", ERR_VALIDATION, RETRY_NO },
         { "ThrottledException", ERR_BUSY, RETRY_THROTTLE },
         { "Throttling", ERR_BUSY, RETRY_THROTTLE },
         { "ThrottlingException", ERR_BUSY, RETRY_THROTTLE },
+        { "TokenRefreshRequired", ERR_ACCESS, RETRY_CREDENTIALS },
         { "TooManyRequestsException", ERR_BUSY, RETRY_THROTTLE },
         { "TransactionCanceledException", ERR_CANCELLED, RETRY_NO },
         { "TransactionConflictException", ERR_BUSY, RETRY_NO },
@@ -75,6 +92,7 @@ static const struct aws_code_info codes[] = {
         { "UnrecognizedClientException", ERR_ACCESS, RETRY_CREDENTIALS },
         { "ValidationError", ERR_VALIDATION, RETRY_NO },
         { "ValidationException", ERR_VALIDATION, RETRY_NO },
+        { "XAmzContentSHA256Mismatch", ERR_PROTOCOL, RETRY_TRANSIENT },
 };
 
 /* Without a known code.  404 is not "no such item": that is said by a code only. */
@@ -186,8 +204,8 @@ static void copy_text(struct str s, char *out, size_t room) {
         out[n] = '\0';
 }
 
-static void fill(struct error *e, enum error_kind kind, int http_status, struct str code, struct str message,
-                 struct str detail) {
+void aws_error_fill(struct error *e, enum error_kind kind, int http_status, struct str code, struct str message,
+                    struct str detail) {
         char text[ERROR_MESSAGE_LEN], more[100], name[ERROR_CODE_LEN];
 
         copy_text(code, name, sizeof(name));
@@ -229,7 +247,7 @@ void aws_error_read(int http_status, struct str body, struct str header_code, st
                 code = text_of(reason, "Code");
                 message = why.n ? why : message;
         }
-        fill(ret, kind, http_status, code, message, throttling_reason(root));
+        aws_error_fill(ret, kind, http_status, code, message, throttling_reason(root));
         ret->action = action;
         json_decref(root);
 }

@@ -7,7 +7,7 @@
  *   ------  -------------------------------------------  ------  -------------------------------------------
  *   READY   wake_ns reached, request signed              FLYING  the driver sends j->request
  *   READY   no credentials, no endpoint, no memory       DONE    that error
- *   FLYING  2xx, CRC right, an object (or empty)         DONE    result 0, tokens given back
+ *   FLYING  2xx, sound (CRC, checksum, form)             DONE    result 0, tokens given back
  *   FLYING  skew code, clocks > 4 min apart, first time  READY   learn the offset; at once
  *   FLYING  credentials refused, first time              READY   provider forgets them; at once
  *   FLYING  transient or throttled, quota and time left  READY   at now + back-off
@@ -25,6 +25,7 @@
 #include "ddbfs/base/metrics.h"
 
 #define AUTHORIZATION_MAX (4 * KIB)
+#define LONG_URL_MAX (24 * KIB) /* three times a key and a token of 2 KB each */
 #define SKEW_MIN_S 240
 
 void job_init(struct job *j, struct aws_client *c, struct op_ctx *ctx, struct aws_call *call) {
@@ -42,6 +43,7 @@ void job_init(struct job *j, struct aws_client *c, struct op_ctx *ctx, struct aw
         j->skew_tried = j->credentials_tried = false;
         j->credentials = NULL;
         buf_init(&j->authorization, AUTHORIZATION_MAX);
+        buf_init(&j->long_url, LONG_URL_MAX);
         rng_uuid(j->invocation);
         call->result = 0;
         call->error = (struct error){ .kind = ERR_NONE };
@@ -52,6 +54,7 @@ void job_init(struct job *j, struct aws_client *c, struct op_ctx *ctx, struct aw
 void job_deinit(struct job *j) {
         j->credentials = credentials_unref(j->credentials);
         buf_deinit(&j->authorization);
+        buf_deinit(&j->long_url);
         j->state = JOB_FREE;
         j->call = NULL;
 }

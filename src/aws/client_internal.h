@@ -1,14 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Inside the client: the state machine of one call (aws_job.c), one attempt of it (aws_attempt.c), its two
- * drivers (aws_client.c), the log (request_log.c). */
+/* Inside the client: the state machine of one call (aws_job.c), one attempt of it (aws_attempt.c) in the service's
+ * protocol (aws_json.c, aws_rest.c), its two drivers (aws_client.c), the log (request_log.c). */
 #include "ddbfs/aws/client.h"
 #include "ddbfs/aws/retry.h"
 #include "ddbfs/aws/sigv4.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/rng.h"
 
+struct job;
+
+/* What the protocols of services differ in. */
+struct protocol {
+        bool plain_path; /* signed as it is sent; else normalised and encoded once more */
+        /* Method, URL and headers of its own, in j->request.  0 or -errno with the call's error. */
+        int (*write)(struct job *j);
+        bool (*is_refusal)(const struct aws_call *call);
+        /* Is the answer whole, and one to this request?  -errno with the error: damaged on its way. */
+        int (*check)(const struct aws_call *call, bool refusal, struct error *reterr);
+        /* What the refusal says. */
+        void (*read_refusal)(struct aws_call *call, enum retry_class *ret);
+};
+extern const struct protocol protocol_json, protocol_rest;
+
 struct aws_client {
+        const struct protocol *protocol;
         const char *service, *target_prefix; /* static text */
         struct http_transport *transport;    /* borrowed */
         struct cred_provider *credentials;   /* borrowed */
@@ -42,7 +58,8 @@ struct job {
         struct http_request request;
         struct aws_endpoint endpoint;
         struct buf authorization;
-        char url[sizeof(((struct aws_endpoint *)NULL)->url) + 1];
+        struct buf long_url; /* REST */
+        char url[sizeof(((struct aws_endpoint *)NULL)->url) + 1], host[400];
         char target[128];
         char date[CLOCK_AMZ_LEN];
         char attempt_text[48];
@@ -64,6 +81,9 @@ struct verdict {
         bool doubtful;   /* the service may have acted on it */
         int64_t hint_ms; /* x-amz-retry-after; -1: none */
 };
+
+/* For the protocols. */
+void job_header(struct job *j, struct str name, struct str value);
 
 /* aws_attempt.c.  Credentials, endpoint, headers, signature: j->request.  The call's error on failure. */
 _must_check_ int attempt_build(struct job *j);

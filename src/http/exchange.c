@@ -18,7 +18,7 @@
 #define SEND_BUFFER (256L * 1024)
 #define TEXT_MAX (128 * KIB)     /* URL and request header lines */
 #define FLOOD_MAX (256 * KIB)    /* bytes of response headers before we hang up */
-#define PRESIZE_MAX (4 * MIB)    /* a Content-Length is believed this far */
+#define PRESIZE_MAX (8 * MIB)    /* a Content-Length is believed this far */
 #define STOP_WRITING ((size_t)0) /* what a callback returns to end the exchange */
 
 static size_t on_header(char *p, size_t size _unused_, size_t n, void *arg) {
@@ -80,6 +80,7 @@ static void set_fixed(struct http_exchange *x) {
         curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
         curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
         curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+        curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L); /* ".." is a name like any other in the key of an object */
         curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
         curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
         curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);

@@ -15,9 +15,10 @@ LAYERS = {
     "store": {"base"},
     "codec": {"base", "store"},
     "ddb": {"base", "http", "aws", "store", "codec"},
+    "s3": {"base", "http", "aws", "store"},
     "fs": {"base", "store", "codec"},
     "fuse": {"base", "fs"},
-    "app": {"base", "http", "aws", "store", "codec", "ddb", "fs", "fuse"},
+    "app": {"base", "http", "aws", "store", "codec", "ddb", "s3", "fs", "fuse"},
 }
 
 # pattern of a library's headers -> the layers that may use it

@@ -9,10 +9,16 @@
 #include "ddbfs/aws/settings.h"
 #include "ddbfs/http/transport.h"
 
+enum aws_protocol {
+        AWS_JSON_1_0, /* POST / with X-Amz-Target; x-amz-crc32 checked */
+        AWS_REST_XML, /* method, path, query, headers and body of each call: S3 */
+};
+
 struct aws_client;
 struct aws_client_options {
         const char *service;               /* "dynamodb" */
-        const char *target_prefix;         /* "DynamoDB_20120810."; NULL for REST services */
+        enum aws_protocol protocol;
+        const char *target_prefix;         /* "DynamoDB_20120810."; JSON only */
         struct http_transport *transport;  /* borrowed */
         struct cred_provider *credentials; /* borrowed; fetches through another transport, never this one */
         const struct aws_settings *settings; /* borrowed */
@@ -22,9 +28,29 @@ _must_check_ int aws_client_new(const struct aws_client_options *o, struct aws_c
 struct aws_client *aws_client_free(struct aws_client *c);
 DEFINE_CLEANUP(struct aws_client, aws_client_free)
 
-/* One call of a JSON service. */
+struct aws_call;
+
+/* What a call of a REST service has besides its body; all borrowed until the call is done. */
+#define AWS_REST_HEADERS_MAX 18
+struct aws_rest {
+        const char *method;          /* "PUT" */
+        struct str host_prefix;      /* "bucket.": goes before the endpoint's host; empty: none */
+        struct str path;             /* "/key", percent-encoded: sent and signed as it is */
+        struct str query;            /* "a=b&c=", percent-encoded, without '?' */
+        struct http_header headers[AWS_REST_HEADERS_MAX]; /* lower-case names; all are signed */
+        unsigned n_headers;
+        const char *body_sha256;     /* of the body, in hex: x-amz-content-sha256 */
+        size_t max_body;             /* cap on the answer's body; errors have 64 KiB in any case */
+        uint64_t timeout_ns;         /* of one attempt; 0: the transport's */
+        bool is_data;                /* a 2xx's body is an object's bytes; else <Error> in it is a refusal all the same */
+        /* NULL, or: is this 2xx what was asked for?  -errno with the error, and it is tried again: damaged. */
+        int (*check)(const struct aws_call *call, struct error *reterr);
+};
+
+/* One call of a service. */
 struct aws_call {
         const char *operation;       /* "GetItem"; static text */
+        const struct aws_rest *rest; /* AWS_REST_XML: what is called; NULL for JSON services */
         struct str body;             /* borrowed until done */
         struct http_response response; /* init by the caller; the last answer: of the 200, or the refusal's body */
         int result;                  /* 0 or -errno when done */

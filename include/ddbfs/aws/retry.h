@@ -49,3 +49,9 @@ void aws_error_classify(int http_status, struct str code, enum error_kind *ret_k
  * its first guilty action: index in ->action, that action's code and message. */
 void aws_error_read(int http_status, struct str body, struct str header_code, struct error *ret,
                     enum retry_class *ret_retry);
+/* The same of a service that answers in XML (S3, STS).  A bucket that is elsewhere is told with its region, from
+ * the body or from header_region (x-amz-bucket-region). */
+void aws_error_read_xml(int http_status, struct str body, struct str header_region, struct error *ret,
+                        enum retry_class *ret_retry);
+/* Does the document say <Error> or <ErrorResponse>?  Looks at its beginning only. */
+bool aws_error_is_xml(struct str body);

@@ -6,6 +6,7 @@
  * may call at once; none may hold a lock.  All return 0 or -errno with *reterr filled; requests are retried,
  * interrupted and bounded in time inside.
  */
+#include "ddbfs/base/arena.h"
 #include "ddbfs/base/buf.h"
 #include "ddbfs/base/op_ctx.h"
 
