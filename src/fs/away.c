@@ -317,7 +317,7 @@ static int delete_away(struct fs *fs, struct op_ctx *ctx, struct away *a, struct
         }
         if (r == 0) {
                 fs_wrote(fs, &a->place);
-                partition_wrote(fs, &a->place);
+                partition_wrote(fs, &a->place, false);
                 cache_put_own(fs->cache, buf_view(&a->place.id), NULL);
         }
         return r;

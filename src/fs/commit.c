@@ -253,7 +253,7 @@ static void publish(struct save *s, struct snapshot **ret_own) {
         if (s->result) {
                 metric_add(METRIC_COMMITS, 1);
                 fs_wrote(s->fs, &s->place);
-                partition_wrote(s->fs, &s->place);
+                partition_wrote(s->fs, &s->place, true);
                 cache_put_own(s->fs->cache, id, s->result);
         }
         if (*ret_own)
@@ -278,7 +278,7 @@ static int save_run(struct save *s, struct snapshot **ret_own, struct error *e) 
                 publish(s, ret_own);
         } else { /* it may or may not have been applied */
                 fs_wrote(s->fs, &s->place);
-                partition_wrote(s->fs, &s->place);
+                partition_wrote(s->fs, &s->place, false);
                 cache_invalidate(s->fs->cache, buf_view(&s->place.id));
         }
         return r;

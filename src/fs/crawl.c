@@ -34,6 +34,7 @@ uint32_t crawl_miss(struct fs *fs, const struct place *p) {
         if (now - c->last_ns > WINDOW_NS)
                 *c = (struct crawl){ .hash = c->hash };
         c->last_ns = now;
+        c->absents -= MIN(c->absents, 1U); /* made up for when there is none */
         if (++c->misses >= MISSES_MIN && c->hits * 4 >= c->brought) {
                 limit = c->brought ? MIN(c->brought * 4, LIMIT_MAX) : FIRST_LIMIT;
                 c->hits = 0;
@@ -44,12 +45,28 @@ uint32_t crawl_miss(struct fs *fs, const struct place *p) {
 }
 
 void crawl_absent(struct fs *fs, const struct place *p) {
+        uint64_t now = clock_now_ns();
         struct crawl *c;
 
         mutex_lock(&fs->small_lock);
         c = slot(fs, p);
+        if (now - c->last_ns > WINDOW_NS)
+                *c = (struct crawl){ .hash = c->hash };
+        c->last_ns = now;
+        c->absents += 2;
         c->misses -= MIN(c->misses, 1U);
         mutex_unlock(&fs->small_lock);
+}
+
+uint32_t crawl_absents(struct fs *fs, const struct place *p) {
+        struct crawl *c;
+        uint32_t n;
+
+        mutex_lock(&fs->small_lock);
+        c = slot(fs, p);
+        n = clock_now_ns() - c->last_ns > WINDOW_NS ? 0 : c->absents;
+        mutex_unlock(&fs->small_lock);
+        return n;
 }
 
 void crawl_brought(struct fs *fs, const struct place *p, uint32_t n) {

@@ -31,6 +31,7 @@ int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
         cond_init(&fs->away_cond);
         list_init(&fs->aways);
         fs->journal_fd = -1;
+        list_init(&fs->gaps);
         list_init(&fs->local_dirs);
         list_init(&fs->drafts);
         list_init(&fs->files);
@@ -54,6 +55,7 @@ int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
 static void free_small(struct fs *fs) {
         local_dirs_free(fs);
         parsed_unref(fs->parsed);
+        absent_flush(fs);
         for (size_t i = 0; i < ERRORS_KEPT; i++)
                 mem_free(fs->errors[i].path);
 }

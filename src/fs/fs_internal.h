@@ -7,6 +7,7 @@
  * the store (the http layer checks).  Long waits go through the gate: fs_busy_begin() and item_load().
  */
 #include <fcntl.h>
+#include "ahead_internal.h"
 #include "cache_internal.h"
 #include "dir_internal.h"
 #include "file_internal.h"
@@ -25,6 +26,7 @@
 struct crawl {
         uint64_t hash, last_ns;
         uint32_t misses, brought, hits; /* hits: of what was brought last */
+        uint32_t absents;               /* look-ups of what is not there */
 };
 
 #define RECENT_SLOTS 4096
@@ -59,6 +61,7 @@ struct fs {
         struct mutex small_lock;  /* down to n_errors */
         struct crawl crawls[CRAWL_SLOTS];
         uint64_t recent[RECENT_SLOTS]; /* monotonic time of the last own write of a partition or table */
+        struct list gaps;         /* struct gap; absent.c */
         struct list local_dirs;   /* struct local_dir */
         struct parsed *parsed;    /* the item whose attributes were looked at last (item_dir.c) */
         struct error_record errors[ERRORS_KEPT];
@@ -142,6 +145,7 @@ void fs_wrote(struct fs *fs, const struct place *item);
 bool fs_read_strong(struct fs *fs, const struct place *p);
 bool fs_wrote_since(struct fs *fs, const struct place *p, uint64_t since_ns); /* to a partition, or anywhere in a table */
 uint64_t fs_wrote_ns(struct fs *fs, const struct place *p);                   /* when it did last; 0: long ago, if ever */
+bool fs_wrote_since_locked(struct fs *fs, const struct place *p, uint64_t since_ns); /* small_lock is held */
 /* Partitions that exist in this mount only (mkdir, or emptied a moment ago). */
 void local_dir_add(struct fs *fs, uint64_t parent_ino, struct str name, uint64_t until_ns /* UINT64_MAX: mkdir */);
 void local_dir_settled(struct fs *fs, struct node *item); /* its partition holds an item: it is as any other */
@@ -249,15 +253,9 @@ _must_check_ int item_snapshot(struct fs *fs, const struct place *p, const struc
 _must_check_ int partition_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name,
                                   const struct place *p, struct error *e);
 void partition_seen(struct fs *fs, struct str id, uint64_t start_ns);
-void partition_wrote(struct fs *fs, const struct place *item); /* what is known of its existence is void */
+/* What is known of its existence is void; exists: it does, as of now. */
+void partition_wrote(struct fs *fs, const struct place *item, bool exists);
 _must_check_ int partition_empty(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool *ret, struct error *e);
-
-/* ---- reading ahead (crawl.c) ---- */
-/* An item is not cached: how many to fetch from it on by one Query; 0: it alone. */
-uint32_t crawl_miss(struct fs *fs, const struct place *p);
-void crawl_brought(struct fs *fs, const struct place *p, uint32_t n);
-void crawl_absent(struct fs *fs, const struct place *p); /* there was none: whoever makes new files is no crawl */
-void crawl_hit(struct fs *fs, const struct place *p);
 
 /* ---- attributes (attr.c) ---- */
 void attr_dir(struct fs *fs, uint64_t ino, struct fs_attr *ret);

@@ -224,6 +224,7 @@ static int ask_partition(void *arg, struct op_ctx *ctx, struct flight_answer *re
                 return r;
         if (!any) {
                 cache_put_absent(q->fs->cache, buf_view(&q->place->id), start);
+                absent_partition(q->fs, q->place, start);
                 return fs_no_item(e);
         }
         partition_seen(q->fs, buf_view(&q->place->id), start);
@@ -261,13 +262,18 @@ void partition_seen(struct fs *fs, struct str id, uint64_t start_ns) {
                 (void)cache_put(fs->cache, id, s, start_ns);
 }
 
-void partition_wrote(struct fs *fs, const struct place *item) {
+void partition_wrote(struct fs *fs, const struct place *item, bool exists) {
+        _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
         _cleanup_(buf_deinit) struct buf id = BUF_INIT(8 * KIB);
         struct key key = item->key;
 
         if (!table_has_range(item->table))
                 return;
         key.n = 1;
-        if (place_item_id(item->table, &key, &id) == 0)
+        if (place_item_id(item->table, &key, &id))
+                return;
+        if (exists && snapshot_new(STR_NULL, &s) == 0)
+                cache_put_own(fs->cache, buf_view(&id), s);
+        else
                 cache_invalidate(fs->cache, buf_view(&id));
 }

@@ -14,13 +14,35 @@ static uint64_t listing_lacks_child(struct fs *fs, struct node *dir, struct str 
         return listing_lacks(fs, node_ino_now(fs, dir), &p, name);
 }
 
+/* Is it known not to exist, or found out for many names at once?  *ret_since: as of when; 0: the item is asked for. */
+static int known_absent(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t *ret_since, struct error *e) {
+        struct cache_view view;
+        int r;
+
+        if (absent_knows(fs, p, ret_since))
+                return 0;
+        cache_get(fs->cache, buf_view(&p->id), fs->o.cache_ttl_ns, false, &view);
+        cache_view_deinit(&view);
+        if (view.state != CACHE_UNKNOWN || item_hidden(fs, buf_view(&p->id)))
+                return 0;
+        r = absent_ask(fs, ctx, p, e);
+        if (r == 0)
+                (void)absent_knows(fs, p, ret_since);
+        return r;
+}
+
 /* Does what the name spells exist?  Tables were asked for by place_child; a chain directory always resolves. */
 static int child_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct child *c,
                         struct error *e) {
         uint64_t since = 0;
+        int r = 0;
 
         if (c->kind == NODE_PARTITION || c->kind == NODE_ITEM)
                 since = listing_lacks_child(fs, dir, name, &c->place);
+        if (since == 0 && c->kind == NODE_ITEM)
+                r = known_absent(fs, ctx, &c->place, &since, e);
+        if (r)
+                return r;
         if (since && !local_dir_has(fs, node_ino_now(fs, dir), name) &&
             !(c->kind == NODE_PARTITION && local_folder_used(fs, node_ino_now(fs, dir), name))) {
                 cache_put_absent(fs->cache, buf_view(&c->place.id), since);
@@ -30,8 +52,8 @@ static int child_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, str
                 return partition_exists(fs, ctx, dir, name, &c->place, e);
         if (c->kind == NODE_LOCAL) {
                 struct stat st;
-                int r = local_stat(fs, dir, name, &st);
 
+                r = local_stat(fs, dir, name, &st);
                 return r == -ENOENT ? fs_no_item(e) : r ? error_set_errno(e, r, "local file") : 0;
         }
         return 0; /* items: node_attr asks */

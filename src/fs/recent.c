@@ -27,7 +27,12 @@ void fs_wrote(struct fs *fs, const struct place *item) {
         mutex_lock(&fs->small_lock);
         *slot(fs, hash_stable(0, item->table->name)) = now;
         *slot(fs, place_partition_hash(item)) = now;
+        absent_wrote_locked(fs, item);
         mutex_unlock(&fs->small_lock);
+}
+
+bool fs_wrote_since_locked(struct fs *fs, const struct place *p, uint64_t since_ns) {
+        return p->table && *slot(fs, place_partition_hash(p)) >= since_ns;
 }
 
 uint64_t fs_wrote_ns(struct fs *fs, const struct place *p) {

@@ -164,7 +164,7 @@ static void send_batch(struct fs *fs, struct removal **batch, uint32_t n) {
         (void)fs->store->ops->batch_write(fs->store, &ctx, writes, n, results, &e);
         for (uint32_t i = 0; i < n; i++) {
                 fs_wrote(fs, &batch[i]->place);
-                partition_wrote(fs, &batch[i]->place);
+                partition_wrote(fs, &batch[i]->place, false);
                 sent(fs, &ctx, batch[i], results[i], &e);
                 ctx.wcu = ctx.rcu = 0; /* charged to the first */
         }

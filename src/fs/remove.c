@@ -30,7 +30,7 @@ static int delete_item(struct fs *fs, struct op_ctx *ctx, const struct place *p,
         int r = fs->store->ops->write(fs->store, ctx, &w, NULL, &local);
 
         fs_wrote(fs, p);
-        partition_wrote(fs, p);
+        partition_wrote(fs, p, false);
         if (r && local.kind != ERR_CONDITION) {
                 cache_invalidate(fs->cache, buf_view(&p->id)); /* it may or may not have been applied */
                 if (e)

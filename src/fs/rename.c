@@ -83,8 +83,8 @@ static int transact(struct fs *fs, struct op_ctx *ctx, const struct write *w, ui
 
         fs_wrote(fs, &from->child.place);
         fs_wrote(fs, &to->child.place);
-        partition_wrote(fs, &from->child.place);
-        partition_wrote(fs, &to->child.place);
+        partition_wrote(fs, &from->child.place, false);
+        partition_wrote(fs, &to->child.place, false);
         if (r) {
                 cache_invalidate(fs->cache, buf_view(&from->child.place.id));
                 cache_invalidate(fs->cache, buf_view(&to->child.place.id));
