@@ -11,6 +11,9 @@ static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL
 static const char *const formats[] = { "plain", "dynamodb", NULL };                 /* enum item_format */
 static const char *const writes[] = { "optimistic", "overwrite", NULL };            /* enum fs_write_mode */
 
+static const char *const addressings[] = { "auto", "path", "virtual", NULL };               /* enum s3_addressing */
+static const char *const encryptions[] = { "bucket", "AES256", "aws:kms", "aws:kms:dsse", NULL }; /* enum s3_sse */
+
 #define MS_IN_NS NS_PER_MS
 #define S_IN_NS NS_PER_S
 #define H_IN_NS (3600 * NS_PER_S)
@@ -74,6 +77,22 @@ const struct config_option config_options[] = {
           .help = "certificate authorities to trust" },
         { .name = "local", .type = OPTION_STRING, .group = GROUP_ACCOUNT, .flags = OPTION_PATH,
           .offset = OFFSET(local), .argument = "FILE", .help = "serve FILE by a local engine; needs no account" },
+        { .name = "s3_region", .type = OPTION_STRING, .group = GROUP_ACCOUNT, .offset = OFFSET(s3_region),
+          .unset = "the tables'", .argument = "REGION", .help = "region of the bucket" },
+        { .name = "s3_endpoint_url", .type = OPTION_STRING, .group = GROUP_ACCOUNT, .offset = OFFSET(s3_endpoint_url),
+          .unset = "AWS's", .argument = "URL", .help = "another S3-compatible service" },
+        { .name = "s3_addressing", .type = OPTION_ENUM, .group = GROUP_ACCOUNT, .names = addressings,
+          .offset = OFFSET(s3_addressing), .by_default = "auto", .argument = "STYLE",
+          .help = "where the bucket's name goes: path or host" },
+        { .name = "s3_sse", .type = OPTION_ENUM, .group = GROUP_ACCOUNT, .names = encryptions,
+          .offset = OFFSET(s3_sse), .by_default = "bucket", .argument = "KIND",
+          .help = "encryption of new objects" },
+        { .name = "s3_kms_key", .type = OPTION_STRING, .group = GROUP_ACCOUNT, .offset = OFFSET(s3_kms_key),
+          .unset = "the account's", .argument = "KEY", .help = "KMS key for them" },
+        { .name = "s3_bucket_owner", .type = OPTION_STRING, .group = GROUP_ACCOUNT, .offset = OFFSET(s3_bucket_owner),
+          .unset = "anybody", .argument = "ACCOUNT", .help = "refuse a bucket of another account" },
+        { .name = "s3_checksums", .type = OPTION_BOOL, .group = GROUP_ACCOUNT, .offset = OFFSET(s3_checksums),
+          .by_default = "true", .help = "send x-amz-checksum-sha256" },
         /* limits */
         { .name = "op_timeout", .type = OPTION_TIME, .group = GROUP_LIMITS, .offset = OFFSET(op_timeout),
           .by_default = "1m", .min = 100 * MS_IN_NS, .max = H_IN_NS, .argument = "TIME",

@@ -19,8 +19,8 @@
 #include "ddbfs/aws/client.h"
 #include "ddbfs/base/log.h"
 #include "ddbfs/ddb/ddb.h"
+#include "wire_internal.h"
 
-#define IDLE_NS (45 * NS_PER_S) /* the service closes connections idle for about a minute */
 #define PARALLEL_MAX 8          /* requests in flight for one operation */
 
 struct stack {
@@ -131,21 +131,7 @@ static int find_credentials(struct stack *s, struct error *reterr) {
 }
 
 static int open_transport(struct stack *s, struct error *reterr) {
-        _cleanup_(buf_deinit) struct buf ca = BUF_INIT(CONFIG_VALUE_MAX);
-        struct http_options o = {
-                .max_connections = (unsigned)s->c->max_connections,
-                .connect_timeout_ns = s->c->connect_timeout,
-                .timeout_ns = s->c->request_timeout,
-                .idle_ns = IDLE_NS,
-                .user_agent = "ddbfs/" DDBFS_VERSION,
-        };
-
-        buf_str(&ca, s->settings->ca_bundle);
-        if (buf_status(&ca))
-                return error_set_errno(reterr, buf_status(&ca), "ca_bundle");
-        if (ca.n)
-                o.ca_bundle = ca.p;
-        return http_transport_new(&o, &s->transport, reterr);
+        return wire_transport_new(s->c, s->settings, &s->transport, reterr);
 }
 
 static int make_client(struct stack *s, struct error *reterr) {

@@ -16,8 +16,8 @@ import re
 import subprocess
 import sys
 
-HELP_LINE = re.compile(r"^  (?:-(\w), |    )--([a-z][a-z-]*)(=[A-Z]+)? +(.*?)(?: \[([^\[\]]*)\])?$", re.M)
-MAN_HEAD = re.compile(r"^(?:\*-(\w)\*, )?\*--([a-z][a-z-]*)\*(=_[A-Z]+_)?$")
+HELP_LINE = re.compile(r"^  (?:-(\w), |    )--([a-z][a-z0-9-]*)(=[A-Z]+)? +(.*?)(?: \[([^\[\]]*)\])?$", re.M)
+MAN_HEAD = re.compile(r"^(?:\*-(\w)\*, )?\*--([a-z][a-z0-9-]*)\*(=_[A-Z]+_)?$")
 MAN_DEFAULT = re.compile(r"\bDefault: \*([^*]+)\*")
 MAN_ENVIRONMENT = re.compile(r"\bEnvironment: \*([^*]+)\*")
 

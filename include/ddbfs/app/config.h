@@ -26,6 +26,11 @@ struct config {
         char *profile, *region, *endpoint_url, *ca_bundle;
         bool fips, dualstack;
         uint64_t max_attempts; /* CONFIG_UNSET: the service's default */
+        /* S3, for large attributes */
+        char *s3_region, *s3_endpoint_url, *s3_kms_key, *s3_bucket_owner;
+        uint64_t s3_addressing; /* enum s3_addressing */
+        uint64_t s3_sse;        /* enum s3_sse */
+        bool s3_checksums;
         /* limits */
         uint64_t op_timeout, connect_timeout, request_timeout; /* ns */
         uint64_t max_connections, max_threads;
