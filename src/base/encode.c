@@ -151,6 +151,32 @@ int sha256(struct str in, uint8_t out[SHA256_LEN]) {
         return -ENOMEM;
 }
 
+/* The stream is the digest's own context under another name. */
+static EVP_MD_CTX *md_ctx(struct sha256_stream *s) {
+        return (EVP_MD_CTX *)(void *)s;
+}
+
+struct sha256_stream *sha256_begin(void) {
+        EVP_MD_CTX *c = EVP_MD_CTX_new();
+
+        if (c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) != 1) {
+                EVP_MD_CTX_free(c);
+                return NULL;
+        }
+        return (struct sha256_stream *)(void *)c;
+}
+
+int sha256_add(struct sha256_stream *s, struct str in) {
+        return s && (in.n == 0 || EVP_DigestUpdate(md_ctx(s), in.p, in.n) == 1) ? 0 : -ENOMEM;
+}
+
+int sha256_end(struct sha256_stream *s, uint8_t out[SHA256_LEN]) {
+        bool ok = s && (!out || EVP_DigestFinal_ex(md_ctx(s), out, NULL) == 1);
+
+        EVP_MD_CTX_free(md_ctx(s));
+        return ok ? 0 : -ENOMEM;
+}
+
 int hmac_sha256(struct str key, struct str in, uint8_t out[SHA256_LEN]) {
         const unsigned char *text = (const unsigned char *)(in.n ? in.p : "");
 

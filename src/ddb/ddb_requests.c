@@ -263,7 +263,9 @@ int ddb_request_write(const struct write *w, bool all_new, struct buf *out) {
         r = ddb_put_write(w, out);
         if (r)
                 return r;
-        if (w->op == WRITE_UPDATE && all_new)
+        if (w->return_old)
+                buf_puts(out, ",\"ReturnValues\":\"ALL_OLD\"");
+        else if (w->op == WRITE_UPDATE && all_new)
                 buf_puts(out, ",\"ReturnValues\":\"ALL_NEW\"");
         buf_puts(out, ASK_CAPACITY);
         return buf_status(out);

@@ -88,7 +88,7 @@ int ddb_write(struct store *s, struct op_ctx *ctx, const struct write *w, struct
         _cleanup_(exchange_deinit) struct exchange x;
         _cleanup_(items_deinit) struct items items;
         struct ddb_usage usage;
-        bool uncertain = false;
+        bool uncertain = false, resolved = false;
         int r;
 
         exchange_init(&x, operation ? operation : "ConditionCheck");
@@ -100,6 +100,7 @@ int ddb_write(struct store *s, struct op_ctx *ctx, const struct write *w, struct
         r = send(d, ctx, &x, &uncertain, reterr);
         if (r && uncertain && x.call.error.kind == ERR_CONDITION) {
                 r = resolve(d, ctx, w, &x.call.error, &items, reterr);
+                resolved = true;
         } else if (!r) {
                 r = ddb_parse_write(x.call.operation, &x.call.response.body, &items, &usage, reterr);
                 if (!r)
@@ -107,7 +108,7 @@ int ddb_write(struct store *s, struct op_ctx *ctx, const struct write *w, struct
         }
         if (r || !ret_new)
                 return r;
-        if (w->op != WRITE_UPDATE)
+        if (w->return_old ? resolved : w->op != WRITE_UPDATE)
                 items_deinit(&items);
         items_move(ret_new, &items);
         return 0;

@@ -16,9 +16,10 @@ LAYERS = {
     "codec": {"base", "store"},
     "ddb": {"base", "http", "aws", "store", "codec"},
     "s3": {"base", "http", "aws", "store"},
+    "large": {"base", "store", "codec"},
     "fs": {"base", "store", "codec"},
     "fuse": {"base", "fs"},
-    "app": {"base", "http", "aws", "store", "codec", "ddb", "s3", "fs", "fuse"},
+    "app": {"base", "http", "aws", "store", "codec", "ddb", "s3", "large", "fs", "fuse"},
 }
 
 # pattern of a library's headers -> the layers that may use it

@@ -16,5 +16,11 @@ void percent_encode(struct buf *out, struct str in, bool keep_slash);
 /* 0, or -ENOMEM with out all zero.  A signature may ignore that (the service refuses it); whoever names
  * or compares things by a digest must not. */
 int sha256(struct str in, uint8_t out[SHA256_LEN]);
+/* The same piece by piece.  begin: NULL when there is no memory; add: 0 or -ENOMEM; end: the digest of all (out NULL:
+ * only frees), frees, 0 or -ENOMEM.  NULL is fine for the latter two, and -ENOMEM. */
+struct sha256_stream;
+_must_check_ struct sha256_stream *sha256_begin(void);
+_must_check_ int sha256_add(struct sha256_stream *s, struct str in);
+int sha256_end(struct sha256_stream *s, uint8_t out[SHA256_LEN]);
 int hmac_sha256(struct str key, struct str in, uint8_t out[SHA256_LEN]);
 uint32_t crc32_ieee(uint32_t crc, struct str in);                       /* start with 0 */

@@ -14,6 +14,7 @@ struct store {
         const struct store_ops *ops;
 };
 
+struct large_ops;  /* store/large.h */
 struct items_body; /* private: a response body strings point into */
 
 /* What a read returns.  Items live in the arena; their strings may point into the bodies. */
@@ -122,13 +123,16 @@ struct write {
         enum write_op op;
         const struct table_schema *table;
         struct key key;                 /* UPDATE, DELETE, CHECK */
-        const struct item *item;        /* PUT: the whole item, key attributes included */
+        const struct item *item;        /* PUT: the whole item, key attributes included.  UPDATE: the same, as it will be if
+                                         * nobody else changes it, or NULL: what can be moved to S3 to make it fit */
         const struct attribute *set;    /* UPDATE: SET each */
         uint32_t n_set;
         const struct str *remove;       /* UPDATE: REMOVE each */
         uint32_t n_remove;
         const struct condition *conditions;
         uint32_t n_conditions;
+        bool return_old;                /* write(): ret_new is the item as it was (n = 0: there was none, or after a repeat
+                                         * it is not known) */
 };
 
 /* How large the expressions of a write are as the service counts them, by the text ddb/ sends. */
@@ -181,6 +185,8 @@ struct store_ops {
         /* One snapshot of at most 100; ret->v[i] belongs to request i, absent: ret->v[i].attributes == NULL */
         int (*transact_get)(struct store *, struct op_ctx *, const struct get_request *, uint32_t n, struct items *ret,
                             struct error *);
+        /* ---- of a store that keeps large attributes in S3 (store/large.h); NULL for others ---- */
+        const struct large_ops *large;
         /* The request as text: operation, a space, the JSON body.  For user.ddbfs.request. */
         int (*explain_get)(struct store *, const struct get_request *, struct buf *out);
         int (*explain_query)(struct store *, const struct query_request *, struct buf *out);

@@ -205,6 +205,12 @@ static const struct {
           "{\"TableName\":\"Music\"," KEY_AB ",\"UpdateExpression\":\"REMOVE #n0\","
           "\"ExpressionAttributeNames\":{\"#n0\":\"u\"}," CAPACITY "}" },
         { { .op = WRITE_UPDATE, WKEY }, false, "{\"TableName\":\"Music\"," KEY_AB "," CAPACITY "}" },
+        { { .op = WRITE_UPDATE, WKEY, .return_old = true },
+          true,
+          "{\"TableName\":\"Music\"," KEY_AB ",\"ReturnValues\":\"ALL_OLD\"," CAPACITY "}" },
+        { { .op = WRITE_DELETE, WKEY, .return_old = true },
+          true,
+          "{\"TableName\":\"Music\"," KEY_AB ",\"ReturnValues\":\"ALL_OLD\"," CAPACITY "}" },
         { { .op = WRITE_DELETE, WKEY, .conditions = conditions, .n_conditions = 1 },
           false,
           "{\"TableName\":\"Music\"," KEY_AB ",\"ConditionExpression\":\"attribute_exists(#n0)\","
@@ -427,7 +433,7 @@ END_TEST
 /* ---- failure ---- */
 
 START_TEST(out_of_memory) {
-        const struct write w[] = { writes[0].w, writes[1].w, writes[2].w, writes[5].w };
+        const struct write w[] = { writes[0].w, writes[1].w, writes[2].w, writes[7].w };
         const struct get_request q[] = { gets[0].q, gets[2].q };
         struct buf out = BUF_INIT(DDB_REQUEST_MAX);
         int r[7];

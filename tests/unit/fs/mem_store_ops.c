@@ -369,7 +369,7 @@ static bool holds(const struct condition *c, const struct item *now) {
         const struct value *v = now ? item_get(now, c->attr) : NULL;
 
         if (c->op == COND_EQ)
-                return v && value_equal(v, c->value);
+                return v && v->type == c->value->type && value_equal(v, c->value); /* a reference is a map, not its content */
         return (c->op == COND_EXISTS) == (v != NULL);
 }
 
@@ -464,7 +464,10 @@ static int mem_write(struct store *s, struct op_ctx *ctx, const struct write *w,
         if (r > 0) {
                 r = error_set(e, ERR_CONDITION, "The conditional request failed");
         } else if (r == 0) {
-                if (ret_new && w->op == WRITE_UPDATE && give(&out, &ready.made->item, NULL, 0))
+                const struct mem_item *now = w->return_old ? mem_find_item(ready.t, &ready.key) : NULL;
+                bool new = ret_new && w->op == WRITE_UPDATE && !w->return_old;
+
+                if ((new && give(&out, &ready.made->item, NULL, 0)) || (now && give(&out, &now->item, NULL, 0)))
                         r = error_set(e, ERR_MEMORY, "out of memory");
                 else
                         apply(&ready);

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One attribute on its way up.  Up to FIRST bytes are kept and go up by one put; what is longer becomes a multipart
+ * upload whose parts are sent by threads of their own while the caller fills the next.
+ *
+ *      slot     by          meaning
+ *      FREE     caller      may be given a part
+ *      READY    its thread  to be sent; its memory is the thread's until it is FREE again
+ *
+ * Memory: the part being filled and one in each slot.  The first error stays, and every later call returns it.
+ */
+#include "large_internal.h"
+#include "ddbfs/base/alloc.h"
+
+#define FIRST BLOB_PUT_MAX
+#define PART BLOB_PART_MIN
+#define SLOTS 2
+
+struct slot {
+        struct large_writer *w;
+        struct buf part;
+        uint32_t number;
+        bool ready, running;
+        struct op_ctx *sending; /* NULL: not now */
+        pthread_t thread;
+};
+
+struct large_writer {
+        struct large_store *ls;
+        struct arena arena;
+        struct large_owner owner;
+        struct blob_name name;
+        struct blob_meta metas[LARGE_METAS];
+        uint32_t n_metas, n_parts;
+        struct sha256_stream *digest;
+        uint64_t size;
+        struct buf filling;
+        struct blob_upload *upload;
+        bool made;              /* the object is, or may be, there */
+        struct mutex lock;      /* down to error */
+        struct cond cond;
+        struct slot slots[SLOTS];
+        bool stopping;
+        int r;
+        struct error error;
+};
+
+static void writer_free(struct large_writer *w) {
+        (void)sha256_end(w->digest, NULL);
+        for (unsigned i = 0; i < SLOTS; i++)
+                buf_deinit(&w->slots[i].part);
+        buf_deinit(&w->filling);
+        if (w->owner.table)
+                table_schema_unref((struct table_schema *)(uintptr_t)w->owner.table);
+        cond_deinit(&w->cond);
+        mutex_deinit(&w->lock);
+        arena_deinit(&w->arena);
+        mem_free(w);
+}
+
+static int copy_owner(struct large_writer *w, const struct large_owner *o) {
+        int r = arena_dup(&w->arena, o->attr, &w->owner.attr);
+
+        w->owner.key.n = o->key.n;
+        for (uint32_t i = 0; r == 0 && i < o->key.n; i++) {
+                w->owner.key.parts[i].type = o->key.parts[i].type;
+                r = arena_dup(&w->arena, o->key.parts[i].text, &w->owner.key.parts[i].text);
+        }
+        w->owner.table = table_schema_ref((struct table_schema *)(uintptr_t)o->table);
+        return r;
+}
+
+int large_begin(struct store *s, struct op_ctx *ctx, const struct large_owner *o, struct large_writer **ret,
+                struct error *e) {
+        struct large_store *ls = large_of(s);
+        struct large_writer *w;
+        int r;
+
+        (void)ctx;
+        if (ls->n_buckets == 0)
+                return error_set(e, ERR_TOO_LARGE, "without s3_bucket there is no place for it");
+        w = mem_zalloc(sizeof(*w));
+        if (!w)
+                return error_set(e, ERR_MEMORY, "out of memory");
+        w->ls = ls;
+        w->arena = ARENA_INIT(256 * KIB);
+        buf_init(&w->filling, FIRST);
+        mutex_init(&w->lock);
+        cond_init(&w->cond);
+        w->digest = sha256_begin();
+        w->name.bucket = str_of(ls->buckets[0]);
+        r = w->digest ? copy_owner(w, o) : -ENOMEM;
+        if (r == 0)
+                r = large_metas(&w->owner, &w->arena, w->metas, &w->n_metas);
+        r = r ? error_set_errno(e, r, "saving to S3") : large_new_key(ls, &w->owner, &w->arena, &w->name.key, e);
+        if (r)
+                writer_free(w);
+        else
+                *ret = w;
+        return r;
+}
+
+/* ---- parts ---- */
+
+/* Lock held. */
+static void fail(struct large_writer *w, int r, const struct error *e) {
+        if (w->r == 0) {
+                w->r = r;
+                w->error = *e;
+        }
+}
+
+static void send_part(struct slot *s) {
+        struct large_writer *w = s->w;
+        struct error e = { 0 };
+        struct op_ctx ctx;
+        bool skip;
+        int r = 0;
+
+        op_ctx_init(&ctx, "upload", w->ls->timeout_ns);
+        mutex_lock(&w->lock);
+        skip = w->stopping || w->r;
+        s->sending = &ctx;
+        mutex_unlock(&w->lock);
+        if (!skip)
+                r = w->ls->blobs->ops->upload_part(w->ls->blobs, &ctx, w->upload, s->number, buf_view(&s->part), &e);
+        mutex_lock(&w->lock);
+        s->sending = NULL;
+        if (r)
+                fail(w, r, &e);
+        mutex_unlock(&w->lock);
+        op_ctx_deinit(&ctx);
+        buf_reset(&s->part); /* the memory is for the next part */
+}
+
+static void *slot_thread(void *arg) {
+        struct slot *s = arg;
+        struct large_writer *w = s->w;
+
+        mutex_lock(&w->lock);
+        for (;;) {
+                while (!s->ready && !w->stopping)
+                        cond_wait(&w->cond, &w->lock);
+                if (!s->ready)
+                        break;
+                mutex_unlock(&w->lock);
+                send_part(s);
+                mutex_lock(&w->lock);
+                s->ready = false;
+                cond_broadcast(&w->cond);
+        }
+        mutex_unlock(&w->lock);
+        return NULL;
+}
+
+static void wake(void *arg) {
+        struct large_writer *w = arg;
+
+        mutex_lock(&w->lock);
+        cond_broadcast(&w->cond);
+        mutex_unlock(&w->lock);
+}
+
+/* Lock held. */
+static struct slot *free_slot(struct large_writer *w) {
+        for (unsigned i = 0; i < SLOTS; i++)
+                if (!w->slots[i].ready)
+                        return &w->slots[i];
+        return NULL;
+}
+
+static bool all_free(const struct large_writer *w) {
+        for (unsigned i = 0; i < SLOTS; i++)
+                if (w->slots[i].ready)
+                        return false;
+        return true;
+}
+
+/* Until a slot is free (all: all are), or something has failed; interruptible. */
+static int wait_slot(struct large_writer *w, struct op_ctx *ctx, bool all, struct slot **ret, struct error *e) {
+        int r = 0;
+
+        *ret = NULL;
+        op_ctx_set_waker(ctx, wake, w);
+        mutex_lock(&w->lock);
+        while (w->r == 0 && !(all ? all_free(w) : (*ret = free_slot(w)) != NULL) && (r = op_ctx_check(ctx, e)) == 0)
+                (void)cond_wait_until(&w->cond, &w->lock, ctx->deadline_ns);
+        if (r == 0 && w->r) {
+                r = w->r;
+                if (e)
+                        *e = w->error;
+        }
+        mutex_unlock(&w->lock);
+        op_ctx_clear_waker(ctx);
+        return r;
+}
+
+static int give_part(struct large_writer *w, struct op_ctx *ctx, struct error *e) {
+        struct slot *s;
+        int r = 0;
+
+        if (w->n_parts == BLOB_PARTS_MAX)
+                return error_set(e, ERR_TOO_LARGE, "more than %llu MB are too much for an attribute",
+                                 (unsigned long long)(BLOB_PARTS_MAX * (PART / MIB)));
+        if (!w->upload)
+                r = w->ls->blobs->ops->upload_begin(w->ls->blobs, ctx, w->name, w->metas, w->n_metas, &w->upload, e);
+        if (r == 0)
+                r = wait_slot(w, ctx, false, &s, e);
+        if (r)
+                return r;
+        if (!s->running) {
+                s->w = w;
+                buf_init(&s->part, FIRST);
+                if (!large_thread(&s->thread, slot_thread, s))
+                        return error_set(e, ERR_MEMORY, "no thread for an upload");
+                s->running = true;
+        }
+        mutex_lock(&w->lock);
+        {
+                struct buf empty = s->part;
+
+                s->part = w->filling;
+                w->filling = empty;
+        }
+        s->number = ++w->n_parts;
+        s->ready = true;
+        cond_broadcast(&w->cond);
+        mutex_unlock(&w->lock);
+        return 0;
+}
+
+int large_append(struct large_writer *w, struct op_ctx *ctx, struct str data, struct error *e) {
+        int r = sha256_add(w->digest, data);
+
+        if (r)
+                return error_set_errno(e, r, "saving to S3");
+        w->size += data.n;
+        while (data.n > 0) {
+                size_t most = w->upload ? PART : FIRST, n = MIN(data.n, most - MIN(w->filling.n, most));
+
+                if (n == 0) {
+                        r = give_part(w, ctx, e);
+                        if (r)
+                                return r;
+                        continue;
+                }
+                buf_append(&w->filling, data.p, n);
+                if (buf_status(&w->filling))
+                        return error_set_errno(e, buf_status(&w->filling), "saving to S3");
+                data = str_skip(data, n);
+        }
+        return 0;
+}
+
+static int finish_object(struct large_writer *w, struct op_ctx *ctx, struct error *e) {
+        struct slot *ignored;
+        int r = 0;
+
+        if (!w->upload) {
+                w->made = true;
+                return w->ls->blobs->ops->put(w->ls->blobs, ctx, w->name, w->metas, w->n_metas, buf_view(&w->filling), e);
+        }
+        if (w->filling.n > 0)
+                r = give_part(w, ctx, e);
+        if (r == 0)
+                r = wait_slot(w, ctx, true, &ignored, e);
+        if (r)
+                return r;
+        w->made = true;
+        return w->ls->blobs->ops->upload_finish(w->ls->blobs, ctx, w->upload, e);
+}
+
+int large_finish(struct large_writer *w, struct op_ctx *ctx, enum value_type type, struct arena *a, struct value *ret,
+                 struct error *e) {
+        struct large_ref *l = arena_alloc(a, sizeof(*l));
+        int r;
+
+        if (!l)
+                return error_set(e, ERR_MEMORY, "out of memory");
+        *l = (struct large_ref){ .type = type, .size = w->size };
+        r = sha256_end(TAKE(w->digest), l->sha256);
+        if (r == 0)
+                r = arena_dup(a, w->name.bucket, &l->bucket);
+        if (r == 0)
+                r = arena_dup(a, w->name.key, &l->key);
+        r = r ? error_set_errno(e, r, "saving to S3") : finish_object(w, ctx, e);
+        if (r == 0)
+                *ret = (struct value){ .type = VALUE_LARGE, .large = l };
+        return r;
+}
+
+static void stop(struct large_writer *w) {
+        mutex_lock(&w->lock);
+        w->stopping = true;
+        for (unsigned i = 0; i < SLOTS; i++)
+                if (w->slots[i].sending)
+                        op_ctx_cancel(w->slots[i].sending);
+        cond_broadcast(&w->cond);
+        mutex_unlock(&w->lock);
+        for (unsigned i = 0; i < SLOTS; i++)
+                if (w->slots[i].running)
+                        (void)pthread_join(w->slots[i].thread, NULL);
+}
+
+void large_end(struct large_writer *w, struct op_ctx *ctx, int r, const struct error *e) {
+        if (!w)
+                return;
+        stop(w);
+        if (w->upload)
+                w->ls->blobs->ops->upload_end(w->ls->blobs, ctx, w->upload);
+        if (r && w->made)
+                removal_of_fresh(w->ls, &w->owner, w->name, e);
+        writer_free(w);
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Streams: parts in parallel and bounded, windows, random reads, what is gone or spoilt. */
+#include "fixture.h"
+
+static const size_t sizes[] = { 0, 1, 4096, BLOB_PUT_MAX - 1, BLOB_PUT_MAX, BLOB_PUT_MAX + 1, BLOB_PUT_MAX + BLOB_PART_MIN,
+                                BLOB_PUT_MAX + BLOB_PART_MIN + 1, 30 * MIB + 12345 };
+
+static int write_stream(struct lx *x, struct str data, size_t step, bool save, struct value *ret, struct error *e) {
+        struct large_owner o = { .table = x->docs, .key = lx_key("1"), .attr = STR("text") };
+        struct large_writer *w = NULL;
+        struct attribute set = { .name = STR("text") };
+        struct write update = { .op = WRITE_UPDATE, .table = x->docs, .key = lx_key("1"), .set = &set, .n_set = 1 };
+        int r = LX_CALL(x->s->ops->large->begin(x->s, &ctx, &o, &w, e));
+
+        for (size_t at = 0; r == 0 && at < data.n; at += step)
+                r = LX_CALL(x->s->ops->large->append(w, &ctx, str_make(data.p + at, MIN(step, data.n - at)), e));
+        if (r == 0)
+                r = LX_CALL(x->s->ops->large->finish(w, &ctx, VALUE_S, &x->a, &set.value, e));
+        *ret = set.value;
+        if (r == 0 && save)
+                r = LX_CALL(x->s->ops->write(x->s, &ctx, &update, NULL, e));
+        (void)LX_CALL((x->s->ops->large->end(w, &ctx, save ? r : -EIO, e), 0));
+        return r;
+}
+
+START_TEST(test_round_trip) {
+        struct value v;
+        struct lx x;
+        struct str data;
+
+        lx_init(&x);
+        data = lx_bytes(&x, sizes[_i], 3);
+        mem_blob_delay_us(x.b, 200);
+        ck_assert_int_eq(write_stream(&x, data, 100000, true, &v, NULL), 0);
+        ck_assert_uint_eq(v.large->size, data.n);
+        ck_assert_uint_eq(mem_blob_uploads(x.b), 0);
+        ck_assert_uint_eq(mem_blob_count(x.b), 1);
+        lx_check(&x, "1", "text", data);
+        ck_assert_uint_le(mem_blob_largest_parts(x.b), BLOB_PUT_MAX + BLOB_PART_MIN);
+        lx_end(&x);
+}
+END_TEST
+
+/* Never finished, or finished and not saved: nothing is left. */
+START_TEST(test_given_up) {
+        struct large_owner o;
+        struct large_writer *w = NULL;
+        struct error e = { .kind = ERR_CONDITION };
+        struct value v;
+        struct lx x;
+
+        lx_init(&x);
+        o = (struct large_owner){ .table = x.docs, .key = lx_key("1"), .attr = STR("text") };
+        ck_assert_int_eq(LX_CALL(x.s->ops->large->begin(x.s, &ctx, &o, &w, NULL)), 0);
+        for (unsigned i = 0; i < 20; i++)
+                ck_assert_int_eq(LX_CALL(x.s->ops->large->append(w, &ctx, lx_bytes(&x, MIB, i), NULL)), 0);
+        ck_assert_uint_eq(mem_blob_uploads(x.b), 1);
+        (void)LX_CALL((x.s->ops->large->end(w, &ctx, -EIO, &e), 0));
+        ck_assert_uint_eq(mem_blob_uploads(x.b), 0);
+        ck_assert_uint_eq(mem_blob_count(x.b), 0);
+        ck_assert_int_eq(write_stream(&x, lx_bytes(&x, 9 * MIB, 1), MIB, false, &v, &e), 0);
+        lx_wait_objects(&x, 0);
+        lx_end(&x);
+}
+END_TEST
+
+START_TEST(test_part_fails) {
+        struct error e = { 0 };
+        struct value v;
+        struct lx x;
+
+        lx_init(&x);
+        mem_blob_fail(x.b, BLOB_PART, 1 + (unsigned)_i, 1, ERR_ACCESS, false);
+        ck_assert_int_eq(write_stream(&x, lx_bytes(&x, 30 * MIB, 1), 128 * KIB, true, &v, &e), -EACCES);
+        ck_assert_uint_eq(mem_blob_uploads(x.b), 0);
+        ck_assert_uint_eq(mem_writes(x.m), 0);
+        lx_end(&x);
+}
+END_TEST
+
+static struct large_reader *open_reader(struct lx *x, struct str data, struct value *v) {
+        struct large_reader *r = NULL;
+
+        ck_assert_int_eq(write_stream(x, data, MIB, true, v, NULL), 0);
+        ck_assert_int_eq(LX_CALL(x->s->ops->large->open(x->s, &ctx, v, &r, NULL)), 0);
+        mem_blob_reset_calls(x->b);
+        return r;
+}
+
+static void check_read(struct lx *x, struct large_reader *r, struct str data, size_t offset, size_t n) {
+        struct buf out = BUF_INIT(64 * MIB);
+
+        ck_assert_int_eq(LX_CALL(x->s->ops->large->read(r, &ctx, offset, n, &out, NULL)), 0);
+        if (offset >= data.n)
+                ck_assert_uint_eq(out.n, 0);
+        else
+                ck_assert(str_eq(buf_view(&out), str_make(data.p + offset, MIN(n, data.n - offset))));
+        buf_deinit(&out);
+}
+
+/* Random reads fetch what they ask for. */
+START_TEST(test_random) {
+        struct large_reader *r;
+        struct value v;
+        struct str data;
+        struct lx x;
+
+        lx_init(&x);
+        data = lx_bytes(&x, 20 * MIB, 1);
+        r = open_reader(&x, data, &v);
+        check_read(&x, r, data, 10 * MIB + 17, 4096);
+        ck_assert_uint_eq(mem_blob_bytes_read(x.b), 4096);
+        check_read(&x, r, data, 3 * MIB, 4096);
+        check_read(&x, r, data, 20 * MIB - 10, 4096);
+        check_read(&x, r, data, 20 * MIB, 4096);
+        ck_assert_uint_eq(mem_blob_bytes_read(x.b), 4096 + 4096 + 10);
+        x.s->ops->large->close(r);
+        lx_end(&x);
+}
+END_TEST
+
+/* Reading on takes ever larger windows, each byte once; the kernel's requests come out of order. */
+START_TEST(test_sequential) {
+        size_t order[] = { 0, 1, 3, 2, 5, 4, 6, 7 };
+        struct large_reader *r;
+        struct value v;
+        struct str data;
+        struct lx x;
+
+        lx_init(&x);
+        data = lx_bytes(&x, 16 * MIB, 1);
+        r = open_reader(&x, data, &v);
+        for (size_t i = 0; i < 16 * MIB / (8 * 128 * KIB); i++)
+                for (size_t k = 0; k < ARRAY_LEN(order); k++)
+                        check_read(&x, r, data, (i * 8 + order[k]) * 128 * KIB, 128 * KIB);
+        ck_assert_uint_eq(mem_blob_bytes_read(x.b), 16 * MIB);
+        ck_assert_uint_le(mem_blob_calls(x.b, BLOB_READ), 7);
+        x.s->ops->large->close(r);
+        lx_end(&x);
+}
+END_TEST
+
+/* A failed fetch is told and may be tried again. */
+START_TEST(test_read_fails) {
+        struct buf out = BUF_INIT(64 * MIB);
+        struct large_reader *r;
+        struct error e = { 0 };
+        struct value v;
+        struct str data;
+        struct lx x;
+        unsigned failed = 0;
+
+        lx_init(&x);
+        data = lx_bytes(&x, 16 * MIB, 1);
+        r = open_reader(&x, data, &v);
+        mem_blob_fail(x.b, BLOB_READ, 1 + (unsigned)_i, 1, ERR_TIMEOUT, false);
+        while (out.n < data.n) {
+                size_t before = out.n;
+                int k = LX_CALL(x.s->ops->large->read(r, &ctx, out.n, 128 * KIB, &out, &e));
+
+                if (k) {
+                        ck_assert_int_eq(k, -ETIMEDOUT);
+                        buf_truncate(&out, before);
+                        failed++;
+                }
+                ck_assert_uint_lt(failed, 3);
+        }
+        ck_assert_uint_eq(failed, 1);
+        ck_assert(str_eq(buf_view(&out), data));
+        x.s->ops->large->close(r);
+        buf_deinit(&out);
+        lx_end(&x);
+}
+END_TEST
+
+START_TEST(test_spoilt) {
+        struct buf out = BUF_INIT(64 * MIB);
+        struct large_reader *r;
+        struct error e = { 0 };
+        struct value v;
+        struct lx x;
+        int k = 0;
+
+        lx_init(&x);
+        r = open_reader(&x, lx_bytes(&x, _i ? 9 * MIB : 1000, 1), &v);
+        mem_blob_spoil(x.b, 0);
+        while (k == 0 && out.n < v.large->size)
+                k = LX_CALL(x.s->ops->large->read(r, &ctx, out.n, 128 * KIB, &out, &e));
+        ck_assert_int_eq(k, -EIO);
+        ck_assert_uint_lt(out.n, v.large->size);
+        ck_assert_int_eq(LX_CALL(x.s->ops->large->read(r, &ctx, out.n, 128 * KIB, &out, &e)), -EIO);
+        x.s->ops->large->close(r);
+        buf_deinit(&out);
+        lx_end(&x);
+}
+END_TEST
+
+START_TEST(test_gone) {
+        struct buf out = BUF_INIT(64 * MIB);
+        struct large_reader *r;
+        struct error e = { 0 };
+        struct value v;
+        struct lx x;
+
+        lx_init(&x);
+        r = open_reader(&x, lx_bytes(&x, 2 * MIB, 1), &v);
+        ck_assert(mem_blob_delete(x.b, mem_blob_key(x.b, 0)));
+        ck_assert_int_eq(LX_CALL(x.s->ops->large->read(r, &ctx, 0, 128 * KIB, &out, &e)), -ENOENT);
+        ck_assert_int_eq(e.kind, ERR_NO_ITEM);
+        x.s->ops->large->close(r);
+        buf_deinit(&out);
+        lx_end(&x);
+}
+END_TEST
+
+/* ---- other tools' strings ---- */
+
+static const struct {
+        const char *text;
+        bool link;
+} links[] = {
+        { "{\"s3\":{\"bucket\":\"older\",\"key\":\"k/1\",\"region\":null}}", true },
+        { "{\"s3\":{\"region\":\"us-east-1\",\"more\":[1],\"key\":\"k/1\",\"bucket\":\"older\"}}", true },
+        { "s3://older/k/1", true },
+        { "s3://other/k/1", false }, /* a bucket that is not named */
+        { "{\"s3\":{\"bucket\":\"other\",\"key\":\"k/1\"}}", false },
+        { "{\"s3\":{\"bucket\":\"older\"}}", false },
+        { "{\"s3\":\"older/k/1\"}", false },
+        { "{\"s3\":{\"bucket\":\"older\",\"key\":\"k/1\"}", false },
+        { "s3://older", false },
+        { "s3://older/", false },
+        { "S3://older/k/1", false },
+        { "{\"s4\":{\"bucket\":\"older\",\"key\":\"k/1\"}}", false },
+};
+
+START_TEST(test_links) {
+        struct value v = { .type = VALUE_S, .text = str_of(links[_i].text) };
+        struct buf out = BUF_INIT(KIB);
+        struct large_reader *r = NULL;
+        uint64_t size = 0;
+        bool is = false;
+        struct lx x;
+
+        lx_init(&x);
+        mem_blob_put(x.b, "older", "k/1", STR("theirs"));
+        ck_assert_int_eq(LX_CALL(x.s->ops->large->size(x.s, &ctx, &v, &is, &size, NULL)), 0);
+        ck_assert_int_eq(is, links[_i].link);
+        if (is) {
+                ck_assert_uint_eq(size, 6);
+                ck_assert_int_eq(LX_CALL(x.s->ops->large->open(x.s, &ctx, &v, &r, NULL)), 0);
+                ck_assert_int_eq(LX_CALL(x.s->ops->large->read(r, &ctx, 0, 100, &out, NULL)), 0);
+                ck_assert(str_eq(buf_view(&out), STR("theirs")));
+                x.s->ops->large->close(r);
+        } else {
+                ck_assert_uint_eq(mem_blob_calls(x.b, BLOB_HEAD), 0);
+        }
+        buf_deinit(&out);
+        lx_end(&x);
+}
+END_TEST
+
+START_TEST(test_unnamed_bucket) {
+        struct large_ref l = { .type = VALUE_S, .size = 6, .bucket = STR("other"), .key = STR("k/1") };
+        struct value v = { .type = VALUE_LARGE, .large = &l };
+        struct large_reader *r = NULL;
+        struct error e = { 0 };
+        struct lx x;
+
+        lx_init(&x);
+        mem_blob_put(x.b, "other", "k/1", STR("theirs"));
+        ck_assert_int_eq(LX_CALL(x.s->ops->large->open(x.s, &ctx, &v, &r, &e)), -EACCES);
+        ck_assert_ptr_nonnull(strstr(e.message, "other"));
+        ck_assert_uint_eq(mem_blob_calls(x.b, BLOB_READ), 0);
+        lx_end(&x);
+}
+END_TEST
+
+int main(void) {
+        Suite *s = suite_create("large-stream");
+        TCase *t = tcase_create("all");
+        SRunner *sr;
+        int failed;
+
+        tcase_set_timeout(t, 60);
+        tcase_add_loop_test(t, test_round_trip, 0, ARRAY_LEN(sizes));
+        tcase_add_test(t, test_given_up);
+        tcase_add_loop_test(t, test_part_fails, 0, 4);
+        tcase_add_test(t, test_random);
+        tcase_add_test(t, test_sequential);
+        tcase_add_loop_test(t, test_read_fails, 0, 5);
+        tcase_add_loop_test(t, test_spoilt, 0, 2);
+        tcase_add_test(t, test_gone);
+        tcase_add_loop_test(t, test_links, 0, ARRAY_LEN(links));
+        tcase_add_test(t, test_unnamed_bucket);
+        suite_add_tcase(s, t);
+        sr = srunner_create(s);
+        srunner_run_all(sr, CK_ENV);
+        failed = srunner_ntests_failed(sr);
+        srunner_free(sr);
+        return failed > 0;
+}
