@@ -69,7 +69,7 @@ static void read_refusal(struct aws_call *call, enum retry_class *ret) {
         const struct http_response *resp = &call->response;
         bool late = resp->status >= 200 && resp->status < 300;
 
-        /* what was found out too late for a status of its own is a failure of the service's unless its code says more */
+        /* found out too late for a status of its own: the service's failure, unless its code says more */
         aws_error_read_xml(late ? 500 : resp->status, buf_view(&resp->body),
                            http_response_header(resp, "x-amz-bucket-region"), &call->error, ret);
         call->error.http_status = resp->status;

@@ -58,8 +58,7 @@ static void XMLCALL on_end(void *arg, const XML_Char *name) {
                 return;
         at = w->text_at[--w->depth];
         if (w->events->end)
-                r = w->events->end(w->arg, str_make(w->path, w->path_n),
-                                   str_skip(buf_view(&w->text), at));
+                r = w->events->end(w->arg, str_make(w->path, w->path_n), str_skip(buf_view(&w->text), at));
         buf_truncate(&w->text, at);
         w->path_n -= MIN(w->path_n, n + (w->depth > 0));
         if (r)

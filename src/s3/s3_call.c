@@ -7,7 +7,7 @@
 
 #define TEXT_MAX (8 * KIB)
 #define QUERY_MAX (16 * KIB)
-#define BODY_MAX (16 * MIB)    /* names of a DeleteObjects, parts of an upload */
+#define BODY_MAX (16 * MIB) /* names of a DeleteObjects, parts of an upload */
 #define HEADERS_MAX (16 * KIB)
 #define BYTES_PER_S (128 * KIB) /* slower than that is no connection */
 
@@ -127,9 +127,9 @@ void s3_call_body(struct s3_call *c, struct str body) {
 }
 
 void s3_call_new_object(struct s3_call *c, const struct blob_meta *meta, uint32_t n_meta) {
-        static const char *const sse[] = { [S3_SSE_AES256] = "AES256",
-                                           [S3_SSE_KMS] = "aws:kms",
-                                           [S3_SSE_KMS_DSSE] = "aws:kms:dsse" };
+        static const char *const sse[] = {
+                [S3_SSE_AES256] = "AES256", [S3_SSE_KMS] = "aws:kms", [S3_SSE_KMS_DSSE] = "aws:kms:dsse"
+        };
         const struct s3 *s = c->s3;
 
         s3_call_header(c, "content-type", STR("application/octet-stream"));
@@ -203,8 +203,9 @@ int s3_call_run(struct s3_call *c, struct op_ctx *ctx, struct error *reterr) {
         if (r)
                 return error_set_errno(reterr, r, c->call.operation);
         if (c->s3->addressing == S3_ADDRESSING_VIRTUAL && c->host_prefix.n == 0)
-                return error_set(reterr, ERR_INPUT, "the name of this bucket cannot be part of a host name: use "
-                                                    "s3_addressing=path");
+                return error_set(reterr, ERR_INPUT,
+                                 "the name of this bucket cannot be part of a host name: use "
+                                 "s3_addressing=path");
         r = aws_client_call(c->s3->client, ctx, &c->call);
         if (r) {
                 name_it(c, &c->call.error);

@@ -28,12 +28,12 @@ struct s3_call {
         struct s3 *s3;
         struct aws_call call;
         struct aws_rest rest;
-        struct arena arena;      /* header values made here */
+        struct arena arena; /* header values made here */
         struct buf path, query, host_prefix, body;
-        struct str resource;     /* "bucket/key", for messages */
+        struct str resource; /* "bucket/key", for messages */
         char sha256_hex[2 * SHA256_LEN + 1];
         bool has_checksum;
-        int failed;              /* what went wrong while it was built; told by s3_call_run() */
+        int failed; /* what went wrong while it was built; told by s3_call_run() */
         /* What a sound 2xx has to be; -EINVAL: it is not, and the request is sent again.  NULL: anything. */
         int (*read)(struct s3_call *c, struct str body);
         void *read_arg;

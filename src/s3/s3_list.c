@@ -92,7 +92,8 @@ static int abort_page(struct s3 *s, struct op_ctx *ctx, struct str bucket, const
 
                 if (e->upload_id.n == 0 || e->time_s == 0 || e->time_s >= before_s)
                         continue;
-                r = s3_abort_upload(s, ctx, (struct blob_name){ .bucket = bucket, .key = e->key }, e->upload_id, reterr);
+                r = s3_abort_upload(s, ctx, (struct blob_name){ .bucket = bucket, .key = e->key }, e->upload_id,
+                                    reterr);
                 if (r)
                         return r;
                 ++*ret_n;

@@ -42,7 +42,8 @@ static int verify_checksum(const struct s3_call *c, struct str body) {
         uint8_t hash[SHA256_LEN];
         int r;
 
-        if (want.n == 0 || memchr(want.p, '-', want.n) || str_eq(s3_call_answer(c, "x-amz-checksum-type"), STR("COMPOSITE")))
+        if (want.n == 0 || memchr(want.p, '-', want.n) ||
+            str_eq(s3_call_answer(c, "x-amz-checksum-type"), STR("COMPOSITE")))
                 return 0;
         r = sha256(body, hash);
         if (r)
@@ -95,7 +96,7 @@ int s3_read(struct blobs *b, struct op_ctx *ctx, struct blob_name name, uint64_t
         if (etag && *etag)
                 s3_call_header(&c, "if-match", str_of(etag));
         r = s3_call_run(&c, ctx, &e);
-        if (r == 0 && ret->n == 0 && ret->max >= c.call.response.body.n) {
+        if (r == 0 && ret->n == 0 && ret->max >= c.call.response.body.cap) {
                 struct buf empty = *ret; /* the bytes change hands; its memory serves nobody */
 
                 *ret = c.call.response.body;

@@ -7,8 +7,8 @@
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/base/clock.h"
 
-#define ROUNDS 4                          /* for names that the service was too busy for */
-#define PAUSE_NS (100 * NS_PER_MS)        /* before the second; doubled */
+#define ROUNDS 4                   /* for names that the service was too busy for */
+#define PAUSE_NS (100 * NS_PER_MS) /* before the second; doubled */
 #define REFUSED_BODY_MAX (4 * MIB)
 
 static int remove_one(struct s3 *s, struct op_ctx *ctx, struct blob_name name, struct error *reterr) {
@@ -37,7 +37,7 @@ struct removal {
         struct op_ctx *ctx;
         const struct blob_name *names;
         int *results;
-        uint32_t from, to; /* the names of this request: those of them that are TO_DO */
+        uint32_t from, to;  /* the names of this request: those of them that are TO_DO */
         struct error first; /* the first error */
 };
 
@@ -157,8 +157,7 @@ int s3_remove(struct blobs *b, struct op_ctx *ctx, const struct blob_name *names
 
         while (m.to < n) { /* as far as the bucket is the same */
                 m.from = m.to;
-                while (m.to < n && m.to - m.from < BLOB_REMOVE_MAX &&
-                       str_eq(names[m.to].bucket, names[m.from].bucket))
+                while (m.to < n && m.to - m.from < BLOB_REMOVE_MAX && str_eq(names[m.to].bucket, names[m.from].bucket))
                         m.to++;
                 remove_range(&m);
         }

@@ -98,8 +98,7 @@ static int read_entry(struct s3_list *l, struct str name, struct str text) {
                         return arena_dup(&l->arena, text, texts[i].to);
         if (str_eq(name, STR("Size")))
                 return parse_size(text, &e->size) ? 0 : -EINVAL;
-        if ((str_eq(name, STR("LastModified")) || str_eq(name, STR("Initiated"))) &&
-            !clock_parse_iso(text, &e->time_s))
+        if ((str_eq(name, STR("LastModified")) || str_eq(name, STR("Initiated"))) && !clock_parse_iso(text, &e->time_s))
                 e->time_s = 0;
         return 0;
 }

@@ -11,24 +11,9 @@
  * Any answer but 200 ends it.  Bodies should ask for ReturnConsumedCapacity.
  */
 #include <curl/curl.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include "floor.h"
 
 #define CONNECTIONS_MAX 64
-#define HEX_SIZE 65
-
-struct text {
-        char *p;
-        size_t n, size;
-};
 
 struct line {
         const char *operation, *follow, *body;
@@ -36,9 +21,8 @@ struct line {
 };
 
 static struct {
-        const char *url, *host, *key_id, *region;
-        char day[9];
-        unsigned char signing_key[32];
+        const char *url, *host;
+        struct signing signing;
         bool print;
         struct line *lines;
         size_t n_lines;
@@ -48,89 +32,28 @@ static struct {
         double rcu, wcu;
 } all = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static _Noreturn void die(const char *what, const char *more) {
-        (void)fprintf(stderr, "floor: %s: %s\n", what, more);
-        exit(1);
-}
-
-static void add(struct text *t, const char *p, size_t n) {
-        if (t->size - t->n <= n) {
-                t->size = 2 * (t->n + n) + 4096;
-                t->p = realloc(t->p, t->size);
-                if (!t->p)
-                        die("memory", "no more");
-        }
-        memcpy(t->p + t->n, p, n);
-        t->n += n;
-        t->p[t->n] = '\0';
-}
-
 static size_t received(char *p, size_t one, size_t n, void *reply) {
         add(reply, p, one * n);
         return one * n;
 }
 
-static void hex(const unsigned char *p, char ret[static HEX_SIZE]) {
-        for (size_t i = 0; i < 32; i++)
-                (void)snprintf(ret + 2 * i, 3, "%02x", p[i]);
-}
-
-static void sha256_hex(const char *p, size_t n, char ret[static HEX_SIZE]) {
-        unsigned char digest[EVP_MAX_MD_SIZE];
-
-        if (!EVP_Digest(p, n, digest, NULL, EVP_sha256(), NULL))
-                die("OpenSSL", "digest");
-        hex(digest, ret);
-}
-
-static void hmac(const void *key, size_t n_key, const char *text, unsigned char ret[static 32]) {
-        if (!HMAC(EVP_sha256(), key, (int)n_key, (const unsigned char *)text, strlen(text), ret, NULL))
-                die("OpenSSL", "HMAC");
-}
-
-/* Signature version 4: the key of a day, region and service. */
-static void prepare_signing(const char *secret) {
-        time_t now = time(NULL);
-        char start[256];
-        struct tm tm;
-
-        (void)gmtime_r(&now, &tm);
-        (void)strftime(all.day, sizeof(all.day), "%Y%m%d", &tm);
-        (void)snprintf(start, sizeof(start), "AWS4%s", secret);
-        hmac(start, strlen(start), all.day, all.signing_key);
-        hmac(all.signing_key, 32, all.region, all.signing_key);
-        hmac(all.signing_key, 32, "dynamodb", all.signing_key);
-        hmac(all.signing_key, 32, "aws4_request", all.signing_key);
-}
-
 static struct curl_slist *sign(const char *operation, const struct text *body) {
         static const char signed_headers[] = "content-type;host;x-amz-date;x-amz-target";
-        char date[32], target[128], payload[HEX_SIZE], digest[HEX_SIZE], canonical[1024], to_sign[256], header[512];
+        char date[32], target[128], payload[HEX_SIZE], canonical[1024], header[512];
         struct curl_slist *ret = NULL;
-        unsigned char mac[32];
-        time_t now = time(NULL);
-        struct tm tm;
 
-        (void)gmtime_r(&now, &tm);
-        (void)snprintf(date, sizeof(date), "%sT%02d%02d%02dZ", all.day, tm.tm_hour, tm.tm_min, tm.tm_sec);
+        amz_date(&all.signing, date);
         (void)snprintf(target, sizeof(target), "DynamoDB_20120810.%s", operation);
         sha256_hex(body->p, body->n, payload);
         (void)snprintf(canonical, sizeof(canonical),
                        "POST\n/\n\ncontent-type:application/x-amz-json-1.0\nhost:%s\nx-amz-date:%s\nx-amz-target:%s\n"
                        "\n%s\n%s", all.host, date, target, signed_headers, payload);
-        sha256_hex(canonical, strlen(canonical), digest);
-        (void)snprintf(to_sign, sizeof(to_sign), "AWS4-HMAC-SHA256\n%s\n%s/%s/dynamodb/aws4_request\n%s", date, all.day,
-                       all.region, digest);
-        hmac(all.signing_key, 32, to_sign, mac);
-        hex(mac, digest);
         ret = curl_slist_append(ret, "Content-Type: application/x-amz-json-1.0");
         (void)snprintf(header, sizeof(header), "X-Amz-Date: %s", date);
         ret = curl_slist_append(ret, header);
         (void)snprintf(header, sizeof(header), "X-Amz-Target: %s", target);
         ret = curl_slist_append(ret, header);
-        (void)snprintf(header, sizeof(header),
-                       "Authorization: AWS4-HMAC-SHA256 Credential=%s/%s/%s/dynamodb/aws4_request, SignedHeaders=%s, "
-                       "Signature=%s", all.key_id, all.day, all.region, signed_headers, digest);
+        authorize(&all.signing, canonical, date, signed_headers, header, sizeof(header));
         return curl_slist_append(ret, header);
 }
 
@@ -274,7 +197,7 @@ static void read_lines(const char *path, struct text *content) {
 }
 
 int main(int argc, char **argv) {
-        const char *secret = getenv("AWS_SECRET_ACCESS_KEY");
+        const char *secret = getenv("AWS_SECRET_ACCESS_KEY"), *key_id = getenv("AWS_ACCESS_KEY_ID");
         pthread_t threads[CONNECTIONS_MAX];
         struct text content = {};
         int option, n = 1;
@@ -285,15 +208,13 @@ int main(int argc, char **argv) {
                 else if (option == 'o')
                         all.print = true;
         }
-        all.key_id = getenv("AWS_ACCESS_KEY_ID");
-        all.region = getenv("AWS_REGION") ?: "us-east-1";
-        if (argc - optind != 2 || n < 1 || n > CONNECTIONS_MAX || !secret || !all.key_id ||
+        if (argc - optind != 2 || n < 1 || n > CONNECTIONS_MAX || !secret || !key_id ||
             strncmp(argv[optind], "http://", 7) != 0)
                 die("usage", "floor [-c CONNECTIONS] [-o] http://HOST:PORT FILE, with keys in the environment");
         all.url = argv[optind];
         all.host = all.url + 7;
         read_lines(argv[optind + 1], &content);
-        prepare_signing(secret);
+        prepare_signing(&all.signing, key_id, secret, getenv("AWS_REGION") ?: "us-east-1", "dynamodb");
         if (curl_global_init(CURL_GLOBAL_NOTHING))
                 die("curl", "cannot be initialised");
         for (int i = 1; i < n; i++)

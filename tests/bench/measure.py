@@ -22,7 +22,7 @@ from processes import (KEY_ID, REGION, SECRET, Engine, Failure, Mount, Process, 
                        wait_for)
 
 WARNINGS = "-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wformat=2".split()
-TOOLS = {"floor": ["libcurl", "libcrypto"], "delay": [], "static_fs": ["fuse3"]}
+TOOLS = {"floor": ["libcurl", "libcrypto"], "floor_s3": ["libcurl", "libcrypto"], "delay": [], "static_fs": ["fuse3"]}
 
 
 @dataclass

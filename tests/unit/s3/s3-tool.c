@@ -186,8 +186,8 @@ static const struct {
         int arguments; /* at least, with the bucket */
         int (*run)(int n, char **a);
 } commands[] = {
-        { "put", 2, do_put },   { "get", 4, do_get },       { "head", 2, do_head },
-        { "list", 1, do_list }, { "upload", 4, do_upload }, { "abort-stale", 3, do_abort_stale },
+        { "put", 2, do_put },       { "get", 4, do_get },       { "head", 2, do_head },
+        { "list", 1, do_list },     { "upload", 4, do_upload }, { "abort-stale", 3, do_abort_stale },
         { "remove", 1, do_remove },
 };
 
