@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include "ddbfs/base/clock.h"
+#include "ddbfs/base/thread.h"
 
 static _Atomic uint64_t last_id;
 
@@ -32,6 +33,8 @@ void op_ctx_cancel(struct op_ctx *ctx) {
 }
 
 void op_ctx_set_waker(struct op_ctx *ctx, void (*fn)(void *), void *arg) {
+        if (fn)
+                thread_lasts();
         mutex_lock(&ctx->lock);
         ctx->wake = fn;
         ctx->wake_arg = arg;
@@ -63,6 +66,7 @@ int op_ctx_sleep_until(struct op_ctx *ctx, uint64_t until_ns, struct error *rete
         if (atomic_load(&ctx->cancelled) || clock_now_ns() >= until_ns || clock_fake_sleep(until_ns))
                 return op_ctx_check(ctx, reterr);
 
+        thread_lasts();
         cond_init(&cond);
         mutex_lock(&ctx->lock);
         ctx->wake = signal_cond;

@@ -13,7 +13,6 @@
  * One deletion at a time (fs.away_busy); who writes the name again holds it first, so that a deletion never
  * meets a save of this mount that changes nothing and therefore sends nothing.
  */
-#include <signal.h>
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/json.h"
@@ -114,14 +113,8 @@ static void *away_thread(void *arg) {
 
 /* away_lock is held. */
 static void ensure_thread(struct fs *fs) {
-        sigset_t all, old;
-
-        if (fs->away_running)
-                return;
-        sigfillset(&all);
-        (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-        fs->away_running = pthread_create(&fs->away_thread, NULL, away_thread, fs) == 0;
-        (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+        if (!fs->away_running)
+                fs->away_running = fs_thread_start(&fs->away_thread, away_thread, fs) == 0;
 }
 
 static int add(struct fs *fs, struct place *taken, struct snapshot *text, struct error *e) {

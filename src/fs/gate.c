@@ -2,6 +2,7 @@
 /* Waiting for another thread of this mount: interruptible, bounded by the operation's deadline. */
 #include <signal.h>
 #include "fs_internal.h"
+#include "ddbfs/base/thread.h"
 
 /* Called with ctx->lock held (op_ctx.h): the gate may be taken under it, never the other way round. */
 static void wake_gate(void *arg) {
@@ -12,9 +13,21 @@ static void wake_gate(void *arg) {
         mutex_unlock(&fs->gate);
 }
 
+static bool begin_at_once(struct fs *fs, bool *busy) {
+        bool mine;
+
+        mutex_lock(&fs->gate);
+        mine = !*busy;
+        *busy = true;
+        mutex_unlock(&fs->gate);
+        return mine;
+}
+
 int fs_busy_begin(struct fs *fs, struct op_ctx *ctx, bool *busy, struct error *e) {
         int r = 0;
 
+        if (begin_at_once(fs, busy))
+                return 0;
         op_ctx_set_waker(ctx, wake_gate, fs);
         mutex_lock(&fs->gate);
         while (*busy && (r = op_ctx_check(ctx, e)) == 0)
@@ -51,6 +64,7 @@ int fs_thread_start(pthread_t *ret, void *(*fn)(void *), void *arg) {
 
         sigfillset(&all);
         (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+        thread_lasts(); /* it inherits */
         r = pthread_create(ret, NULL, fn, arg);
         (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
         return -r;

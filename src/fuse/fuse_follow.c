@@ -5,12 +5,14 @@
  * A program that asks one thing after the other sleeps while we answer.  Woken on its own processor, a reader
  * runs the moment the program sleeps; woken on another, that one must first be fetched out of its idle state,
  * there and back for every request, which on a virtual machine costs several times what the answer does.
- * The kernel prefers the idle processor, so a thread binds itself while it waits - and only then: what it
- * serves, and every thread or process started meanwhile, runs wherever the scheduler likes.
+ * The kernel prefers the idle processor, so a thread binds itself before it waits, and stays bound while it answers
+ * from memory (binding costs more than such an answer).  What lasts - waiting for the service or for another thread -
+ * and every thread or process started meanwhile runs wherever the scheduler likes: thread_lasts() lets go.
  *
  * Binding is for one request at a time and small ones: when several are being served, or much is read or
  * written (then the program works while the kernel reads ahead), the readers wait anywhere.  Where the
- * program runs is looked up once in SAMPLE requests.  A wrong guess costs what no guess costs.
+ * program runs is looked up once in SAMPLE requests of one thread, and less often while it stays where it is.  A
+ * wrong guess costs what no guess costs.
  */
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -18,14 +20,21 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include "fuse_internal.h"
+#include "ddbfs/base/thread.h"
 
 #define SAMPLE 16
+#define SAMPLE_MAX 128
 #define BIG (64 * KIB)
 #define FIELD_STATE 3      /* proc(5), /proc/pid/stat: the first field behind the name, */
 #define FIELD_PROCESSOR 39 /* and the processor last executed on */
 
+static _Thread_local int bound_to = -1; /* a processor; -1: none */
+
 void follow_init(struct follow *f) {
         atomic_init(&f->serial, 0);
+        atomic_init(&f->next, SAMPLE);
+        atomic_init(&f->step, SAMPLE);
+        atomic_init(&f->tid, 0);
         atomic_init(&f->cpu, -1);
         f->usable = sched_getaffinity(0, sizeof(f->all), &f->all) == 0 && CPU_COUNT(&f->all) > 1;
 }
@@ -55,33 +64,73 @@ static bool is_big(const struct fuse_in_header *in, size_t n) {
         return n > BIG || (in->opcode == FUSE_READ && n >= sizeof(*in) + sizeof(*read) && read->size > BIG);
 }
 
+static void set(atomic_uint *p, unsigned value) {
+        atomic_store_explicit(p, value, memory_order_relaxed);
+}
+
+static unsigned get(atomic_uint *p) {
+        return atomic_load_explicit(p, memory_order_relaxed);
+}
+
+/* From this request on, look after `step` more. */
+static void plan(struct follow *f, unsigned serial, unsigned step) {
+        set(&f->step, step);
+        set(&f->next, serial + step);
+}
+
+/* Threads that come here at once may undo each other's plans: then one look is early or late. */
 void follow_request(struct follow *f, const void *message, size_t n, bool alone) {
         const struct fuse_in_header *in = message;
         unsigned serial;
+        int cpu;
 
         if (!f->usable || n < sizeof(*in) || in->pid == 0) /* the kernel's own, or of another pid namespace */
                 return;
         if (!alone || is_big(in, n)) {
-                atomic_store_explicit(&f->serial, 0, memory_order_relaxed);
+                set(&f->serial, 0);
+                plan(f, 0, SAMPLE);
                 atomic_store_explicit(&f->cpu, -1, memory_order_relaxed);
                 return;
         }
         serial = atomic_fetch_add_explicit(&f->serial, 1, memory_order_relaxed) + 1;
-        if (serial % SAMPLE == 0)
-                atomic_store_explicit(&f->cpu, cpu_of(in->pid), memory_order_relaxed);
+        if (in->pid != get(&f->tid)) { /* another program may be elsewhere */
+                set(&f->tid, in->pid);
+                plan(f, get(&f->next) - get(&f->step), SAMPLE);
+        }
+        if ((int)(serial - get(&f->next)) < 0)
+                return;
+        cpu = cpu_of(in->pid);
+        plan(f, serial, cpu == atomic_exchange_explicit(&f->cpu, cpu, memory_order_relaxed)
+                                ? MIN(2 * get(&f->step), SAMPLE_MAX)
+                                : SAMPLE);
 }
 
-bool follow_bind(const struct follow *f) {
+static void unbind(void *arg) {
+        follow_leave(arg);
+}
+
+void follow_wait(struct follow *f) {
         int cpu = atomic_load_explicit(&f->cpu, memory_order_relaxed);
         cpu_set_t one;
 
-        if (cpu < 0 || cpu >= CPU_SETSIZE)
-                return false;
+        if (cpu == bound_to)
+                return;
+        if (cpu < 0 || cpu >= CPU_SETSIZE) {
+                follow_leave(f);
+                return;
+        }
         CPU_ZERO(&one);
         CPU_SET(cpu, &one);
-        return sched_setaffinity(0, sizeof(one), &one) == 0;
+        if (sched_setaffinity(0, sizeof(one), &one))
+                return;
+        bound_to = cpu;
+        thread_on_lasts(unbind, f);
 }
 
-void follow_unbind(const struct follow *f) {
+void follow_leave(struct follow *f) {
+        if (bound_to < 0)
+                return;
         (void)sched_setaffinity(0, sizeof(f->all), &f->all);
+        bound_to = -1;
+        thread_on_lasts(NULL, NULL);
 }

@@ -48,8 +48,10 @@ struct notifier {
 struct follow {
         cpu_set_t all;      /* the processors we may use */
         bool usable;        /* there is a choice */
-        atomic_uint serial; /* requests in a row with no other being served */
-        atomic_int cpu;     /* -1: anywhere */
+        atomic_uint serial;     /* requests in a row with no other being served */
+        atomic_uint next, step; /* of serial: when to look where the program runs, and how long after the last look */
+        atomic_uint tid;        /* who asked last */
+        atomic_int cpu;         /* -1: anywhere */
 };
 
 struct session {
@@ -138,9 +140,10 @@ void pool_stop(struct session *s, uint64_t drain_ns);
 void follow_init(struct follow *f);
 /* A request is about to be served; alone: no other is. */
 void follow_request(struct follow *f, const void *message, size_t n, bool alone);
-/* Around waiting for the next one.  true: bound, follow_unbind() must follow. */
-bool follow_bind(const struct follow *f);
-void follow_unbind(const struct follow *f);
+/* The calling thread is about to wait for the next one: bound to a processor or to none, as the last ones say.  It
+ * stays so until thread_lasts(), follow_leave() or the next wait. */
+void follow_wait(struct follow *f);
+void follow_leave(struct follow *f);
 
 /* fuse_notify.c */
 void notifier_init(struct notifier *n);

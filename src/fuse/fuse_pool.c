@@ -189,11 +189,10 @@ static void worker_join(struct worker *w) {
  * for poisoned in the next thread's stack). */
 static ssize_t worker_read(struct worker *w) {
         struct session *s = w->session;
-        bool bound;
         ssize_t n;
         int err;
 
-        bound = follow_bind(&s->follow);
+        follow_wait(&s->follow);
         do {
                 (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
                 n = read(s->fd, w->buffer, FUSE_READ_SIZE);
@@ -201,8 +200,6 @@ static ssize_t worker_read(struct worker *w) {
                 (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
                 /* ENOENT: the request was interrupted before it was read */
         } while (n < 0 && (err == EINTR || err == EAGAIN || err == ENOENT));
-        if (bound)
-                follow_unbind(&s->follow);
         if (n >= 0)
                 return n;
         return err == ENODEV || err == ECONNABORTED || err == ECONNRESET ? 0 : -err;

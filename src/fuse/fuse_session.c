@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include "fuse_internal.h"
 #include "ddbfs/base/alloc.h"
+#include "ddbfs/base/thread.h"
 
 #define STACK_SIZE (1 * MIB)
 #define DRAIN_DEFAULT_NS (30 * NS_PER_S) /* when operations have no timeout */
@@ -26,6 +27,7 @@ int thread_start(pthread_t *ret, void *(*fn)(void *), void *arg, const char *nam
         pthread_attr_t attr;
         int r;
 
+        thread_lasts(); /* it inherits */
         r = pthread_attr_init(&attr);
         if (r)
                 return -r;

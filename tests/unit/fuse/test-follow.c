@@ -5,6 +5,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 #include "fuse_internal.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/base/op_ctx.h"
+#include "ddbfs/base/thread.h"
 
 static struct follow f;
 static struct {
@@ -20,7 +23,18 @@ static void set_up(void) {
 }
 
 static void tear_down(void) {
-        follow_unbind(&f);
+        follow_leave(&f);
+        (void)sched_setaffinity(0, sizeof(f.all), &f.all);
+}
+
+/* The processors this thread may run on: as many, and, when it is one, which. */
+static int bound(int *ret_cpu) {
+        cpu_set_t now;
+
+        ck_assert_int_eq(sched_getaffinity(0, sizeof(now), &now), 0);
+        for (*ret_cpu = 0; *ret_cpu < CPU_SETSIZE && !CPU_ISSET(*ret_cpu, &now); (*ret_cpu)++)
+                ;
+        return CPU_COUNT(&now);
 }
 
 static void requests(int n) {
@@ -44,25 +58,74 @@ static int run_on(int nth) {
         return cpu;
 }
 
+static void spread(void) {
+        ck_assert_int_eq(sched_setaffinity(0, sizeof(f.all), &f.all), 0);
+}
+
 START_TEST(test_follows) {
-        cpu_set_t now;
-        int cpu;
+        int cpu, at;
 
         (void)prctl(PR_SET_NAME, "a) b (c d");
         cpu = run_on(_i);
-        ck_assert(!follow_bind(&f));
         requests(15);
         ck_assert_int_eq(f.cpu, -1);
         requests(1);
         ck_assert_int_eq(f.cpu, cpu);
-        follow_unbind(&f);
-        ck_assert(follow_bind(&f));
-        ck_assert_int_eq(sched_getaffinity(0, sizeof(now), &now), 0);
-        ck_assert_int_eq(CPU_COUNT(&now), 1);
-        ck_assert(CPU_ISSET(cpu, &now));
-        follow_unbind(&f);
-        ck_assert_int_eq(sched_getaffinity(0, sizeof(now), &now), 0);
-        ck_assert(CPU_EQUAL(&now, &f.all));
+        spread();
+        follow_wait(&f);
+        ck_assert_int_eq(bound(&at), 1);
+        ck_assert_int_eq(at, cpu);
+        follow_wait(&f); /* and stays */
+        ck_assert_int_eq(bound(&at), 1);
+        follow_leave(&f);
+        ck_assert_int_eq(bound(&at), CPU_COUNT(&f.all));
+}
+END_TEST
+
+/* What lasts is done anywhere; the next wait is where the program is. */
+START_TEST(test_what_lasts) {
+        struct op_ctx ctx;
+        struct error e;
+        int at;
+
+        op_ctx_init(&ctx, "test", 0);
+        thread_lasts(); /* not bound: nothing to let go */
+        requests(16);
+        follow_wait(&f);
+        ck_assert_int_eq(bound(&at), 1);
+        if (_i == 0)
+                thread_lasts();
+        else if (_i == 1)
+                ck_assert_int_eq(op_ctx_sleep_until(&ctx, clock_now_ns() + 1000, &e), 0);
+        else
+                f.cpu = -1;
+        if (_i == 2)
+                follow_wait(&f);
+        ck_assert_int_eq(bound(&at), CPU_COUNT(&f.all));
+        requests(16);
+        follow_wait(&f);
+        ck_assert_int_eq(bound(&at), 1);
+        op_ctx_deinit(&ctx);
+}
+END_TEST
+
+/* The longer the program stays where it is the less often it is looked at; another one is looked at soon. */
+START_TEST(test_looks_less_often) {
+        (void)run_on(0);
+        requests(16 + 16 + 32 + 64);
+        ck_assert_uint_eq(f.step, 128);
+        f.cpu = 1000; /* not seen before the next look */
+        requests(127);
+        ck_assert_int_eq(f.cpu, 1000);
+        requests(1);
+        ck_assert_int_ne(f.cpu, 1000);
+        ck_assert_uint_eq(f.step, 16);
+        requests(16 + 32);
+        ck_assert_uint_eq(f.step, 64);
+        f.cpu = 1000;
+        m.in.pid = (uint32_t)getppid();
+        requests(16);
+        ck_assert_int_ne(f.cpu, 1000);
 }
 END_TEST
 
@@ -83,13 +146,16 @@ START_TEST(test_lets_go) {
 END_TEST
 
 START_TEST(test_nobody) {
+        int at;
+
         m.in.pid = 0; /* neither counts nor lets go */
         requests(100);
         ck_assert_int_eq(f.cpu, -1);
         m.in.pid = 0x7fffffff;
         requests(100);
         ck_assert_int_eq(f.cpu, -1);
-        ck_assert(!follow_bind(&f));
+        follow_wait(&f);
+        ck_assert_int_eq(bound(&at), CPU_COUNT(&f.all));
         m.in.pid = (uint32_t)gettid();
         for (int i = 0; i < 100; i++)
                 follow_request(&f, &m, sizeof(m.in) - 1, true);
@@ -108,6 +174,8 @@ int main(void) {
 
         tcase_add_checked_fixture(t, set_up, tear_down);
         tcase_add_loop_test(t, test_follows, 0, 2);
+        tcase_add_loop_test(t, test_what_lasts, 0, 3);
+        tcase_add_test(t, test_looks_less_often);
         tcase_add_test(t, test_lets_go);
         tcase_add_test(t, test_nobody);
         suite_add_tcase(suite, t);
