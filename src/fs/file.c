@@ -5,31 +5,44 @@
  *
  * The page cache of an inode is shared by its readers, so they use it only while all of them read the same
  * version (node.page_hash); a reader of another version reads past it (direct I/O), and writers always do.
+ *
+ * The first reader of a small file finds it in the page cache: given to the kernel before open is answered, it costs
+ * no READ, nor the GETATTR that follows one (for the time of access).
  */
 #include <unistd.h>
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
 
 #define TELLING_NS NS_PER_S /* an answer with attributes has reached the kernel by then */
+#define STORE_MAX (128 * KIB)
 
-/* Decide how this reader shares the page cache; whether the kernel's attributes are of another version. */
-static bool share_pages(struct fs *fs, struct fs_file *f, struct fs_opened *ret) {
+/* The kernel has no pages of it and knows its size, without which it would take the last page for a part of one. */
+static bool may_store(struct fs *fs, const struct fs_file *f, bool told) {
+        return fs->notify.store && told && f->node->page_hash == 0 && f->node->n_cached == 0 &&
+               f->snapshot->n > 0 && f->snapshot->n <= STORE_MAX;
+}
+
+/* Decide how this reader shares the page cache; whether the kernel's attributes are of another version, or else
+ * *ret_store: it is to be given the content. */
+static bool share_pages(struct fs *fs, struct fs_file *f, struct fs_opened *ret, bool *ret_store) {
         uint64_t hash = f->snapshot->hash;
         struct node *n = f->node;
-        bool other_attr;
+        bool other_attr, told;
 
         mutex_lock(&fs->nodes.lock);
+        told = n->told_hash == hash &&
+               !(n->told_changed_ns && clock_now_ns() - n->told_changed_ns < TELLING_NS);
         if (n->draft || (n->n_cached > 0 && n->page_hash != hash)) {
                 ret->direct_io = true;
         } else {
-                ret->keep_cache = n->page_hash == hash;
+                *ret_store = may_store(fs, f, told);
+                ret->keep_cache = n->page_hash == hash || *ret_store;
                 n->page_hash = hash;
                 n->page_size = f->snapshot->n;
                 n->n_cached++;
                 f->cached = true;
         }
-        other_attr = f->cached && (n->told_hash != hash ||
-                                   (n->told_changed_ns && clock_now_ns() - n->told_changed_ns < TELLING_NS));
+        other_attr = f->cached && !told;
         if (f->cached)
                 n->told_hash = hash;
         mutex_unlock(&fs->nodes.lock);
@@ -37,10 +50,14 @@ static bool share_pages(struct fs *fs, struct fs_file *f, struct fs_opened *ret)
 }
 
 int file_serve(struct fs *fs, struct fs_file *f, struct str id, struct fs_opened *ret) {
+        bool store = false;
+
         cache_serve(fs->cache, id, f->snapshot);
         ret->no_flush = true;
-        if (share_pages(fs, f, ret) && fs->notify.attr)
+        if (share_pages(fs, f, ret, &store) && fs->notify.attr)
                 fs->notify.attr(fs->notify.arg, f->node->id);
+        if (store)
+                fs->notify.store(fs->notify.arg, f->node->id, str_make(f->snapshot->text, f->snapshot->n));
         return 0;
 }
 

@@ -66,6 +66,7 @@ struct session {
         atomic_bool gone;         /* the kernel closed the connection, or reading from it failed */
         atomic_int error;         /* why reading failed; 0: it did not */
         atomic_bool serving;      /* notifications reach the kernel */
+        atomic_uint n_storing;    /* threads in notify_store() */
         atomic_uint init_offered; /* flags of the INIT being answered that we add; see fuse_wire.c */
         struct pool pool;
         struct follow follow;
@@ -155,6 +156,7 @@ void notify_attr(void *arg, uint64_t node);
 void notify_content(void *arg, uint64_t node);
 void notify_entry(void *arg, uint64_t parent, struct str name);
 void notify_wait(void *arg, uint64_t until_ns);
+void notify_store(void *arg, uint64_t node, struct str content);
 
 /* fuse_mount.c */
 /* libfuse's session with our operations; unmounted. */

@@ -38,6 +38,22 @@ void notify_attr(void *arg, uint64_t node) {
                 (void)fuse_lowlevel_notify_inval_inode(s->se, node, -1, 0);
 }
 
+/* In the thread that asks, for it is to be done before that thread's answer.  The kernel locks each page for a moment,
+ * and who holds one (a second reader that has just come) may be waiting for an answer of ours: so only a few of the
+ * threads may be here at once, however hostile the moment, and somebody is left who answers. */
+void notify_store(void *arg, uint64_t node, struct str content) {
+        struct fuse_bufvec pages = FUSE_BUFVEC_INIT(content.n);
+        struct session *s = arg;
+        int r = 0;
+
+        pages.buf[0].mem = (void *)(uintptr_t)content.p; /* read only */
+        if (atomic_fetch_add(&s->n_storing, 1) < s->pool.max_workers / 8 && is_serving(s))
+                r = fuse_lowlevel_notify_store(s->se, node, 0, &pages, 0);
+        atomic_fetch_sub(&s->n_storing, 1);
+        if (r && r != -ENOENT) /* the kernel has forgotten it */
+                log_debug("content of node %llu: %s", (unsigned long long)node, strerror(-r));
+}
+
 static struct notice *find(struct notifier *n, uint64_t hash, uint64_t node, struct str name) REQUIRES(n->lock) {
         struct notice *notice;
 

@@ -73,7 +73,7 @@ static int session_connect(struct session *s, int fd) {
 
 static void session_listen(struct session *s) {
         struct fs_notify notify = { .arg = s, .attr = notify_attr, .content = notify_content, .entry = notify_entry,
-                                    .wait = notify_wait };
+                                    .wait = notify_wait, .store = notify_store };
 
         fs_set_notify(s->fs, &notify);
 }

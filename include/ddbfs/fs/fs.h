@@ -56,6 +56,9 @@ struct fs_notify {
         void (*content)(void *arg, uint64_t node);
         void (*entry)(void *arg, uint64_t parent, struct str name);
         void (*wait)(void *arg, uint64_t until_ns); /* until what was queued is done, or that time */
+        /* The whole content of a file for the page cache, so that reading it asks nothing; what fails, or is not taken,
+         * is read as usual.  Any of the functions may be NULL. */
+        void (*store)(void *arg, uint64_t node, struct str content);
 };
 
 /* store is borrowed and must outlive the fs. */

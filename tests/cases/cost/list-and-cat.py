@@ -38,6 +38,30 @@ def list_then_cat(t):
 
 
 @test
+def a_file_just_listed_is_read_by_opening_it(t):
+    """Its content comes with the answer to open: neither READ nor, for the time of access, GETATTR follows."""
+    t.music(partitions=1, items=200)
+    m = t.mount("Music", "cache_ttl=60")
+    folder = m / "Music/Artist 00"
+    with os.scandir(folder) as entries:
+        paths = [e.path for e in entries if e.stat().st_size]
+    t.eq(len(paths), 200)
+
+    def operations():
+        with open(m / ".ddbfs/stats.json", encoding="utf-8") as f:
+            return json.load(f)["operations"]
+
+    before = operations()
+    texts = []
+    for path in paths:
+        with open(path, "rb", buffering=0) as f:
+            texts.append(f.read())
+            t.eq(os.fstat(f.fileno()).st_size, len(texts[-1]))
+    t.at_most(operations() - before, 2 * len(paths) + 20, "operations")     # OPEN and RELEASE
+    t.true(all(json.loads(text) for text in texts), "whole texts")
+
+
+@test
 def once_more_is_free(t):
     t.music(partitions=1, items=200)
     t.mount("Music", "cache_ttl=60")

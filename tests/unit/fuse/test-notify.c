@@ -49,6 +49,27 @@ START_TEST(test_content) {
 }
 END_TEST
 
+/* Given before the call returns - or not at all where it could take the last thread that answers. */
+START_TEST(test_store) {
+        const struct session_options few = { .op_timeout_ns = NS_PER_S, .max_threads = 6 };
+        const struct fuse_notify_store_out *out = (void *)w->data;
+
+        notify.store(notify.arg, 7, STR("{\n}\n"));
+        ck_assert(wire_receive(w, 0));
+        ck_assert_uint_eq(w->out.unique, 0);
+        ck_assert_int_eq(w->out.error, FUSE_NOTIFY_STORE);
+        ck_assert_uint_eq(out->nodeid, 7);
+        ck_assert_uint_eq(out->offset, 0);
+        ck_assert_uint_eq(out->size, 4);
+        ck_assert_mem_eq(w->data + sizeof(*out), "{\n}\n", 4);
+        wire_free(w);
+        w = wire_start(&few);
+        notify = *fake_notify(w->fs);
+        notify.store(notify.arg, 7, STR("{\n}\n"));
+        ck_assert(!wire_receive(w, 20));
+}
+END_TEST
+
 START_TEST(test_entry) {
         const struct fuse_notify_inval_entry_out *out = (void *)w->data;
 
@@ -133,6 +154,7 @@ int main(void) {
         tcase_add_checked_fixture(t, set_up, tear_down);
         tcase_add_test(t, test_attr);
         tcase_add_test(t, test_content);
+        tcase_add_test(t, test_store);
         tcase_add_test(t, test_entry);
         tcase_add_test(t, test_coalesced);
         tcase_add_test(t, test_memory);
