@@ -16,7 +16,7 @@ static int open_reader(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, str
                 r = item_load(fs, ctx, &p, fs->o.cache_ttl_ns, false, &item, e);
         if (r == 0)
                 r = attr_of_item(fs, &p, item, &f->snapshot, e);
-        return r ? r : file_serve(fs, f, place_file_id(&p), ret);
+        return r ? r : file_serve(fs, ctx, f, place_file_id(&p), ret);
 }
 
 int attr_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool create, struct fs_opened *ret,

@@ -271,7 +271,7 @@ static bool being_written(struct fs *fs, const struct away *a) {
                 struct draft *d = CONTAINER_OF(l, struct draft, all);
 
                 mutex_lock(&d->lock);
-                found = found || (d->created && d->base_snapshot == a->text);
+                found = found || (d->created && d->bases.n > 0 && d->bases.v[0].snapshot == a->text);
                 mutex_unlock(&d->lock);
         }
         mutex_unlock(&fs->open_lock);

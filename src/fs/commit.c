@@ -2,8 +2,8 @@
 /*
  * Saving: a draft's text becomes the item (PRODUCT section 4).
  *
- *      base of the draft      request
- *      served version known   UpdateItem of the changed attributes, if they still have their old values; none
+ *      version it replaces    request
+ *      its text is known      UpdateItem of the changed attributes, if they still have their old values; none
  *                             when nothing changed
  *      only its hash known    GetItem (strong); the same hash: as above, else ESTALE
  *      none, O_EXCL           PutItem if there is no such item
@@ -27,9 +27,9 @@ struct save {
         bool claim;              /* touch: made with O_EXCL and closed empty, as a lock: who comes second is told */
         bool created, exclusive;
         uint64_t edits;
-        enum base_kind base;
-        uint64_t base_hash;
-        struct snapshot *base_snapshot;
+        struct bases bases;
+        struct base base;        /* the one it replaces; borrowed, but for what recover_base() has read anew */
+        struct snapshot *recovered;
         struct item base_item;
         struct snapshot *result; /* the item as it is in the table now; NULL: nothing was sent */
 };
@@ -40,7 +40,8 @@ static void save_deinit(struct save *s) {
         place_deinit(&s->place);
         arena_deinit(&s->arena);
         buf_deinit(&s->text);
-        snapshot_unref(s->base_snapshot);
+        bases_deinit(&s->bases);
+        snapshot_unref(s->recovered);
         snapshot_unref(s->result);
 }
 
@@ -143,9 +144,7 @@ static int save_update(struct save *s, struct error *e) {
         int r;
 
         items_init(&now);
-        if (!s->base_snapshot)
-                return error_set(e, ERR_INTERNAL, "the version that was read is lost");
-        r = item_parse(s->fs, &s->place, str_make(s->base_snapshot->text, s->base_snapshot->n), &s->arena, &s->base_item, e);
+        r = base_parse(s->fs, &s->place, &s->base, &s->arena, &s->base_item, e);
         if (r)
                 return r;
         r = update_alloc(s, &u);
@@ -193,10 +192,12 @@ static int save_put(struct save *s, struct error *e) {
 /* Only the hash of the version that was read is left: the table's item must still be that one. */
 static int recover_base(struct save *s, struct error *e) {
         struct error local = { 0 };
-        int r = item_load(s->fs, s->ctx, &s->place, 0, true, &s->base_snapshot, &local);
+        int r = item_load(s->fs, s->ctx, &s->place, 0, true, &s->recovered, &local);
 
-        if (r == 0 && s->base_snapshot->hash == s->base_hash)
+        if (r == 0 && s->recovered->hash == s->base.hash) {
+                s->base.snapshot = s->recovered;
                 return 0;
+        }
         if (r && local.kind != ERR_NO_ITEM) {
                 if (e)
                         *e = local;
@@ -213,20 +214,11 @@ static int save_item(struct save *s, struct error *e) {
         if (r)
                 return r;
 
-        if (s->fs->o.write_mode == FS_WRITE_OVERWRITE || s->base == BASE_NONE)
+        if (s->fs->o.write_mode == FS_WRITE_OVERWRITE || s->base.kind == BASE_NONE)
                 return save_put(s, e);
-        if (s->base == BASE_HASH)
+        if (s->base.kind == BASE_HASH)
                 r = recover_base(s, e);
         return r ? r : save_update(s, e);
-}
-
-/* The version the mount's readers know, unless the draft says which one it replaces. */
-static void base_from_served(struct save *s) {
-        uint64_t hash = 0;
-        enum cache_base base = cache_served(s->fs->cache, buf_view(&s->place.id), s->created, &s->base_snapshot, &hash);
-
-        s->base = base == CACHE_BASE_NONE ? BASE_NONE : base == CACHE_BASE_HASH ? BASE_HASH : BASE_SNAPSHOT;
-        s->base_hash = hash;
 }
 
 static int touched_item(struct save *s, struct error *e) {
@@ -258,6 +250,7 @@ static void publish(struct save *s, struct snapshot **ret_own) {
         }
         if (*ret_own)
                 cache_serve(s->fs->cache, id, *ret_own);
+        readers_saved(s->fs, s->bases.program, id, &s->base, *ret_own);
         away_returned(s->fs, id);
 }
 
@@ -271,15 +264,21 @@ static int save_run(struct save *s, struct snapshot **ret_own, struct error *e) 
         r = s->touch ? touched_item(s, e) : item_parse(s->fs, &s->place, buf_view(&s->text), &s->arena, &s->item, e);
         if (r)
                 return r;
-        if (s->base == BASE_NONE && !(s->created && s->exclusive))
-                base_from_served(s); /* of a new file: somebody else made it too, and it was read here since */
-        r = save_item(s, e);
+        /* of a new file: somebody else made it too, and it was read here since */
+        if (s->bases.n == 0 && !(s->created && s->exclusive))
+                bases_find(s->fs, s->bases.program, buf_view(&s->place.id), s->created, &s->bases);
+        if (s->fs->o.write_mode != FS_WRITE_OVERWRITE)
+                r = bases_choose(s->fs, &s->place, &s->bases, &s->item, &s->arena, &s->base, e);
+        if (r == 0)
+                r = save_item(s, e);
         if (r == 0) {
                 publish(s, ret_own);
         } else { /* it may or may not have been applied */
                 fs_wrote(s->fs, &s->place);
                 partition_wrote(s->fs, &s->place, false);
                 cache_invalidate(s->fs->cache, buf_view(&s->place.id));
+                if (r == -ESTALE)
+                        readers_refused(s->fs, s->bases.program, buf_view(&s->place.id));
         }
         return r;
 }
@@ -297,9 +296,7 @@ static bool save_begin(struct save *s, struct draft *d) {
                 s->edits = d->edits;
                 s->created = d->created;
                 s->exclusive = d->exclusive || s->touch;
-                s->base = d->base;
-                s->base_hash = d->base_hash;
-                s->base_snapshot = snapshot_ref(d->base_snapshot);
+                bases_copy(&s->bases, &d->bases);
         }
         mutex_unlock(&d->lock);
         return wanted;
@@ -311,9 +308,7 @@ static void draft_saved(struct draft *d, const struct save *s, struct snapshot *
         d->created = d->exclusive = d->truncated = false;
         if (d->edits == s->edits)
                 d->dirty = false;
-        snapshot_unref(d->base_snapshot);
-        d->base_snapshot = own;
-        d->base = own ? BASE_SNAPSHOT : BASE_NONE;
+        bases_set(&d->bases, own);
         mutex_unlock(&d->lock);
 }
 
@@ -424,12 +419,12 @@ int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch,
         return r;
 }
 
-int save_text(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct str text, bool exclusive,
-              struct error *e) {
+int save_text(struct fs *fs, struct op_ctx *ctx, struct program program, struct node *dir, struct str name,
+              struct str text, bool exclusive, struct error *e) {
         _cleanup_(save_deinit) struct save s = { .fs = fs, .ctx = ctx, .arena = ARENA_INIT(SAVE_ARENA_MAX),
                                                  .text = BUF_INIT(ITEM_TEXT_MAX), .exclusive = exclusive };
         _cleanup_(child_deinit) struct child c = { 0 };
-        struct snapshot *own = NULL;
+        struct snapshot *own = NULL, *away = NULL;
         int r = place_child(fs, ctx, dir, name, &c, e);
 
         if (r)
@@ -437,9 +432,10 @@ int save_text(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str na
         s.place = c.place; /* taken over */
         c.place = (struct place){ .table = NULL };
         buf_str(&s.text, text);
-        r = away_text(fs, ctx, buf_view(&s.place.id), &s.base_snapshot, e);
-        if (s.base_snapshot)
-                s.base = BASE_SNAPSHOT;
+        s.bases.program = program;
+        r = away_text(fs, ctx, buf_view(&s.place.id), &away, e);
+        if (away)
+                bases_set(&s.bases, away);
         else if (exclusive)
                 s.created = true; /* on condition that there is none, whatever was read once */
         if (r == 0)

@@ -11,7 +11,7 @@ static bool unsaved(const struct draft *d) {
         return d->dirty && !(d->refused && d->refused_edits == d->edits);
 }
 
-static struct draft *draft_new(struct fs *fs, struct node *n, bool create, int flags) {
+static struct draft *draft_new(struct fs *fs, struct op_ctx *ctx, struct node *n, bool create, int flags) {
         struct draft *d = mem_zalloc(sizeof(*d));
 
         if (!d)
@@ -22,6 +22,7 @@ static struct draft *draft_new(struct fs *fs, struct node *n, bool create, int f
         d->exclusive = create && (flags & O_EXCL);
         d->mtime_ns = clock_wall_ns();
         d->node = node_ref(fs, n);
+        d->bases.program = program_of(fs, ctx);
         mutex_lock(&fs->open_lock);
         list_append(&fs->drafts, &d->all);
         mutex_unlock(&fs->open_lock);
@@ -32,7 +33,7 @@ static void draft_free(struct fs *fs, struct draft *d) {
         mutex_lock(&fs->open_lock);
         list_remove(&d->all);
         mutex_unlock(&fs->open_lock);
-        snapshot_unref(d->base_snapshot);
+        bases_deinit(&d->bases);
         buf_deinit(&d->text);
         mutex_deinit(&d->lock);
         node_put(fs, d->node);
@@ -59,8 +60,8 @@ static bool joins(struct draft *d, bool create, int flags) {
 }
 
 /* A draft of the writer's own, so that two programs writing at once each save a whole text. */
-static struct draft *draft_join(struct fs *fs, struct node *n, bool create, int flags) {
-        struct draft *fresh = draft_new(fs, n, create, flags), *d;
+static struct draft *draft_join(struct fs *fs, struct op_ctx *ctx, struct node *n, bool create, int flags) {
+        struct draft *fresh = draft_new(fs, ctx, n, create, flags), *d;
 
         if (!fresh)
                 return NULL;
@@ -79,24 +80,19 @@ static struct draft *draft_join(struct fs *fs, struct node *n, bool create, int 
         return d;
 }
 
-/* What a save of this draft replaces: the version readers of this mount were shown. */
+/* What a save of this draft replaces: the version its program was shown. */
 static void base_from_served(struct fs *fs, struct draft *d, struct str id) {
-        struct snapshot *s;
-        uint64_t hash = 0;
-        enum cache_base base = cache_served(fs->cache, id, false, &s, &hash);
+        struct bases served;
 
+        bases_find(fs, d->bases.program, id, false, &served);
         mutex_lock(&d->lock);
-        if (!d->created && !d->read_here && base != CACHE_BASE_NONE) { /* whoever writes now has seen what was served last */
-                d->base_snapshot = snapshot_unref(d->base_snapshot);
-                d->base = BASE_NONE;
-        }
-        if (d->base == BASE_NONE && base != CACHE_BASE_NONE) {
-                d->base = base == CACHE_BASE_SNAPSHOT ? BASE_SNAPSHOT : BASE_HASH;
-                d->base_snapshot = TAKE(s);
-                d->base_hash = hash;
+        if (served.n > 0 && ((!d->created && !d->read_here) || d->bases.n == 0)) { /* whoever writes now has seen that */
+                bases_deinit(&d->bases);
+                d->bases = served;
+                served.n = 0;
         }
         mutex_unlock(&d->lock);
-        snapshot_unref(s);
+        bases_deinit(&served);
 }
 
 /* Made where an item was renamed away a moment ago, which is still in the table: it replaces that one. */
@@ -107,9 +103,8 @@ static int base_from_away(struct fs *fs, struct op_ctx *ctx, struct draft *d, st
         if (!s)
                 return r;
         mutex_lock(&d->lock);
-        if (d->base == BASE_NONE) {
-                d->base = BASE_SNAPSHOT;
-                d->base_snapshot = TAKE(s);
+        if (d->bases.n == 0) {
+                bases_set(&d->bases, TAKE(s));
                 d->exclusive = false; /* towards its maker it was free */
         }
         mutex_unlock(&d->lock);
@@ -142,16 +137,14 @@ static int load_text(struct fs *fs, struct op_ctx *ctx, struct draft *d, const s
         if (r)
                 return r;
         if (reading)
-                cache_serve(fs->cache, buf_view(&p->id), s);
+                serve(fs, program_of(fs, ctx), buf_view(&p->id), s);
         mutex_lock(&d->lock);
         if (!unsaved(d)) {
                 d->dirty = d->refused = false;
                 buf_reset(&d->text);
                 buf_append(&d->text, s->text, s->n);
                 r = buf_status(&d->text);
-                snapshot_unref(d->base_snapshot);
-                d->base_snapshot = snapshot_ref(s);
-                d->base = BASE_SNAPSHOT;
+                bases_set(&d->bases, snapshot_ref(s));
                 d->read_here = reading;
                 d->loaded = r == 0;
         }
@@ -208,7 +201,7 @@ static int prepare(struct fs *fs, struct op_ctx *ctx, struct draft *d, int flags
 
 int draft_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool create, struct draft **ret,
                struct error *e) {
-        struct draft *d = draft_join(fs, n, create, flags);
+        struct draft *d = draft_join(fs, ctx, n, create, flags);
         int r = 0;
 
         if (!d)
@@ -256,7 +249,7 @@ static void draft_finish(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         mutex_lock(&d->lock);
         touch = d->created && !d->dirty && d->text.n == 0;
         dirty = d->text.n > 0 && unsaved(d);
-        replaces = d->base != BASE_NONE;
+        replaces = d->bases.n > 0;
         mutex_unlock(&d->lock);
         if (gone && replaces)
                 not_written(fs, ctx, d);

@@ -49,10 +49,10 @@ static bool share_pages(struct fs *fs, struct fs_file *f, struct fs_opened *ret,
         return other_attr;
 }
 
-int file_serve(struct fs *fs, struct fs_file *f, struct str id, struct fs_opened *ret) {
+int file_serve(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct str id, struct fs_opened *ret) {
         bool store = false;
 
-        cache_serve(fs->cache, id, f->snapshot);
+        serve(fs, program_of(fs, ctx), id, f->snapshot);
         ret->no_flush = true;
         if (share_pages(fs, f, ret, &store) && fs->notify.attr)
                 fs->notify.attr(fs->notify.arg, f->node->id);
@@ -73,7 +73,7 @@ static int open_reader(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, str
                 ret->direct_io = true;
                 return r ? error_set_errno(e, r, "opening") : 0;
         }
-        return r ? r : file_serve(fs, f, buf_view(&p.id), ret);
+        return r ? r : file_serve(fs, ctx, f, buf_view(&p.id), ret);
 }
 
 void file_free(struct fs *fs, struct fs_file *f) {

@@ -3,8 +3,7 @@
 /* Open files (file.c), drafts (draft.c), saving (commit.c). */
 #include "cache_internal.h"
 #include "place_internal.h"
-
-enum base_kind { BASE_NONE, BASE_SNAPSHOT, BASE_HASH };
+#include "readers_internal.h"
 
 /*
  * What a writer of an item has written and not yet saved (shared only with those who open a file that is
@@ -30,9 +29,7 @@ struct draft {
         uint64_t refused_edits;    /* ... of this state of the text ... */
         struct error refused_error;/* ... for this reason */
         uint64_t mtime_ns;
-        enum base_kind base;       /* what a save replaces */
-        struct snapshot *base_snapshot;
-        uint64_t base_hash;
+        struct bases bases;        /* what a save replaces */
 };
 
 struct file_ops {
@@ -55,6 +52,7 @@ struct fs_file {
         struct export *export;       /* stream of items; owned */
         int fd;                      /* local file; -1 otherwise */
         bool wrote;                  /* local file: since the last flush */
+        atomic_bool writer_noted;    /* local file: its node knows whose text it is */
         struct fs_file *next_local;  /* nodes.lock; node.local_files */
 };
 extern const struct file_ops item_file_ops, attr_file_ops, control_file_ops, local_file_ops;
@@ -66,7 +64,7 @@ _must_check_ int file_commit_text(struct fs *, struct op_ctx *, struct fs_file *
 void file_release_text(struct fs *, struct op_ctx *, struct fs_file *);
 /* f->snapshot is what the reader gets: remembered as shown (id: place_file_id()), and shared with others by the page
  * cache where that may be. */
-int file_serve(struct fs *fs, struct fs_file *f, struct str id, struct fs_opened *ret);
+int file_serve(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct str id, struct fs_opened *ret);
 struct export *export_free(struct export *x); /* export.c */
 void file_free(struct fs *fs, struct fs_file *f);
 
@@ -90,10 +88,10 @@ _must_check_ int draft_save_new(struct fs *fs, struct op_ctx *ctx, struct node *
 _must_check_ int draft_drop_new(struct fs *fs, struct op_ctx *ctx, struct node *n, bool *ret, struct error *e);
 /* commit.c */
 _must_check_ int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch, struct error *e);
-/* A whole text becomes the item dir/name, replacing the version readers know; exclusive: only if there is none.
- * A refused text is kept in rejected. */
-_must_check_ int save_text(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct str text,
-                           bool exclusive, struct error *e);
+/* A whole text, written by this program, becomes the item dir/name, replacing the version it knows; exclusive: only
+ * if there is none.  A refused text is kept in rejected. */
+_must_check_ int save_text(struct fs *fs, struct op_ctx *ctx, struct program program, struct node *dir, struct str name,
+                           struct str text, bool exclusive, struct error *e);
 /* Parse the text as the item at this place. */
 _must_check_ int item_parse(struct fs *fs, const struct place *p, struct str text, struct arena *a, struct item *ret,
                             struct error *e);

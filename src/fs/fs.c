@@ -45,6 +45,8 @@ int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
                 r = removals_new(fs);
         if (r == 0)
                 r = listings_new(fs);
+        if (r == 0)
+                r = readers_new(fs);
         if (r)
                 fs_free(fs);
         else
@@ -71,6 +73,7 @@ struct fs *fs_free(struct fs *fs) {
         journal_stop(fs);
         removals_free(fs);
         listings_free(fs);
+        readers_free(fs);
         fs->tables = tables_free(fs->tables);
         fs->cache = cache_free(fs->cache);
         free_small(fs);

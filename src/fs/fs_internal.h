@@ -13,6 +13,7 @@
 #include "file_internal.h"
 #include "item_dir_internal.h"
 #include "node_internal.h"
+#include "readers_internal.h"
 #include "place_internal.h"
 #include "ddbfs/base/hmap.h"
 #include "ddbfs/base/list.h"
@@ -53,6 +54,7 @@ struct fs {
         struct tables *tables;
         struct removals *removals;
         struct listings *listings;
+        struct readers *readers;
 
         struct mutex gate;        /* every `busy` flag, flights, and waiting for them */
         struct cond gate_cond;

@@ -86,13 +86,25 @@ static int read_local(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint
         return 0;
 }
 
+/* Whose text it is: renamed onto an item, it replaces the version that this program has read. */
+static void note_writer(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
+        struct program p;
+
+        if (f->writer_noted)
+                return;
+        f->writer_noted = true;
+        p = program_of(fs, ctx);
+        mutex_lock(&fs->nodes.lock);
+        f->node->writer = p;
+        mutex_unlock(&fs->nodes.lock);
+}
+
 static int write_local(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, struct str data,
                        struct error *e) {
         struct stat before;
         uint64_t grown = 0;
         int r;
 
-        (void)ctx;
         if (fstat(f->fd, &before) < 0)
                 return error_set_errno(e, -errno, "scratch file");
         if (f->flags & O_APPEND)
@@ -106,6 +118,7 @@ static int write_local(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uin
         if (r)
                 return error_set_errno(e, r, "scratch file");
         f->wrote = true;
+        note_writer(fs, ctx, f);
         return 0;
 }
 
@@ -131,7 +144,7 @@ static int commit_local(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, st
         r = local_read_fd(f->fd, &text);
         if (r)
                 return error_set_errno(e, r, "saving");
-        r = save_text(fs, ctx, parent.n, str_make(name, name_n), buf_view(&text), false, e);
+        r = save_text(fs, ctx, program_of(fs, ctx), parent.n, str_make(name, name_n), buf_view(&text), false, e);
         f->wrote = r != 0;
         return r;
 }

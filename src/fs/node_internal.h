@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The node table (node.c): what the kernel calls by number. */
+#include "readers_internal.h"
 #include "ddbfs/base/hmap.h"
 #include "ddbfs/base/mutex.h"
 #include "ddbfs/fs/fs.h"
@@ -48,6 +49,7 @@ struct node {
         uint64_t page_hash, page_size; /* nodes.lock: the version the page cache holds */
         uint64_t told_hash;       /* nodes.lock: the version whose attributes the kernel was told last ... */
         uint64_t told_changed_ns; /* ... and when that became another one: the answer may still be on its way */
+        struct program writer;    /* nodes.lock: who wrote this scratch file last */
         struct fs_file *local_files; /* nodes.lock: open files of a local file */
         float rcu, wcu;           /* nodes.lock: consumed on this path */
         char *name;               /* nodes.lock; owned; NUL-terminated */

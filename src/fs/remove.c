@@ -49,6 +49,7 @@ static int unlink_stored(struct fs *fs, struct op_ctx *ctx, struct node *dir, st
                 return fs_no_item(e);
         if (away_again(fs, p))
                 return 0;
+        readers_forget(fs, program_of(fs, ctx), buf_view(&p->id));
         r = removals_streak(fs, dir) ? removals_add(fs, ctx, p, dir, name, e) : delete_item(fs, ctx, p, e);
         if (r == 0)
                 removals_succeeded(fs, dir);

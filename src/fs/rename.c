@@ -108,15 +108,15 @@ static void arrived(struct fs *fs, const struct end *from, const struct end *to)
 /* What is replaced must be the version that readers of this mount were shown last, as with any save. */
 static int target_as_served(struct fs *fs, struct op_ctx *ctx, struct end *to, struct write *w, struct arena *a,
                             struct error *e) {
-        _cleanup_(snapshot_unrefp) struct snapshot *served = NULL, *now = NULL;
+        _cleanup_(snapshot_unrefp) struct snapshot *now = NULL;
         struct str id = buf_view(&to->child.place.id), text;
         struct error local = { 0 };
-        uint64_t hash = 0;
         struct item *item = arena_alloc(a, sizeof(*item));
-        enum cache_base base = cache_served(fs->cache, id, false, &served, &hash);
+        _cleanup_(bases_deinit) struct bases served;
         int r;
 
-        if (base == CACHE_BASE_NONE)
+        bases_find(fs, program_of(fs, ctx), id, false, &served);
+        if (served.n == 0)
                 return 0;
         r = item ? item_load(fs, ctx, &to->child.place, 0, true, &now, &local) : -ENOMEM;
         if (r == -ENOENT && local.kind == ERR_NO_ITEM)
@@ -125,7 +125,7 @@ static int target_as_served(struct fs *fs, struct op_ctx *ctx, struct end *to, s
                 *e = local;
                 return r == -ENOMEM ? error_set(e, ERR_MEMORY, "out of memory") : r;
         }
-        if (now->hash != hash)
+        if (now->hash != served.v[served.n - 1].hash)
                 return error_set(e, ERR_CONDITION, "the item to be replaced was changed by somebody else since it was read");
         r = arena_dup(a, str_make(now->text, now->n), &text);
         if (r == 0)
@@ -164,8 +164,22 @@ static int replace(struct fs *fs, struct op_ctx *ctx, struct end *from, struct e
         }
         cache_put_own(fs->cache, buf_view(&from->child.place.id), NULL);
         arrived(fs, from, to);
+        readers_moved(fs, program_of(fs, ctx), buf_view(&from->child.place.id), buf_view(&to->child.place.id),
+                      from->text, to->moved_text);
         away_returned(fs, buf_view(&to->child.place.id));
         return 0;
+}
+
+static void readers_exchanged(struct fs *fs, struct program p, const struct end *a, const struct end *b) {
+        struct str a_id = buf_view(&a->child.place.id), b_id = buf_view(&b->child.place.id);
+        _cleanup_(buf_deinit) struct buf aside = BUF_INIT(32 * KIB);
+
+        buf_str(&aside, a_id); /* no item's */
+        buf_putc(&aside, '/');
+        buf_str(&aside, b_id);
+        readers_moved(fs, (struct program){ .id = 0 }, a_id, buf_view(&aside), NULL, NULL);
+        readers_moved(fs, p, b_id, a_id, b->text, a->moved_text);
+        readers_moved(fs, p, buf_view(&aside), b_id, a->text, b->moved_text);
 }
 
 static int exchange(struct fs *fs, struct op_ctx *ctx, struct end *a_end, struct end *b_end, struct arena *a,
@@ -190,14 +204,33 @@ static int exchange(struct fs *fs, struct op_ctx *ctx, struct end *a_end, struct
                 return r;
         arrived(fs, a_end, b_end);
         arrived(fs, b_end, a_end);
+        readers_exchanged(fs, program_of(fs, ctx), a_end, b_end);
         return 0;
+}
+
+/* Whose text is in the scratch file: that of the program that wrote it, where it has read the item, as in
+ * `jq . x.json >x.tmp; mv x.tmp x.json`; else the caller's. */
+static struct program author(struct fs *fs, struct op_ctx *ctx, struct end *from, const struct end *to) {
+        _cleanup_(held_put) struct held h = { .fs = fs, .n = node_find(fs, from->dir, from->name) };
+        struct program p = { .id = 0 };
+        struct bases known = { .n = 0 };
+        bool knows;
+
+        if (h.n) {
+                mutex_lock(&fs->nodes.lock);
+                p = h.n->writer;
+                mutex_unlock(&fs->nodes.lock);
+        }
+        knows = readers_knows(fs, p, buf_view(&to->child.place.id), &known);
+        bases_deinit(&known);
+        return knows ? p : program_of(fs, ctx);
 }
 
 static int scratch_to_item(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, struct buf *text,
                            unsigned flags, struct error *e) {
         int r = local_read_all(fs, from->dir, from->name, text, e);
 
-        return r ? r : save_text(fs, ctx, to->dir, to->name, buf_view(text), flags & RENAME_NOREPLACE, e);
+        return r ? r : save_text(fs, ctx, author(fs, ctx, from, to), to->dir, to->name, buf_view(text), flags & RENAME_NOREPLACE, e);
 }
 
 /* The scratch file's node is the item's: who still writes to it saves at close.  Who closed it since it was read
@@ -208,7 +241,7 @@ static void scratch_taken(struct fs *fs, struct op_ctx *ctx, struct end *from, s
         int r = local_read_all(fs, from->dir, from->name, &text, &e);
 
         if (r == 0 && !str_eq(buf_view(&text), saved))
-                r = save_text(fs, ctx, to->dir, to->name, buf_view(&text), false, &e);
+                r = save_text(fs, ctx, author(fs, ctx, from, to), to->dir, to->name, buf_view(&text), false, &e);
         if (r == 0)
                 r = local_remove(fs, from->dir, from->name, false, &e);
         if (r) /* saved, but its copy stays behind as a scratch file */
@@ -220,7 +253,10 @@ static int item_to_scratch(struct fs *fs, struct op_ctx *ctx, struct end *from, 
 
         if (r == 0)
                 r = local_write_all(fs, to->dir, to->name, str_make(from->text->text, from->text->n), e);
-        return r ? r : away_add(fs, &from->child.place, &from->items.v[0], from->text, e);
+        if (r)
+                return r;
+        readers_forget(fs, program_of(fs, ctx), buf_view(&from->child.place.id)); /* to it the name is free */
+        return away_add(fs, &from->child.place, &from->items.v[0], from->text, e);
 }
 
 /* The nodes follow their items. */

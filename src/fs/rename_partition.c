@@ -95,13 +95,16 @@ static int prepare_item(struct fs *fs, const struct place *from, const struct pl
 
 static void publish(struct fs *fs, const struct partition_move *m, bool done) {
         for (uint32_t i = 0; i < m->n; i++) {
-                _cleanup_(snapshot_unrefp) struct snapshot *text = NULL;
+                _cleanup_(snapshot_unrefp) struct snapshot *text = NULL, *was = NULL;
 
                 fs_wrote(fs, &m->old_places[i]);
                 fs_wrote(fs, &m->new_places[i]);
                 if (done && item_snapshot(fs, &m->new_places[i], &m->moved[i], &text) == 0) {
                         cache_put_own(fs->cache, buf_view(&m->new_places[i].id), text);
                         cache_put_own(fs->cache, buf_view(&m->old_places[i].id), NULL);
+                        if (item_snapshot(fs, &m->old_places[i], &m->items.v[i], &was) == 0)
+                                readers_moved(fs, (struct program){ .id = 0 }, buf_view(&m->old_places[i].id),
+                                              buf_view(&m->new_places[i].id), was, text);
                 } else {
                         cache_invalidate(fs->cache, buf_view(&m->new_places[i].id));
                         cache_invalidate(fs->cache, buf_view(&m->old_places[i].id));

@@ -30,6 +30,7 @@ void op_begin(struct op *op, fuse_req_t req, const char *name) {
         op->s = session_of(req);
         op->req = req;
         op_ctx_init(&op->ctx, name, op->s->op_timeout_ns);
+        op->ctx.pid = (uint32_t)fuse_req_ctx(req)->pid;
         /* calls on_interrupt() at once when the interrupt was here first */
         fuse_req_interrupt_func(req, on_interrupt, &op->ctx);
 }

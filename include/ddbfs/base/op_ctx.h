@@ -12,6 +12,7 @@
 struct op_ctx {
         uint64_t id;           /* process-wide, for log lines */
         const char *name;      /* "read", "flush", ...: static text */
+        uint32_t pid;          /* of the thread that asks; 0: unknown */
         uint64_t deadline_ns;  /* monotonic; UINT64_MAX: none */
         atomic_bool cancelled; /* set by op_ctx_cancel() */
         struct mutex lock;     /* wake, wake_arg */

@@ -28,6 +28,8 @@ struct fs_options {
         uint64_t spool_max;       /* bytes of scratch files */
         uint64_t rejected_max;    /* bytes of rejected texts: the oldest leave when there are more */
         const char *config_json;  /* what .ddbfs/config.json shows; borrowed, no secrets */
+        /* Which program (thread group) and session a thread belongs to, 0 what is unknown; NULL: asks the kernel. */
+        void (*program_of)(uint32_t pid, uint32_t *ret_program, uint32_t *ret_session);
         void (*render_requests)(struct buf *out); /* what .ddbfs/requests.jsonl shows; may be NULL */
         bool read_only;
         bool consistent;          /* every base-table read is strong */

@@ -5,6 +5,8 @@
 #include "ddbfs/base/log.h"
 #include "fixture.h"
 
+uint32_t fx_pid;
+
 void fx_init(struct fx *x) {
         *x = (struct fx){ .m = mem_store_new() };
         mem_table(x->m, "Music", "Artist:S", "Song:S");

@@ -81,11 +81,14 @@ int fx_ls(struct fx *x, const char *path, struct fx_listing *l);
 const char *fx_names(struct fx *x, const char *path);
 bool fx_listed(const struct fx_listing *l, const char *name);
 
+/* Who calls: the pid of each operation's context; 0 at first. */
+extern uint32_t fx_pid;
 /* ctx of its own for one call: FX_CALL(fs_getattr(x->fs, &ctx, ...)) */
 #define FX_CALL(call)                         \
         __extension__({                       \
                 struct op_ctx ctx;            \
                 op_ctx_init(&ctx, "test", 0); \
+                ctx.pid = fx_pid;             \
                 int r_ = (call);              \
                 op_ctx_deinit(&ctx);          \
                 r_;                           \
