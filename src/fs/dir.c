@@ -112,6 +112,19 @@ static int load_overlay(struct fs *fs, struct fs_dir *d) {
         return r;
 }
 
+bool dir_open_by(struct fs *fs, const struct node *n, struct program p) {
+        bool found = false;
+
+        mutex_lock(&fs->open_lock);
+        LIST_FOR_EACH(l, &fs->dirs) {
+                const struct fs_dir *d = CONTAINER_OF(l, struct fs_dir, all);
+
+                found = found || (d->node == n && d->program.id == p.id);
+        }
+        mutex_unlock(&fs->open_lock);
+        return found;
+}
+
 int fs_opendir(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_dir **ret) {
         _cleanup_(held_put) struct held h = { .fs = fs, .n = node_get(fs, node) };
         struct error e = { 0 };
@@ -127,6 +140,7 @@ int fs_opendir(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_dir *
         d->page.names = BUF_INIT(PAGE_NAMES_MAX);
         names_init(&d->overlay);
         d->node = node_ref(fs, h.n);
+        d->program = program_of(fs, ctx);
         mutex_lock(&fs->open_lock);
         list_append(&fs->dirs, &d->all);
         mutex_unlock(&fs->open_lock);
@@ -144,6 +158,15 @@ int fs_opendir(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_dir *
         d->load = dir_source_of(&d->place);
         *ret = d;
         return 0;
+}
+
+int fs_fsyncdir(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d) {
+        struct error e = { 0 };
+        int r = removals_wait(fs, ctx, &e);
+
+        if (r == 0)
+                r = removals_failed(fs, d->node, false, &e);
+        return fs_done(fs, ctx, d->node, STR_NULL, r, &e);
 }
 
 void fs_releasedir(struct fs *fs, struct fs_dir *d) {

@@ -43,6 +43,7 @@ _must_check_ int dir_keep_next(struct fs_dir *d, const struct items *items, stru
 bool dir_chain_is_new(struct fs_dir *d, struct str name, uint64_t ordinal);
 _must_check_ int dir_load_first(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct error *e); /* the first page */
 _must_check_ int view_lists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, bool *ret, struct error *e);
+bool dir_open_by(struct fs *fs, const struct node *n, struct program p); /* this program has it open */
 _must_check_ int dir_is_empty(struct fs *fs, struct op_ctx *ctx, struct node *n, bool *ret, struct error *e);
 
 /* Chain directories shown so far: one per prefix, wherever its names turn up. */
@@ -59,6 +60,7 @@ struct dir_checkpoint {
 struct fs_dir {
         struct list all;            /* fs.open_lock; fs.dirs */
         struct node *node;          /* reference */
+        struct program program;     /* who opened it */
         struct node *base;          /* reference; whose children its items are: a range is not the directory of its items */
         struct place place;
         dir_load load;

@@ -214,13 +214,16 @@ void journal_sync(struct fs *fs);
 
 /* ---- unlinks sent in batches (removals.c) ---- */
 _must_check_ int removals_new(struct fs *fs);
-bool removals_streak(struct fs *fs, struct node *dir);    /* this unlink may be queued */
+bool removals_streak(struct fs *fs, struct node *dir, struct program p); /* its unlink may be queued */
 void removals_succeeded(struct fs *fs, struct node *dir); /* one more in this directory */
 /* *p is taken over. */
 _must_check_ int removals_add(struct fs *fs, struct op_ctx *ctx, struct place *p, struct node *dir, struct str name,
                               struct error *e);
 bool removals_pending(struct fs *fs, struct str id);
 _must_check_ int removals_wait(struct fs *fs, struct op_ctx *ctx, struct error *e); /* until all are sent */
+/* Items of this directory could not be deleted after their unlink had returned, and nobody was told yet (first: not by
+ * an unlink either): the errno of the first.  0: none. */
+_must_check_ int removals_failed(struct fs *fs, struct node *dir, bool first, struct error *e);
 void removals_stop(struct fs *fs, uint64_t until_ns); /* sends what is queued, for as long as there is time */
 void removals_free(struct fs *fs);
 

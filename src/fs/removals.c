@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `rm -r` in batches.  After a streak of unlinks in one directory the following ones are queued and sent by
- * BatchWriteItem, several batches at once, instead of one request each.  Queued items are gone for this mount
- * at once; they are gone from the table within GATHER_NS and a request's time.  rmdir, a new item of the same
- * key, and unmount wait for the queue.  An item that could not be deleted is told in the log and errors.jsonl, is
- * back, keeps its directory from being removed, and for a while every unlink is sent and answered by itself again.
+ * `rm -r` in batches.  After a streak of unlinks in a directory that the program itself has open - as who empties it
+ * has, and who deletes some files by name has not - the following ones are queued and sent by BatchWriteItem, several
+ * batches at once, instead of one request each: the kernel lets one unlink at a time into a directory, so it must
+ * return before the batch is full.  Queued items are gone for this mount at once; they are gone from the table within
+ * GATHER_NS and a request's time.  rmdir, fsync of the directory, a new item of the same key, and unmount wait for the
+ * queue.  An item that could not be deleted is told in the log and errors.jsonl and is back; the next unlink in the
+ * directory, its fsync and its rmdir fail with the reason, and for a while every unlink is sent and answered by itself.
  *
  *      queue     thread        what happens
  *      empty     sleeping      nothing, no wake-ups
  *      filling   gathering     until BATCH_GOOD are there, GATHER_NS have passed or somebody waits
  *      -         sending       up to SEND_MAX at once; new ones queue up behind
  */
+#include <stdio.h>
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"
@@ -24,6 +27,7 @@
 #define QUEUE_MAX 2000 /* more wait their turn */
 #define SEND_TIMEOUT_NS (60 * NS_PER_S)
 #define NO_BATCHES_NS (5 * NS_PER_S)
+#define FAILURES 16 /* directories with items that could not be deleted */
 
 struct removal {
         struct hmap_node node;
@@ -32,6 +36,15 @@ struct removal {
         struct node *dir; /* reference; for the message */
         size_t name_n;
         char name[];
+};
+
+/* Items of a directory whose deletion has failed after their unlink. */
+struct failure {
+        uint64_t ino; /* 0: unused */
+        unsigned n;
+        bool told;    /* by an unlink */
+        int r;
+        struct error error; /* of the first */
 };
 
 struct removals {
@@ -46,6 +59,7 @@ struct removals {
         uint64_t streak_ino, streak_ns;
         unsigned streak;
         uint64_t no_batches_until_ns; /* one has failed: each unlink says for itself again whether it works */
+        struct failure failures[FAILURES];
         struct op_ctx *sending;       /* of the batch under way */
         bool drained, room;    /* fs.gate */
 };
@@ -102,7 +116,7 @@ void removals_succeeded(struct fs *fs, struct node *dir) {
         mutex_unlock(&q->lock);
 }
 
-bool removals_streak(struct fs *fs, struct node *dir) {
+bool removals_streak(struct fs *fs, struct node *dir, struct program p) {
         struct removals *q = fs->removals;
         uint64_t ino = node_ino_now(fs, dir), now = clock_now_ns();
         bool streak;
@@ -111,7 +125,55 @@ bool removals_streak(struct fs *fs, struct node *dir) {
         streak = q->streak_ino == ino && now - q->streak_ns <= STREAK_GAP_NS && q->streak >= STREAK_MIN &&
                  now >= q->no_batches_until_ns;
         mutex_unlock(&q->lock);
-        return streak;
+        return streak && dir_open_by(fs, dir, p);
+}
+
+/* ---- failures ---- */
+
+static struct failure *failure_of(struct removals *q, uint64_t ino) {
+        for (size_t i = 0; i < FAILURES; i++)
+                if (q->failures[i].ino == ino)
+                        return &q->failures[i];
+        return NULL;
+}
+
+static void note_failure(struct fs *fs, struct node *dir, int r, const struct error *e) {
+        struct removals *q = fs->removals;
+        uint64_t ino = node_ino_now(fs, dir);
+        struct failure *f;
+
+        mutex_lock(&q->lock);
+        f = failure_of(q, ino);
+        if (!f) {
+                f = failure_of(q, 0);
+                if (!f)
+                        f = &q->failures[ino % FAILURES];
+                *f = (struct failure){ .ino = ino, .r = r, .error = *e };
+        }
+        f->n++;
+        mutex_unlock(&q->lock);
+}
+
+int removals_failed(struct fs *fs, struct node *dir, bool first, struct error *e) {
+        struct removals *q = fs->removals;
+        uint64_t ino = node_ino_now(fs, dir);
+        struct failure *f, found = { .ino = 0 };
+
+        mutex_lock(&q->lock);
+        f = failure_of(q, ino);
+        if (f && !(first && f->told)) {
+                found = *f;
+                f->told = true;
+                if (!first)
+                        f->ino = 0;
+        }
+        mutex_unlock(&q->lock);
+        if (!found.ino)
+                return 0;
+        *e = found.error;
+        (void)snprintf(e->message, sizeof(e->message), "%u items of the directory could not be deleted: %.150s", found.n,
+                       found.error.message);
+        return found.r;
 }
 
 /* ---- sending ---- */
@@ -138,6 +200,7 @@ static void sent(struct fs *fs, struct op_ctx *ctx, struct removal *x, int r, co
         }
         cache_invalidate(fs->cache, buf_view(&x->place.id));
         (void)fs_done(fs, ctx, x->dir, str_make(x->name, x->name_n), r, e);
+        note_failure(fs, x->dir, r, e);
         if (fs->notify.entry)
                 fs->notify.entry(fs->notify.arg, x->dir->id, str_make(x->name, x->name_n));
 }

@@ -43,14 +43,18 @@ static int delete_item(struct fs *fs, struct op_ctx *ctx, const struct place *p,
 
 static int unlink_stored(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct place *p,
                          struct error *e) {
+        struct program program = program_of(fs, ctx);
         int r;
 
         if (item_hidden(fs, buf_view(&p->id)))
                 return fs_no_item(e);
         if (away_again(fs, p))
                 return 0;
-        readers_forget(fs, program_of(fs, ctx), buf_view(&p->id));
-        r = removals_streak(fs, dir) ? removals_add(fs, ctx, p, dir, name, e) : delete_item(fs, ctx, p, e);
+        r = removals_failed(fs, dir, true, e); /* so that the program hears of it; this one is not tried */
+        if (r)
+                return r;
+        readers_forget(fs, program, buf_view(&p->id));
+        r = removals_streak(fs, dir, program) ? removals_add(fs, ctx, p, dir, name, e) : delete_item(fs, ctx, p, e);
         if (r == 0)
                 removals_succeeded(fs, dir);
         return r;
@@ -200,8 +204,10 @@ static int remove_dir(struct fs *fs, struct op_ctx *ctx, struct node *dir, struc
                 r = dir_is_empty(fs, ctx, h.n, &empty, e);
         if (r)
                 return r;
+        r = removals_failed(fs, h.n, false, e);
         if (!empty)
-                return error_set_errno(e, -ENOTEMPTY, "the directory is not empty");
+                return r ? r : error_set_errno(e, -ENOTEMPTY, "the directory is not empty");
+        r = 0;
         if (!local_dir_remove(fs, node_ino_now(fs, dir), name) && c.kind == NODE_PARTITION)
                 r = fs_no_item(e); /* nobody has it any more */
         if (c.kind == NODE_PARTITION)

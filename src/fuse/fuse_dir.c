@@ -49,8 +49,11 @@ void ops_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
 }
 
 void ops_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi) {
-        (void)ino, (void)datasync, (void)fi;
-        reply_status(req, 0); /* names change at the service, when they change */
+        struct op op;
+
+        (void)ino, (void)datasync;
+        op_begin(&op, req, "fsyncdir");
+        reply_status(req, op_end(&op, fs_fsyncdir(op.s->fs, &op.ctx, dir_of(fi))));
 }
 
 /* The kernel refuses a whole answer with one bad name in it. */

@@ -140,6 +140,8 @@ _must_check_ int fs_opendir(struct fs *fs, struct op_ctx *ctx, uint64_t node, st
 typedef bool (*fs_fill)(void *arg, struct str name, const struct fs_entry *entry, uint64_t next_offset);
 _must_check_ int fs_readdir(struct fs *fs, struct op_ctx *ctx, struct fs_dir *dir, uint64_t offset, bool plus,
                             fs_fill fill, void *arg);
+/* Waits until what was unlinked is deleted; tells what could not be. */
+_must_check_ int fs_fsyncdir(struct fs *fs, struct op_ctx *ctx, struct fs_dir *dir);
 void fs_releasedir(struct fs *fs, struct fs_dir *dir);
 
 _must_check_ int fs_getxattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, const char *name, struct buf *out);

@@ -562,6 +562,11 @@ int fs_readdir(struct fs *fs, struct op_ctx *ctx, struct fs_dir *dir, uint64_t o
         return 0;
 }
 
+int fs_fsyncdir(struct fs *fs, struct op_ctx *ctx, struct fs_dir *dir) {
+        (void)fs, (void)ctx, (void)dir;
+        return 0;
+}
+
 void fs_releasedir(struct fs *fs, struct fs_dir *dir) {
         mutex_lock(&fs->lock);
         if (dir_check(fs, dir)) {
