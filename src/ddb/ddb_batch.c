@@ -6,7 +6,8 @@
  *        ^          |
  *        +----------+                                 left unprocessed, or throttled: behind a gate
  *
- * Two units of one key are never ready at once.  The gate opens after an exponential back-off with full jitter; until
+ * Two units of one key are never ready at once.  In a stream the places of units that are done take new ones, and a batch
+ * that is not full is sent only when nothing is under way.  The gate opens after an exponential back-off with full jitter; until
  * a batch got through whole, only one is in flight.  A run without any progress for STALLS_MAX gates gives up; the
  * caller's deadline and Ctrl-C end it at any time.
  */
@@ -22,14 +23,19 @@
 #define GATE_MAX_NS (10 * NS_PER_S)
 #define LEVEL_MAX 10
 #define LEVEL_PROGRESS 4 /* at most, while something gets through: up to 0.8 s between batches */
+#define BODY_KEEP MIB /* of memory for a request, kept for the next */
 #define STALLS_MAX 16 /* about a minute */
 
 /* ---- units ---- */
 
 int batch_run_init(struct batch_run *run, uint32_t n) {
         run->n = n;
-        run->head = run->tail = UNIT_NONE;
+        run->head = run->tail = run->unused = UNIT_NONE;
         run->units = n > 0 ? mem_calloc(n, sizeof(*run->units)) : NULL;
+        for (uint32_t i = n; run->units && run->ops->more && i-- > 0;) {
+                run->units[i].next = run->unused;
+                run->unused = i;
+        }
         return n > 0 && !run->units ? -ENOMEM : 0;
 }
 
@@ -52,12 +58,14 @@ static void push_ready(struct batch_run *run, uint32_t i) {
         else
                 run->units[run->tail].next = i;
         run->tail = i;
+        run->n_ready++;
 }
 
 static uint32_t pop_ready(struct batch_run *run) {
         uint32_t i = run->head;
 
         run->head = run->units[i].next;
+        run->n_ready--;
         return i;
 }
 
@@ -82,6 +90,7 @@ int batch_run_add(struct batch_run *run, uint32_t i, const struct table_schema *
         uint64_t hash = hash_seeded(0, table_address(table));
 
         u->table = table;
+        u->done = u->alone = false;
         u->successor = UNIT_NONE;
         u->n_key = MIN(key->n, (uint32_t)ARRAY_LEN(u->key));
         for (uint32_t k = 0; k < u->n_key; k++) {
@@ -103,20 +112,26 @@ int batch_run_add(struct batch_run *run, uint32_t i, const struct table_schema *
         return hmap_insert(&run->last, &u->node, hash);
 }
 
-static void finish(struct batch_run *run, uint32_t i, int result) {
+static void finish(struct batch_run *run, uint32_t i, int result, const struct error *why) {
         struct unit *u = &run->units[i];
 
         u->done = true;
         run->open--;
         if (u->successor != UNIT_NONE)
                 push_ready(run, u->successor);
-        run->ops->done(run, i, result);
+        else if (run->ops->more)
+                hmap_remove(&run->last, &u->node);
+        run->ops->done(run, i, result, why);
+        if (run->ops->more) {
+                u->next = run->unused;
+                run->unused = i;
+        }
 }
 
 void batch_run_refuse(struct batch_run *run, uint32_t i, const struct error *e, int result) {
         if (run->first.kind == ERR_NONE)
                 run->first = *e;
-        finish(run, i, result);
+        finish(run, i, result, e);
 }
 
 /* ---- back-off ---- */
@@ -180,7 +195,7 @@ static int sort_out(struct batch_run *run, struct batch *b, const struct ddb_lef
                 if (is_left[k])
                         push_ready(run, b->pick[k]);
                 else
-                        finish(run, b->pick[k], 0);
+                        finish(run, b->pick[k], 0, NULL);
         adjust_gate(run, b, left->n);
         return 0;
 }
@@ -250,6 +265,8 @@ static struct batch *take_batch(struct batch_run *run) {
 
         if (b) {
                 run->idle = b->idle;
+                if (b->x.body.cap > BODY_KEEP)
+                        buf_deinit(&b->x.body);
                 exchange_again(&b->x);
                 return b;
         }
@@ -304,12 +321,28 @@ static bool build(struct batch_run *run, struct batch *b) {
         return true;
 }
 
+/* New units of a stream, a batch of them or what there is.  wait: at least one, or it has ended. */
+static void top_up(struct batch_run *run, bool wait) {
+        while (run->ops->more && run->error.kind == ERR_NONE && run->unused != UNIT_NONE && run->n_ready < run->ops->max) {
+                uint32_t i = run->unused, next = run->units[i].next;
+
+                if (!run->ops->more(run, i, wait && run->open == 0))
+                        return;
+                run->unused = next;
+        }
+}
+
 static struct aws_call *next_batch(void *arg) {
         struct batch_run *run = arg;
         struct batch *b;
 
-        while (run->error.kind == ERR_NONE && run->head != UNIT_NONE) {
+        for (;;) {
+                top_up(run, false);
+                if (run->error.kind != ERR_NONE || run->head == UNIT_NONE)
+                        return NULL;
                 if (run->level > 0 && (run->in_flight > 0 || clock_now_ns() < run->gate_ns))
+                        return NULL;
+                if (run->ops->more && run->n_ready < run->ops->max && run->in_flight > 0)
                         return NULL;
                 b = take_batch(run);
                 if (!b)
@@ -323,7 +356,6 @@ static struct aws_call *next_batch(void *arg) {
                 b->idle = run->idle;
                 run->idle = b;
         }
-        return NULL;
 }
 
 int batch_run_all(struct batch_run *run) {
@@ -331,7 +363,10 @@ int batch_run_all(struct batch_run *run) {
         struct error e = { 0 };
         int r = 0;
 
-        while (!r && run->open > 0) {
+        for (;;) {
+                top_up(run, true);
+                if (r || run->error.kind != ERR_NONE || run->open == 0)
+                        break;
                 r = op_ctx_sleep_until(run->ctx, run->gate_ns, &e);
                 if (!r)
                         r = aws_client_run(run->store->client, run->ctx, &ops, run, &e);
@@ -340,6 +375,8 @@ int batch_run_all(struct batch_run *run) {
                 if (!r && run->open > 0 && run->head == UNIT_NONE) /* rather than for ever */
                         r = error_set(&run->error, ERR_INTERNAL, "%s: units got lost", run->ops->operation);
         }
+        if (!r && run->error.kind != ERR_NONE)
+                r = -error_errno(run->error.kind);
         if (r && run->error.kind == ERR_NONE)
                 run->error = e;
         return r;

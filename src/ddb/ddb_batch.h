@@ -39,8 +39,11 @@ struct batch_ops {
         int (*build)(struct batch_run *run, struct batch *b);
         /* The answer: items (NULL: none wanted) and what is left.  0 or -errno: stop everything. */
         int (*parse)(struct batch_run *run, struct buf *body, struct ddb_lefts *left, struct ddb_usage *usage);
-        /* Unit i is through; result is 0 or -errno (refused on its own account). */
-        void (*done)(struct batch_run *run, uint32_t i, int result);
+        /* Unit i is through; result is 0 or -errno (refused on its own account, and why). */
+        void (*done)(struct batch_run *run, uint32_t i, int result, const struct error *why);
+        /* A stream (else NULL): one unit more by batch_run_add(), in the place i; false: there is none now.  wait: nothing is
+         * under way: come back when there is one; false then: the end. */
+        bool (*more)(struct batch_run *run, uint32_t i, bool wait);
 };
 
 struct batch_run {
@@ -52,6 +55,8 @@ struct batch_run {
         struct unit *units;
         struct hmap last;         /* the last unit of each key */
         uint32_t head, tail;      /* the queue of ready ones */
+        uint32_t n_ready;         /* in it */
+        uint32_t unused;          /* of a stream: the places without a unit */
         struct batch *all, *idle;
         uint32_t in_flight;
         /* back-off: while level > 0 one batch is in flight at a time, as a probe */
@@ -64,7 +69,7 @@ struct batch_run {
 
 _must_check_ int batch_run_init(struct batch_run *run, uint32_t n);
 void batch_run_deinit(struct batch_run *run);
-/* Unit i (each once, in order).  0 or -ENOMEM. */
+/* Unit i (each once, in order; of a stream: in the place given).  0 or -ENOMEM. */
 _must_check_ int batch_run_add(struct batch_run *run, uint32_t i, const struct table_schema *table,
                                const struct key *key);
 void batch_run_refuse(struct batch_run *run, uint32_t i, const struct error *e, int result);

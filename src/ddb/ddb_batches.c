@@ -19,10 +19,11 @@ static int parse_get(struct batch_run *run, struct buf *body, struct ddb_lefts *
         return ddb_parse_batch_get(body, run->items, left, usage, &run->error);
 }
 
-static void done_get(struct batch_run *run, uint32_t i, int result) {
+static void done_get(struct batch_run *run, uint32_t i, int result, const struct error *why) {
         (void)run;
         (void)i;
         (void)result;
+        (void)why;
 }
 
 static int add_gets(struct get_run *g) {
@@ -89,7 +90,8 @@ static int parse_write(struct batch_run *run, struct buf *body, struct ddb_lefts
         return ddb_parse_batch_write(body, run->items, left, usage, &run->error);
 }
 
-static void done_write(struct batch_run *run, uint32_t i, int result) {
+static void done_write(struct batch_run *run, uint32_t i, int result, const struct error *why) {
+        (void)why;
         CONTAINER_OF(run, struct write_run, run)->results[i] = result;
 }
 
@@ -152,5 +154,74 @@ int ddb_batch_write(struct store *s, struct op_ctx *ctx, const struct write *w, 
         if (r && reterr)
                 *reterr = g.run.error;
         batch_run_deinit(&g.run);
+        return r;
+}
+
+/* ---- a stream of writes ---- */
+
+#define STREAM_UNITS (16 * BATCH_WRITE_MAX)
+
+struct stream_run {
+        struct batch_run run;
+        const struct write_source *source;
+        struct write *from[STREAM_UNITS]; /* of each unit */
+        struct write w[STREAM_UNITS];
+};
+
+static int build_stream(struct batch_run *run, struct batch *b) {
+        return ddb_request_batch_write(CONTAINER_OF(run, struct stream_run, run)->w, b->pick, b->n, &b->x.body);
+}
+
+static void done_stream(struct batch_run *run, uint32_t i, int result, const struct error *why) {
+        struct stream_run *g = CONTAINER_OF(run, struct stream_run, run);
+
+        g->source->done(g->source->arg, g->from[i], result, why);
+}
+
+static bool more_stream(struct batch_run *run, uint32_t i, bool wait) {
+        struct stream_run *g = CONTAINER_OF(run, struct stream_run, run);
+        struct write *w = g->source->next(g->source->arg, wait);
+        struct key key;
+        int r;
+
+        if (!w)
+                return false;
+        g->from[i] = w;
+        g->w[i] = *w;
+        r = batched_key(w, &key);
+        if (!r)
+                r = batch_run_add(run, i, w->table, &key);
+        if (r)
+                r = ddb_built(r, run->ops->operation, &run->error);
+        return r == 0;
+}
+
+int ddb_write_all(struct store *s, struct op_ctx *ctx, const struct write_source *source, struct error *reterr) {
+        static const struct batch_ops ops = {
+                .operation = "BatchWriteItem",
+                .max = BATCH_WRITE_MAX,
+                .build = build_stream,
+                .parse = parse_write,
+                .done = done_stream,
+                .more = more_stream,
+        };
+        _cleanup_(items_deinit) struct items items;
+        struct stream_run *g = mem_zalloc(sizeof(*g));
+        int r;
+
+        if (!g)
+                return error_set(reterr, ERR_MEMORY, "%s: out of memory", ops.operation);
+        items_init(&items);
+        g->run = (struct batch_run){ .ops = &ops, .store = ddb_store_of(s), .ctx = ctx, .write = true, .items = &items };
+        g->source = source;
+        r = batch_run_init(&g->run, STREAM_UNITS);
+        if (r)
+                r = ddb_built(r, ops.operation, &g->run.error);
+        else
+                r = batch_run_all(&g->run);
+        if (r && reterr)
+                *reterr = g->run.error;
+        batch_run_deinit(&g->run);
+        mem_free(g);
         return r;
 }

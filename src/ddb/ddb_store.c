@@ -214,6 +214,7 @@ static const struct store_ops ddb_ops = {
         .scan_all = ddb_scan_all,
         .write = ddb_write,
         .batch_write = ddb_batch_write,
+        .write_all = ddb_write_all,
         .transact_write = ddb_transact_write,
         .transact_get = ddb_transact_get,
         .explain_get = explain_get,

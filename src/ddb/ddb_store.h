@@ -42,6 +42,7 @@ int ddb_batch_get(struct store *s, struct op_ctx *ctx, const struct get_request 
                   struct error *reterr);
 int ddb_batch_write(struct store *s, struct op_ctx *ctx, const struct write *w, uint32_t n, int *results,
                     struct error *reterr);
+int ddb_write_all(struct store *s, struct op_ctx *ctx, const struct write_source *source, struct error *reterr);
 int ddb_scan_all(struct store *s, struct op_ctx *ctx, const struct scan_request *q, uint32_t segments,
                  const struct scan_sink *sink, struct error *reterr);
 int ddb_transact_write(struct store *s, struct op_ctx *ctx, const struct write *w, uint32_t n, struct error *reterr);

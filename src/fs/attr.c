@@ -114,6 +114,10 @@ int node_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_attr 
                 return item_dir_attr(fs, ctx, n, ret, e);
         case NODE_ATTR:
                 return attr_file_attr(fs, ctx, n, ret, e);
+        case NODE_IMPORT:
+                attr_file(fs, node_ino_now(fs, n), 0, clock_wall_ns(), 0, ret);
+                ret->mode &= ~(mode_t)0444;
+                return 0;
         case NODE_INFO:
                 return info_attr(fs, ctx, n, ret, e);
         case NODE_LOCAL:

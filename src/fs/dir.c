@@ -300,7 +300,8 @@ static mode_t kind_mode(struct filler *f, struct str name, enum node_kind kind) 
         if (kind == NODE_LOCAL && local_stat(f->fs, f->d->node, name, &st) == 0)
                 return st.st_mode & S_IFMT;
         return kind == NODE_ITEM || kind == NODE_LOCAL || kind == NODE_CONTROL_FILE || kind == NODE_VIEW_ITEM ||
-                               kind == NODE_EXPORT || kind == NODE_INFO || kind == NODE_ATTR
+                               kind == NODE_EXPORT || kind == NODE_INFO || kind == NODE_ATTR ||
+                               kind == NODE_IMPORT
                        ? S_IFREG
                        : S_IFDIR;
 }

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include "fs_internal.h"
 #include "export_internal.h"
+#include "import_internal.h"
 #include "ddbfs/base/encode.h"
+#include "ddbfs/codec/csv.h"
 
 #define TABLE_ARENA_MAX (64 * MIB)
 #define CELL_MAX (16 * MIB)
@@ -15,28 +17,6 @@ void export_table_init(struct export_table *t, char separator) {
 void export_table_deinit(struct export_table *t) {
         arena_deinit(&t->arena);
         t->n = 0;
-}
-
-static void put_cell(const struct export_table *t, struct str text, struct buf *out) {
-        bool quote = false;
-
-        for (size_t i = 0; i < text.n && !quote; i++)
-                quote = text.p[i] == t->separator || text.p[i] == '"' || text.p[i] == '\n' || text.p[i] == '\r';
-        if (!quote) {
-                buf_str(out, text);
-                return;
-        }
-        buf_putc(out, '"');
-        while (text.n > 0) {
-                const char *q = memchr(text.p, '"', text.n);
-                size_t n = q ? (size_t)(q - text.p) + 1 : text.n;
-
-                buf_append(out, text.p, n);
-                if (q)
-                        buf_putc(out, '"');
-                text = str_skip(text, n);
-        }
-        buf_putc(out, '"');
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -93,7 +73,7 @@ int export_table_begin(struct export_table *t, const struct view *v, const struc
         for (uint32_t i = 0; r == 0 && i < t->n; i++) {
                 if (i)
                         buf_putc(out, t->separator);
-                put_cell(t, t->columns[i], out);
+                csv_put_cell(out, t->columns[i], t->separator, false);
         }
         buf_putc(out, '\n');
         return r ? r : buf_status(out);
@@ -104,7 +84,7 @@ static int put_value(const struct export_table *t, const struct value *v, struct
         int r = 0;
 
         if (v->type == VALUE_S || v->type == VALUE_N) {
-                put_cell(t, v->text, out);
+                csv_put_cell(out, v->text, t->separator, v->type == VALUE_S && import_plain_cell(v->text));
                 return 0;
         }
         if (v->type == VALUE_B)
@@ -114,7 +94,7 @@ static int put_value(const struct export_table *t, const struct value *v, struct
         if (r == 0)
                 r = buf_status(&text);
         if (r == 0)
-                put_cell(t, buf_view(&text), out);
+                csv_put_cell(out, buf_view(&text), t->separator, false);
         return r;
 }
 

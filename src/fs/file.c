@@ -77,6 +77,7 @@ static int open_reader(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, str
 }
 
 void file_free(struct fs *fs, struct fs_file *f) {
+        import_free(f->import); /* first: its last words are of the node */
         mutex_lock(&fs->open_lock);
         list_remove(&f->all);
         mutex_unlock(&fs->open_lock);
@@ -223,6 +224,8 @@ static int open_node(struct fs *fs, struct op_ctx *ctx, struct node *n, int flag
 
         if (n->kind == NODE_CONTROL_FILE)
                 return control_open(fs, n, flags, ret, e);
+        if (n->kind == NODE_IMPORT)
+                return import_open(fs, ctx, n, flags, ret, e);
         if (writing && node_of_index(n))
                 return error_set(e, ERR_READ_ONLY, "views are for reading");
         if (n->kind == NODE_EXPORT)
@@ -367,7 +370,7 @@ int fs_setattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_file 
 
         if (!h.n)
                 return -ESTALE;
-        if (size && (fs->o.read_only || node_of_index(h.n)))
+        if (size && (fs->o.read_only || (node_of_index(h.n) && h.n->kind != NODE_IMPORT)))
                 r = error_set(&e, ERR_READ_ONLY, node_of_index(h.n) ? "views are for reading" : "mounted read-only");
         else if (size && (h.n->kind == NODE_ITEM || (f && f->draft)))
                 r = f && f->draft ? draft_truncate(fs, ctx, f->draft, *size, &e) : truncate_path(fs, ctx, h.n, *size, &e);

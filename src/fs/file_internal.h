@@ -50,6 +50,7 @@ struct fs_file {
         struct draft *draft;         /* writer */
         struct buf content;          /* control file: its text */
         struct export *export;       /* stream of items; owned */
+        struct import *import;       /* the other way round; owned */
         int fd;                      /* local file; -1 otherwise */
         bool wrote;                  /* local file: since the last flush */
         atomic_bool writer_noted;    /* local file: its node knows whose text it is */
@@ -66,6 +67,8 @@ void file_release_text(struct fs *, struct op_ctx *, struct fs_file *);
  * cache where that may be. */
 int file_serve(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct str id, struct fs_opened *ret);
 struct export *export_free(struct export *x); /* export.c */
+struct import *import_free(struct import *x); /* import_send.c; stops it, and keeps in rejected what was not sent */
+void imports_finish(struct fs *fs, struct op_ctx *ctx); /* at the end of the mount */
 void file_free(struct fs *fs, struct fs_file *f);
 
 struct fs_file *file_new(struct fs *fs, struct node *n, int flags, const struct file_ops *ops); /* NULL: ENOMEM */

@@ -132,6 +132,7 @@ static void commit_drafts(struct fs *fs, struct op_ctx *ctx) {
 
 void fs_shutdown(struct fs *fs, struct op_ctx *ctx) {
         commit_drafts(fs, ctx);
+        imports_finish(fs, ctx);
         removals_stop(fs, ctx->deadline_ns);
         away_stop(fs);
         (void)away_expire(fs, ctx, NULL, true);

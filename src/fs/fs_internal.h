@@ -85,6 +85,7 @@ struct fs {
         pthread_t away_thread;
 
         atomic_uint n_pumps;      /* exports that are scanned in parallel */
+        atomic_uint n_imports;    /* open */
 
         struct mutex open_lock;
         struct list drafts, files, dirs; /* open_lock; struct draft, fs_file, fs_dir */
@@ -278,6 +279,8 @@ uint64_t ttl_left(struct fs *fs, uint64_t fetched_ns);
 
 /* ---- files of views (export.c, info.c) ---- */
 _must_check_ int export_open(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_opened *ret, struct error *e);
+_must_check_ int import_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, struct fs_opened *ret,
+                             struct error *e);
 _must_check_ int info_open(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_opened *ret, struct error *e);
 _must_check_ int info_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_attr *ret, struct error *e);
 

@@ -70,6 +70,7 @@ static uint64_t entry_valid(struct fs *fs, enum node_kind kind, const struct fs_
         case NODE_VIEW:
         case NODE_EXPORT:
         case NODE_INFO:
+        case NODE_IMPORT:
                 return fs->o.cache_ttl_ns;
         case NODE_LOCAL:
         case NODE_ITEM_DIR:

@@ -21,6 +21,7 @@ enum node_kind {
         NODE_INFO,         /* a file about a table */
         NODE_ITEM_DIR,     /* an item as the directory of its attributes */
         NODE_ATTR,         /* one of them, as a file */
+        NODE_IMPORT,       /* where a stream of items is written to */
         _NODE_KIND_N,
 };
 
@@ -59,7 +60,8 @@ struct node {
 static inline bool node_in_view(const struct node *n) {
         enum node_kind kind = n->kind;
 
-        return kind == NODE_VIEW || kind == NODE_VIEW_ITEM || kind == NODE_EXPORT || kind == NODE_INFO;
+        return kind == NODE_VIEW || kind == NODE_VIEW_ITEM || kind == NODE_EXPORT || kind == NODE_INFO ||
+               kind == NODE_IMPORT;
 }
 
 /* An item's directory, or something in it that is not on local disk. */

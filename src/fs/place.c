@@ -390,6 +390,7 @@ static void spell(struct spelled *s, const struct node *n) {
         case NODE_INFO:
         case NODE_ITEM_DIR:
         case NODE_ATTR:
+        case NODE_IMPORT:
         case _NODE_KIND_N:
                 break;
         }

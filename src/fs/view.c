@@ -311,6 +311,7 @@ static const struct view_step steps[] = {
         { .name = { ".filter", 7 }, .n_args = 2, .kind = VIEW_STEP, .apply = apply_filter },
         { .name = { ".columns", 8 }, .n_args = 1, .kind = VIEW_STEP, .apply = apply_columns },
         { .name = { ".export", 7 }, .kind = VIEW_EXPORTS },
+        { .name = { ".import", 7 }, .kind = VIEW_IMPORTS, .table_only = true },
         { .name = { ".info", 5 }, .kind = VIEW_INFO, .table_only = true },
 };
 
@@ -360,11 +361,11 @@ struct str export_format_name(enum export_format f) {
         return str_of(names[f]);
 }
 
-static int feed_export(struct view *v, struct str name, struct error *e) {
+static int feed_format(struct view *v, struct str name, struct error *e) {
         for (uint8_t f = 0; f < _EXPORT_FORMAT_N; f++) {
-                if (str_eq(name, export_format_name(f))) {
+                if (str_eq(name, export_format_name(f)) && (v->kind == VIEW_EXPORTS || import_format_ok(f))) {
                         v->which = f;
-                        v->kind = VIEW_EXPORT;
+                        v->kind = v->kind == VIEW_EXPORTS ? VIEW_EXPORT : VIEW_IMPORT;
                         return 0;
                 }
         }
@@ -386,7 +387,7 @@ static int feed_info(struct view *v, struct str name, struct error *e) {
 
 static int (*const feeds[_VIEW_KIND_N])(struct view *, struct str, struct error *) = {
         [VIEW_TABLE] = feed_child,     [VIEW_PARTITION] = feed_child, [VIEW_STEP] = feed_step,
-        [VIEW_EXPORTS] = feed_export,  [VIEW_INFO] = feed_info,
+        [VIEW_EXPORTS] = feed_format,  [VIEW_INFO] = feed_info,       [VIEW_IMPORTS] = feed_format,
 };
 
 static int feed_chain(struct view *v, struct str name, struct error *e) {

@@ -141,19 +141,19 @@ static int load_items(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const
 
 static int load_names(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,
                       struct dir_page *page, struct item **ret_next, struct error *e) {
-        bool exports = d->place.view->kind == VIEW_EXPORTS;
-        size_t n = exports ? _EXPORT_FORMAT_N : info_count();
+        enum view_kind kind = d->place.view->kind;
+        struct dir_entry entry = { .kind = kind == VIEW_EXPORTS ? NODE_EXPORT : kind == VIEW_IMPORTS ? NODE_IMPORT : NODE_INFO };
+        size_t n = kind == VIEW_INFO ? info_count() : _EXPORT_FORMAT_N;
         int r = 0;
 
         (void)fs;
         (void)ctx;
         (void)start;
         (void)ret_next;
-        for (size_t i = 0; r == 0 && i < n; i++) {
-                struct dir_entry entry = { .kind = exports ? NODE_EXPORT : NODE_INFO };
-
-                r = dir_page_add(page, exports ? export_format_name((enum export_format)i) : info_name(i), &entry);
-        }
+        for (size_t i = 0; r == 0 && i < n; i++)
+                if (kind != VIEW_IMPORTS || import_format_ok((enum export_format)i))
+                        r = dir_page_add(page, kind == VIEW_INFO ? info_name(i) : export_format_name((enum export_format)i),
+                                         &entry);
         return r ? error_set_errno(e, r, "listing") : 0;
 }
 
@@ -172,7 +172,7 @@ static int load_nothing(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, con
 dir_load view_source_of(const struct view *v) {
         enum view_kind kind = v->kind == VIEW_CHAIN ? v->chained : v->kind;
 
-        if (kind == VIEW_EXPORTS || kind == VIEW_INFO)
+        if (kind == VIEW_EXPORTS || kind == VIEW_IMPORTS || kind == VIEW_INFO)
                 return load_names;
         if (view_shows_items(v))
                 return load_items;

@@ -20,6 +20,8 @@ enum view_kind {
         VIEW_EXPORT,     /* ".export/csv" */
         VIEW_INFO,       /* ".info" */
         VIEW_INFO_FILE,  /* ".info/schema.json" */
+        VIEW_IMPORTS,    /* ".import" */
+        VIEW_IMPORT,     /* ".import/jsonl" */
         _VIEW_KIND_N,
 };
 
@@ -48,7 +50,7 @@ struct view {
         struct filter filters[VIEW_FILTERS_MAX];
         uint32_t n_columns;
         struct str columns[VIEW_COLUMNS_MAX];
-        uint8_t which;                    /* VIEW_EXPORT: enum export_format; VIEW_INFO_FILE: index in info.c */
+        uint8_t which;                    /* VIEW_EXPORT, VIEW_IMPORT: enum export_format; VIEW_INFO_FILE: index in info.c */
         uint32_t n_steps;
         bool refused;                     /* a step that no request can express: the person wants to know */
         struct arena arena;               /* owns every string */
@@ -90,6 +92,9 @@ void view_item_query(const struct view *v, struct filter room[2], struct query_r
 /* What the cache calls an index's partition, or item (VIEW_ITEM). */
 _must_check_ int view_id(const struct view *v, const struct key *hash, const struct key *item, struct buf *out);
 struct str export_format_name(enum export_format f);
+static inline bool import_format_ok(enum export_format f) { /* line by line */
+        return f != EXPORT_JSON;
+}
 /* info.c */
 size_t info_count(void);
 struct str info_name(size_t i);

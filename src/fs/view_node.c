@@ -108,6 +108,9 @@ static enum node_kind kind_of(const struct view *v) {
                 return NODE_EXPORT;
         case VIEW_INFO_FILE:
                 return NODE_INFO;
+        case VIEW_IMPORT:
+                return NODE_IMPORT;
+        case VIEW_IMPORTS:
         case VIEW_TABLE:
         case VIEW_PARTITION:
         case VIEW_STEP:
@@ -277,7 +280,7 @@ static int lookup_range(struct fs *fs, struct op_ctx *ctx, struct node *dir, str
                 r = view_base(fs, dir, p.view, &base.n, e);
         if (r)
                 return r;
-        if (!base.n || (!item && !local_name(name, p.view->kind == VIEW_CHAIN)))
+        if (!base.n || view_step_name(name) || (!item && !local_name(name, p.view->kind == VIEW_CHAIN)))
                 return not_there(e);
         return lookup_in_base(fs, ctx, dir, name, item, base.n, ret, e);
 }

@@ -2,6 +2,7 @@
 /* What views ask of the store: pages of a view, an item of an index (which has no GetItem), an index's partition. */
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
+#include "ddbfs/base/json.h"
 
 /* A global index is never strongly consistent. */
 bool view_strong(struct fs *fs, const struct place *p) {
@@ -174,9 +175,15 @@ int view_explain(struct fs *fs, const struct place *p, struct buf *out) {
         case VIEW_PARTITION:
         case VIEW_EXPORT:
                 return explain_page(fs, p, out);
+        case VIEW_IMPORT:
+                buf_puts(out, "BatchWriteItem {\"RequestItems\":{");
+                json_write_string(out, table_address(p->table));
+                buf_puts(out, ":[{\"PutRequest\":{\"Item\":{...}}},...]}}");
+                return buf_status(out);
         case VIEW_STEP:
         case VIEW_CHAIN:
         case VIEW_EXPORTS:
+        case VIEW_IMPORTS:
         case VIEW_INFO:
         case VIEW_INFO_FILE:
         case _VIEW_KIND_N:

@@ -95,6 +95,34 @@ int store_scan_all(struct store *s, struct op_ctx *ctx, const struct scan_reques
         return r;
 }
 
+#define WRITES_AT_ONCE (8 * BATCH_WRITE_MAX)
+
+int store_write_all(struct store *s, struct op_ctx *ctx, const struct write_source *source, struct error *reterr) {
+        struct write *from[WRITES_AT_ONCE];
+        struct write writes[WRITES_AT_ONCE];
+        int results[WRITES_AT_ONCE], r = 0;
+        struct error e;
+        uint32_t n;
+
+        if (s->ops->write_all)
+                return s->ops->write_all(s, ctx, source, reterr);
+        for (;;) {
+                for (n = 0; n < WRITES_AT_ONCE && (from[n] = source->next(source->arg, n == 0)); n++)
+                        writes[n] = *from[n];
+                if (n == 0)
+                        return 0;
+                e = (struct error){ .kind = ERR_NONE };
+                r = s->ops->batch_write(s, ctx, writes, n, results, &e);
+                if (r && e.kind != ERR_VALIDATION && e.kind != ERR_TOO_LARGE && e.kind != ERR_NO_SPACE)
+                        break;
+                for (uint32_t i = 0; i < n; i++)
+                        source->done(source->arg, from[i], results[i], &e);
+        }
+        if (reterr)
+                *reterr = e;
+        return r;
+}
+
 /* ---- measuring expressions ---- */
 
 static size_t digits(uint32_t i) {

@@ -40,6 +40,7 @@ struct fs_options {
         uint64_t schema_ttl_ns;   /* of table descriptions */
         size_t cache_size;        /* bytes */
         unsigned parallel;        /* requests in flight that one operation can have */
+        uint64_t max_wcu;         /* write units a second the store keeps to; 0: as many as the service gives */
         struct item_text_options text;
         enum fs_write_mode write_mode;
         uid_t uid;

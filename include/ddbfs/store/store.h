@@ -135,6 +135,16 @@ struct write {
                                          * it is not known) */
 };
 
+/* Where the writes of a stream come from.  Called by the thread that sends them, no lock held. */
+struct write_source {
+        void *arg;
+        /* The next PUT or DELETE without conditions, valid until it is done; NULL: there is none now.  wait: nothing is
+         * under way: come back when there is one; NULL then: the end. */
+        struct write *(*next)(void *arg, bool wait);
+        /* It is through: 0, or -errno and why: refused on its own account. */
+        void (*done)(void *arg, struct write *w, int result, const struct error *why);
+};
+
 /* How large the expressions of a write are as the service counts them, by the text ddb/ sends. */
 struct write_measure {
         size_t update_len, condition_len;       /* bytes */
@@ -179,6 +189,9 @@ struct store_ops {
          * failure does, and then the rest have its status though those under way may have been done. */
         int (*batch_write)(struct store *, struct op_ctx *, const struct write *, uint32_t n, int *results,
                            struct error *);
+        /* The same for a stream of them, of any length, as they come.  0: all are done; otherwise those that were not told
+         * to be may or may not have been.  May be NULL: see store_write_all(). */
+        int (*write_all)(struct store *, struct op_ctx *, const struct write_source *, struct error *);
         /* All or nothing, at most 100.  ERR_CANCELLED: error->action is the first guilty write; error->code
          * its reason ("ConditionalCheckFailed" ...).  Conflicts with other transactions are retried. */
         int (*transact_write)(struct store *, struct op_ctx *, const struct write *, uint32_t n, struct error *);
@@ -198,6 +211,9 @@ struct store_ops {
 _must_check_ int store_scan_all(struct store *s, struct op_ctx *ctx, const struct scan_request *q, uint32_t segments,
                                 const struct scan_sink *sink, struct error *reterr);
 #define SCAN_SEGMENTS_MAX 64
+/* write_all, or one batch_write after the other where the store has none. */
+_must_check_ int store_write_all(struct store *s, struct op_ctx *ctx, const struct write_source *source,
+                                 struct error *reterr);
 
 #define TRANSACT_MAX 100
 #define BATCH_WRITE_MAX 25

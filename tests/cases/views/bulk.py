@@ -6,7 +6,7 @@
 import json
 import os
 
-from case import build_kind, read, run, test
+from case import build_kind, read, run, test, write
 
 COUNT = int(os.environ.get("DDBFS_ITEMS", "0")) or 5000
 
@@ -91,6 +91,111 @@ def reader_that_stops(t):
         t.sh("timeout -s INT 1 cat Music/.export/jsonl > /dev/null", check=False)
     t.proxy.clear_faults()
     t.eq(t.sh("wc -l < Music/.export/jsonl").stdout.strip(), "6000")
+
+
+@test
+def copied_exactly(t):
+    """A table to another through jsonl, then through csv what csv can carry."""
+    fill(t, "Log", COUNT)
+    for name in ("Copy", "Second"):
+        t.create_table(name, "pk:S", "sk:N")
+    m = t.mount("Log,Copy,Second", "cache_ttl=60,cache_size=1M")
+    t.eq(os.listdir(m / "Copy"), [])
+    t.fails("ENOENT", os.stat, m / "Copy/partition%2F1/-499.json")
+    before = resident(t)
+    with t.proxy.counting() as c:
+        t.sh("cp Log/.export/jsonl Copy/.import/jsonl")
+    t.eq(os.stat(m / "Copy/partition%2F1/-499.json").st_size, os.stat(m / "Log/partition%2F1/-499.json").st_size)
+    t.eq(len(os.listdir(m / "Copy")), 97)
+    t.at_most(c["ops"]["BatchWriteItem"]["requests"], COUNT // 25 + 30, "batches")
+    t.eq(set(c["ops"]) - {"BatchWriteItem", "Scan", "DescribeTable"}, set())
+    if build_kind() == "plain":
+        t.at_most(resident(t) - before, 32 * 1024, "KiB more")
+    t.eq(canonical(t.scan("Copy")), canonical(t.scan("Log")))
+    consumed = json.loads(os.getxattr(m / "Copy/.import/jsonl", "user.ddbfs.consumed"))
+    t.true(consumed["wcu"] >= COUNT, "its cost is told: %s" % consumed)
+    t.sh("cat Log/.columns/pk,sk,text,yes,no,fine,list,map,words,numbers/.export/csv > Second/.import/csv")
+    wanted = {k: {a: v for a, v in i.items() if a not in ("bytes", "blobs", "large")}
+              for k, i in canonical(t.scan("Log")).items()}
+    t.eq(canonical(t.scan("Second")), wanted)
+
+
+@test
+def bad_lines(t):
+    t.create_table("Users", "Id:N", "sk:S")
+    m = t.mount("Users", "cache_ttl=60")
+    lines = ['{"Id": %d, "sk": "a", "n": %d}' % (i % 7, i) for i in range(300)]
+    lines[11] = '{"Id": 1, "sk": oops}'
+    lines[99] = '{"Id": "text", "sk": "a"}'
+    lines[150] = ""
+    lines[200] = '{"Id": 5}'
+    lines[201] = '{"Id": 5, "sk": ""}'
+    error = t.fails("EINVAL", write, m / "Users/.import/jsonl", "\n".join(lines))
+    t.eq({i["Id"]["N"]: i["n"]["N"] for i in t.scan("Users")}, {str(i % 7): str(i) for i in range(293, 300)},
+         "the last wins")
+    told = [e for e in m.errors() if e["path"] == "/Users/.import/jsonl"]
+    t.eq([e.get("line") for e in told][:4], [12, 100, 201, 202])
+    kept = m / ".ddbfs/rejected/Users/.import/jsonl"
+    t.eq(read(kept).splitlines(), [lines[i] for i in (11, 99, 200, 201)])
+    t.contains(read(kept + ".why"), "4 lines were not imported")
+    t.contains(os.getxattr(m / "Users/.import/jsonl", "user.ddbfs.error").decode(), "4 lines")
+    # the fsync says it too, and every close of the same file
+    fd = os.open(m / "Users/.import/jsonl", os.O_WRONLY | os.O_APPEND)
+    os.write(fd, b'{"Id": 50, "sk": "x"}\n{')
+    t.fails("EINVAL", os.fsync, fd)
+    t.eq(t.get("Users", {"Id": {"N": "50"}, "sk": {"S": "x"}}), {"Id": {"N": "50"}, "sk": {"S": "x"}})
+    t.fails("EINVAL", os.close, fd)
+    # refused by the service, not by us: an item too large for the index it is in, say
+    t.proxy.fault(action="error", match={"op": "BatchWriteItem"}, times=1)
+    write(m / "Users/.import/jsonl", '{"Id": 60, "sk": "x"}\n{"Id": 61, "sk": "x"}\n')
+    t.eq(len(t.scan("Users")), 10)
+    t.true(error is not None, "told")
+
+
+@test
+def csv_types(t):
+    t.create_table("Tab", "Id:N")
+    m = t.mount("Tab")
+    write(m / "Tab/.import/csv", '\ufeffId,name,zip,price,ok,none,list\r\n'
+                               '1,"a, ""b""\r\nc",00123,1.50,true,null,"[1]"\r\n2,"42",,,"true",,\n')
+    t.eq(t.get("Tab", {"Id": {"N": "1"}}),
+         {"Id": {"N": "1"}, "name": {"S": 'a, "b"\r\nc'}, "zip": {"S": "00123"}, "price": {"N": "1.5"},
+          "ok": {"BOOL": True}, "none": {"NULL": True}, "list": {"L": [{"N": "1"}]}})
+    t.eq(t.get("Tab", {"Id": {"N": "2"}}), {"Id": {"N": "2"}, "name": {"S": "42"}, "ok": {"S": "true"}})
+    for text, why in (("name\n1\n", "lacks"), ("Id,a,a\n1,2,3\n", "twice"), ("Id,a\n1\n", "fewer cells"),
+                      ("Id,a\n1,2,3\n", "more cells"), ('Id,a\n1,"x"y\n', "behind the quote"),
+                      ("Id\nx\n", "not a number")):
+        t.fails("EINVAL", write, m / "Tab/.import/csv", text)
+        t.contains(os.getxattr(m / "Tab/.import/csv", "user.ddbfs.error").decode(), why)
+    write(m / "Tab/.import/tsv", "Id\ta\n7\tx,y\n")
+    t.eq(t.get("Tab", {"Id": {"N": "7"}})["a"], {"S": "x,y"})
+    t.sh("cp Tab/.export/csv $TMPDIR/a && cp $TMPDIR/a Tab/.import/csv && diff $TMPDIR/a Tab/.export/csv")
+
+
+@test
+def what_the_service_does(t):
+    t.create_table("Users", "Id:N")
+    m = t.mount("Users")
+    text = "".join('{"Id": %d, "x": "%s"}\n' % (i, "y" * 100) for i in range(1000))
+    t.proxy.fault(action="unprocessed", match={"op": "BatchWriteItem"}, times=10, keep=7)
+    t.proxy.fault(action="throttle", match={"op": "BatchWriteItem"}, times=5)
+    write(m / "Users/.import/jsonl", text)
+    t.eq(len(t.scan("Users")), 1000)
+    t.proxy.clear_faults()
+    t.proxy.fault(action="access_denied", match={"op": "BatchWriteItem"}, times=-1)
+    t.fails("EACCES", write, m / "Users/.import/jsonl", text)
+    t.proxy.clear_faults()
+    t.eq(sorted(read(m / ".ddbfs/rejected/Users/.import/jsonl").splitlines()), sorted(text.splitlines()))
+    t.proxy.fault(action="hang", match={"op": "BatchWriteItem"}, times=-1)
+    fd = os.open(t.mount("Users", "op_timeout=1s") / "Users/.import/jsonl", os.O_WRONLY)
+    os.write(fd, text.replace("yyy", "z").encode())
+    t.fails("ETIMEDOUT", os.close, fd)
+    t.proxy.clear_faults()
+    t.fails("EACCES", os.open, m / "Users/.import/jsonl", os.O_RDONLY)
+    t.fails(("EPERM", "EINVAL"), write, m / "Users/.import/xml", "x")
+    t.fails("ENOENT", os.stat, m / "Users/.filter/a/b/.import")
+    t.eq(sorted(os.listdir(m / "Users/.import")), ["csv", "jsonl", "tsv"])
+    t.contains(os.getxattr(m / "Users/.import/csv", "user.ddbfs.request").decode(), "BatchWriteItem")
 
 
 run()

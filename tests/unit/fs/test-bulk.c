@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Exports of large tables, scanned ahead of their readers. */
+/* Exports of large tables, scanned ahead of their readers; imports. */
 #include "fixture.h"
 #include <stdlib.h>
 #include <unistd.h>
@@ -133,6 +133,92 @@ START_TEST(test_many_pumps) {
 }
 END_TEST
 
+/* ---- imports ---- */
+
+START_TEST(test_import) {
+        char text[FX_TEXT_MAX];
+        struct fx_file f;
+        struct fx x;
+
+        fx_init(&x);
+        fx_start(&x);
+        ck_assert_int_eq(fx_exists(&x, "Music/A/one.json"), -ENOENT);
+        ck_assert_str_eq(fx_names(&x, "Music"), "");
+        ck_assert_ok(fx_open(&x, "Music/.import/jsonl", O_WRONLY | O_TRUNC, &f));
+        ck_assert_ok(fx_write(&f, "{\"Artist\": \"A\", \"Song\": \"one\"}\n\n{\"Artist\": \"A\", "));
+        ck_assert_ok(fx_write(&f, "\"Song\": \"two\"}\n{\"Artist\": \"B\", \"Song\": \"one\", \"n\": 1}"));
+        ck_assert_ok(fx_fsync(&f));
+        ck_assert_uint_eq(mem_count(x.m, "Music"), 3);
+        ck_assert_ok(fx_write(&f, "\r\n{\"Artist\": \"B\", \"Song\": \"one\", \"n\": 2}\r\n"));
+        ck_assert_int_eq(fx_pwrite(&f, "{}", 3), -ESPIPE);
+        ck_assert_ok(fx_close(&f));
+        ck_assert_item(&x, "Music", "B", "one", "{\"Artist\":\"B\",\"Song\":\"one\",\"n\":2}");
+        ck_assert_str_eq(fx_names(&x, "Music/A"), "one.json two.json");
+        ck_assert_ok(fx_exists(&x, "Music/A/one.json"));
+        ck_assert_ok(fx_cat(&x, "Music/B/one.json", text));
+        ck_assert_int_eq(fx_open(&x, "Music/.import/jsonl", O_RDONLY, &f), -EACCES);
+        fx_end(&x);
+}
+END_TEST
+
+START_TEST(test_import_refused) {
+        char text[FX_TEXT_MAX];
+        struct fx_file f;
+        struct fx x;
+
+        fx_init(&x);
+        fx_start(&x);
+        ck_assert_ok(fx_open(&x, "Users/.import/csv", O_WRONLY, &f));
+        ck_assert_ok(fx_write(&f, "Id,n\na,1\nb,\"2\nc\nd,4,5\n"));
+        ck_assert_ok(fx_fsync(&f) == -EINVAL ? 0 : -1); /* an unclosed quote takes the rest with it */
+        ck_assert_int_eq(fx_close(&f), -EINVAL);
+        ck_assert_uint_eq(mem_count(x.m, "Users"), 1);
+        ck_assert_ok(fx_cat(&x, ".ddbfs/rejected/Users/.import/csv", text));
+        ck_assert_str_eq(text, "Id,n\nb,\"2\nc\nd,4,5\n");
+        /* the store is down: told to the writer, and kept */
+        mem_fail_all(x.m, ERR_ACCESS);
+        ck_assert_ok(fx_open(&x, "Users/.import/jsonl", O_WRONLY, &f));
+        ck_assert_ok(fx_write(&f, "{\"Id\": \"x\"}\n"));
+        ck_assert_int_eq(fx_flush(&f), -EACCES);
+        ck_assert_int_eq(fx_write(&f, "{\"Id\": \"y\"}\n"), -EACCES);
+        ck_assert_int_eq(fx_close(&f), -EACCES);
+        mem_fail_all(x.m, ERR_NONE);
+        ck_assert_ok(fx_cat(&x, ".ddbfs/rejected/Users/.import/jsonl", text));
+        ck_assert_str_eq(text, "{\"Id\": \"x\"}\n");
+        fx_end(&x);
+}
+END_TEST
+
+/* A line as long as it likes, and the end of the mount in the middle of an import. */
+START_TEST(test_import_bounds) {
+        char *big = malloc(MIB + 1);
+        struct fx_file f;
+        struct fx x;
+
+        memset(big, 'x', MIB);
+        big[MIB] = '\0';
+        fx_init(&x);
+        fx_start(&x);
+        ck_assert_ok(fx_open(&x, "Users/.import/jsonl", O_WRONLY, &f));
+        ck_assert_ok(fx_write(&f, "{\"Id\": \""));
+        for (int i = 0; i < 9; i++)
+                ck_assert_ok(fx_write(&f, big));
+        ck_assert_ok(fx_write(&f, "\n{\"Id\": \"after\"}\n"));
+        ck_assert_int_eq(fx_close(&f), -EINVAL);
+        ck_assert_uint_eq(mem_count(x.m, "Users"), 1);
+        mem_hold(x.m, MEM_BATCH_WRITE, false);
+        ck_assert_ok(fx_open(&x, "Users/.import/jsonl", O_WRONLY, &f));
+        ck_assert_ok(fx_write(&f, "{\"Id\": \"held\"}\n"));
+        mem_wait_held(x.m, MEM_BATCH_WRITE, 1);
+        x.fs = fs_free(x.fs); /* with the file open: nothing is waited for */
+        mem_release(x.m, MEM_BATCH_WRITE);
+        fx_start(&x);
+        ck_assert_ok(fx_exists(&x, ".ddbfs/rejected/Users/.import/jsonl"));
+        fx_end(&x);
+        free(big);
+}
+END_TEST
+
 static Suite *suite(void) {
         Suite *s = suite_create("bulk");
         TCase *t = tcase_create("bulk");
@@ -142,6 +228,9 @@ static Suite *suite(void) {
         tcase_add_test(t, test_backpressure);
         tcase_add_test(t, test_pump_fails);
         tcase_add_test(t, test_many_pumps);
+        tcase_add_test(t, test_import);
+        tcase_add_test(t, test_import_refused);
+        tcase_add_test(t, test_import_bounds);
         suite_add_tcase(s, t);
         return s;
 }

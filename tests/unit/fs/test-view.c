@@ -25,7 +25,8 @@ static void put_parts(struct buf *out, const char *label, const struct key_part 
 
 /* One line that says all of it. */
 static void describe(const struct view *v, struct buf *out) {
-        static const char *const kinds[] = { "table", "partition", "item", "step", "chain", "exports", "export", "info", "infofile" };
+        static const char *const kinds[] = { "table", "partition", "item", "step", "chain", "exports", "export", "info", "infofile",
+                                             "imports", "import" };
         static const char *const ops[] = { "", "=", "prefix", "between" };
 
         buf_puts(out, kinds[v->kind]);
@@ -52,7 +53,7 @@ static void describe(const struct view *v, struct buf *out) {
                 buf_puts(out, i ? "," : " columns=");
                 buf_str(out, v->columns[i]);
         }
-        if (v->kind == VIEW_EXPORT)
+        if (v->kind == VIEW_EXPORT || v->kind == VIEW_IMPORT)
                 buf_printf(out, " as %u", v->which);
 }
 
@@ -119,6 +120,12 @@ static const struct {
         { 'M', ".filter/a/b/P", NULL },
         { 'M', ".filter/a/b/.info", NULL },
         { 'M', ".export/tsv", "export as 3" },
+        { 'M', ".import", "imports" },
+        { 'M', ".import/jsonl", "import as 0" },
+        { 'M', ".import/csv", "import as 2" },
+        { 'M', ".import/json", NULL },
+        { 'M', "P/.import", NULL },
+        { 'G', ".import", NULL },
         { 'M', "P/.prefix/a/ab.json", "item hash=P item=ab prefix=a" },
         { 'M', "P/.prefix/a/ab", NULL },
         { 'M', "P/.prefix/a/" S238 "%+/kkk.json", "item hash=P item=" S238 "kkk prefix=a" },
