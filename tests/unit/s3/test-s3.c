@@ -414,22 +414,150 @@ START_TEST(test_places) {
 }
 END_TEST
 
+static const struct {
+        const char *profile, *endpoint;
+        enum s3_addressing want; /* -1: refused */
+} styles[] = {
+        { "", NULL, S3_ADDRESSING_AUTO },
+        { "", "http://h:1", S3_ADDRESSING_PATH },
+        { "s3 =\n  addressing_style = path\n", NULL, S3_ADDRESSING_PATH },
+        { "s3 =\n  addressing_style = Virtual\n", "http://h:1", S3_ADDRESSING_VIRTUAL },
+        { "s3 =\n  addressing_style = auto\n", "http://h:1", S3_ADDRESSING_PATH },
+        { "s3 =\n  addressing_style = sideways\n", NULL, (enum s3_addressing) - 1 },
+        { "endpoint_url = http://h:1\n", NULL, S3_ADDRESSING_PATH },
+        { "services = here\n[services here]\ns3 =\n  endpoint_url = http://h:1\n", NULL, S3_ADDRESSING_PATH },
+};
+
+START_TEST(test_styles) {
+        char path[] = "/tmp/test-s3-XXXXXX";
+        struct aws_options none = { .region = "us-east-1" };
+        struct s3_options o = { .endpoint_url = styles[_i].endpoint };
+        struct aws_settings *own = NULL;
+        struct blobs *b = NULL;
+        int fd = mkstemp(path);
+
+        ck_assert_int_ge(fd, 0);
+        ck_assert_int_ge(dprintf(fd, "[default]\n%s", styles[_i].profile), 0);
+        close(fd);
+        setenv("AWS_CONFIG_FILE", path, 1);
+        ck_assert_int_eq(aws_settings_load(&none, &own, &error), 0);
+        setenv("AWS_CONFIG_FILE", "/dev/null", 1);
+        unlink(path);
+        o.settings = own;
+        o.transport = transport;
+        o.credentials = credentials;
+        if (styles[_i].want == (enum s3_addressing) - 1) {
+                ck_assert_int_eq(s3_new(&o, &b, &error), -EINVAL);
+                ck_assert_ptr_nonnull(strstr(error.message, "sideways"));
+        } else {
+                ck_assert_int_eq(s3_new(&o, &b, &error), 0);
+                ck_assert_int_eq(s3_of(b)->addressing, styles[_i].want);
+        }
+        blobs_free(b);
+        aws_settings_free(own);
+}
+END_TEST
+
+START_TEST(test_refusals) {
+        struct s3_options o = { .transport = transport, .credentials = credentials, .settings = settings };
+        struct blobs *b = NULL;
+
+        o.endpoint_url = "ftp://h";
+        ck_assert_int_eq(s3_new(&o, &b, &error), -EINVAL);
+        o.endpoint_url = NULL;
+        o.region = "not a region";
+        ck_assert_int_eq(s3_new(&o, &b, &error), -EINVAL);
+        o.region = "local";
+        ck_assert_int_eq(s3_new(&o, &b, &error), -EINVAL);
+        ck_assert_ptr_null(b);
+}
+END_TEST
+
+static int read_some(void) {
+        struct buf out = BUF_INIT(100);
+        int r = blobs->ops->read(blobs, &ctx, name("k"), 2, 3, NULL, &out, &error);
+
+        ck_assert(r < 0 || str_eq(buf_view(&out), STR("llo")));
+        buf_deinit(&out);
+        return r;
+}
+
+static int put_some(void) {
+        const struct blob_meta meta = { STR("table"), STR("Music") };
+
+        return blobs->ops->put(blobs, &ctx, name("k"), &meta, 1, STR("hello"), &error);
+}
+
+static int list_some(void) {
+        struct blob_page page;
+        int r;
+
+        blob_page_init(&page);
+        r = blobs->ops->list(blobs, &ctx, STR("bucket"), STR("p"), STR_NULL, &page, &error);
+        ck_assert(r < 0 || (page.n == 1 && str_eq(page.v[0].key, STR("k"))));
+        blob_page_deinit(&page);
+        return r;
+}
+
+static int remove_some(void) {
+        const struct blob_name names[] = { name("a"), name("b") };
+        int results[2] = { 7, 7 }, r = blobs->ops->remove(blobs, &ctx, names, 2, results, &error);
+
+        ck_assert(r < 0 || (results[0] == 0 && results[1] == 0));
+        ck_assert(r == 0 || results[0] < 0 || results[1] < 0);
+        return r;
+}
+
+static int begin_some(void) {
+        struct blob_upload *u = NULL;
+        int r = blobs->ops->upload_begin(blobs, &ctx, name("k"), NULL, 0, &u, &error);
+
+        ck_assert(r < 0 || u);
+        blobs->ops->upload_end(blobs, &ctx, u);
+        return r;
+}
+
+static int make_one(void) {
+        struct s3_options o = { transport,  credentials, settings, "eu-west-1", url,         S3_ADDRESSING_AUTO,
+                                S3_SSE_KMS, "key",       "owner",  false,       5 * NS_PER_S };
+        struct blobs *b = NULL;
+        int r = s3_new(&o, &b, &error);
+
+        ck_assert(r < 0 || b);
+        blobs_free(b);
+        return r;
+}
+
+static const struct {
+        int (*run)(void);
+        struct server_step step;
+} in_need[] = {
+        { read_some, { .status = 206, .body = "llo", .headers = RANGE("2-4/5") } },
+        { put_some, { .body = "" } },
+        { list_some, { .body = "<ListBucketResult><Contents><Key>k</Key></Contents></ListBucketResult>" } },
+        { remove_some, { .body = "<DeleteResult/>" } },
+        { begin_some,
+          { .body = "<InitiateMultipartUploadResult><UploadId>i</UploadId></InitiateMultipartUploadResult>" } },
+        { make_one, { .body = "" } },
+};
+
 /* Each allocation in turn fails: an error, never a crash or a wrong success. */
 START_TEST(test_memory) {
         unsigned long n;
         int r = -ENOMEM;
 
-        for (n = 1; r && n < 200; n++) {
-                struct buf out = BUF_INIT(100);
-
-                answer((struct server_step){ .status = 206, .body = "llo", .headers = RANGE("2-4/5") });
+        for (n = 1; r && n < 300; n++) {
+                pthread_mutex_lock(&server->lock);
+                server->step = server->n_steps = 0;
+                pthread_mutex_unlock(&server->lock);
+                for (unsigned i = 0; i < 4; i++) /* it is tried again */
+                        answer(in_need[_i].step);
                 mem_fail_at(n);
-                r = blobs->ops->read(blobs, &ctx, name("k"), 2, 3, NULL, &out, &error);
+                r = in_need[_i].run();
                 mem_fail_at(0);
-                ck_assert(r < 0 || str_eq(buf_view(&out), STR("llo")));
-                buf_deinit(&out);
         }
         ck_assert_int_eq(r, 0);
+        ck_assert_uint_gt(n, 4);
 }
 END_TEST
 
@@ -450,7 +578,9 @@ static Suite *suite(void) {
         tcase_add_test(t, test_upload);
         tcase_add_test(t, test_interrupted_upload);
         tcase_add_loop_test(t, test_places, 0, ARRAY_LEN(places));
-        tcase_add_test(t, test_memory);
+        tcase_add_loop_test(t, test_styles, 0, ARRAY_LEN(styles));
+        tcase_add_test(t, test_refusals);
+        tcase_add_loop_test(t, test_memory, 0, ARRAY_LEN(in_need));
         suite_add_tcase(s, t);
         return s;
 }
