@@ -59,9 +59,9 @@ void aws_error_read_xml(int http_status, struct str body, struct str header_regi
         aws_error_classify(http_status, code, &kind, ret_retry);
         if (is_elsewhere(http_status, code)) {
                 kind = ERR_VALIDATION;
-                snprintf(where, sizeof(where), "%s%.*s",
+                snprintf(where, sizeof(where), "%s%.*s%s",
                          region.n ? "the bucket is in region " : "it is in another region", (int)MIN(region.n, 40u),
-                         region.n ? region.p : "");
+                         region.n ? region.p : "", region.n ? ": use s3_region" : "");
                 if (message.n == 0)
                         message = STR("the bucket is not here");
         }

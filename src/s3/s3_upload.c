@@ -208,6 +208,7 @@ int s3_upload_finish(struct blobs *b, struct op_ctx *ctx, struct blob_upload *u,
         s3_call_init(&c, s3_of(b), "CompleteMultipartUpload", "POST", name_of(u));
         s3_call_query(&c, "uploadId", buf_view(&u->id));
         s3_call_header(&c, "content-type", STR("application/xml"));
+        c.rest.timeout_ns *= 4; /* the service puts thousands of parts together before it says so */
         size = write_parts(u, &c.body);
         c.call.body = buf_view(&c.body); /* its checksum headers would be taken for the object's */
         c.read = read_completed;
