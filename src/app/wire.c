@@ -150,6 +150,8 @@ static int make_client(struct stack *s, struct error *reterr) {
 static int make_store(struct stack *s, struct error *reterr) {
         int r = ddb_store_new(s->client, &s->store);
 
+        if (!r)
+                ddb_store_limit(s->store, (double)s->c->max_rcu, (double)s->c->max_wcu);
         return r ? error_set_errno(reterr, r, "store") : 0;
 }
 
@@ -196,6 +198,7 @@ static int make_fs(struct stack *s, struct error *reterr) {
                 .cache_ttl_ns = c->cache_ttl,
                 .schema_ttl_ns = c->schema_ttl,
                 .cache_size = (size_t)c->cache_size,
+                .max_wcu = (uint64_t)c->max_wcu,
                 .parallel = (unsigned)MIN(c->max_connections, PARALLEL_MAX),
                 .text = { .format = (enum item_format)c->format,
                           .compact = c->compact,

@@ -44,6 +44,7 @@ void batch_run_deinit(struct batch_run *run) {
 
         while ((b = run->all)) {
                 run->all = b->all;
+                exchange_refund(&b->x); /* it was dropped */
                 exchange_deinit(&b->x);
                 mem_free(b);
         }
@@ -208,7 +209,7 @@ static int answered(struct batch_run *run, struct batch *b) {
         r = run->ops->parse(run, &b->x.call.response.body, &left, &usage);
         if (r)
                 return r;
-        ddb_account(run->ctx, run->write, &usage);
+        ddb_account(run->store, run->ctx, run->write, &usage);
         return sort_out(run, b, &left);
 }
 
@@ -249,6 +250,7 @@ static int batch_done(void *arg, struct aws_call *call) {
         int r;
 
         run->in_flight--;
+        exchange_refund(&b->x);
         r = call->result ? refused(run, b) : answered(run, b);
         b->idle = run->idle;
         run->idle = b;
@@ -332,6 +334,10 @@ static void top_up(struct batch_run *run, bool wait) {
         }
 }
 
+static struct budget *budget_of(struct batch_run *run) {
+        return run->write ? &run->store->writes : &run->store->reads;
+}
+
 static struct aws_call *next_batch(void *arg) {
         struct batch_run *run = arg;
         struct batch *b;
@@ -344,12 +350,15 @@ static struct aws_call *next_batch(void *arg) {
                         return NULL;
                 if (run->ops->more && run->n_ready < run->ops->max && run->in_flight > 0)
                         return NULL;
+                if (budget_opens(budget_of(run), clock_now_ns()) > clock_now_ns())
+                        return NULL;
                 b = take_batch(run);
                 if (!b)
                         return NULL;
                 pick_units(run, b);
                 if (build(run, b)) {
                         run->in_flight++;
+                        exchange_reserve(&b->x, budget_of(run));
                         b->started_ns = clock_now_ns();
                         return &b->x.call;
                 }
@@ -368,6 +377,8 @@ int batch_run_all(struct batch_run *run) {
                 if (r || run->error.kind != ERR_NONE || run->open == 0)
                         break;
                 r = op_ctx_sleep_until(run->ctx, run->gate_ns, &e);
+                if (!r)
+                        r = exchange_wait(run->ctx, budget_of(run), run->ops->operation, &e);
                 if (!r)
                         r = aws_client_run(run->store->client, run->ctx, &ops, run, &e);
                 if (!r && run->error.kind != ERR_NONE)

@@ -17,6 +17,8 @@
 #define GATE_BASE_NS (50 * NS_PER_MS)
 #define GATE_MAX_NS (10 * NS_PER_S)
 #define STALLS_MAX 16 /* in a row: about a minute */
+#define PAGE_UNITS 256 /* read units that a page of 1 MB costs at most */
+#define LIMIT_FIRST 10
 
 struct segment {
         struct exchange x;
@@ -29,6 +31,7 @@ struct scan_run {
         struct scan_request q;
         const struct scan_sink *sink;
         uint32_t n, open, n_flying, turn; /* segments: all, not done, in flight, the one to ask next */
+        uint32_t limit; /* items a page, so that one does not take the budget of many seconds; 0: a page of 1 MB */
         unsigned stalls;
         uint64_t gate_ns;
         struct error error;
@@ -43,6 +46,7 @@ static int build(struct scan_run *run, struct segment *s, const struct item *sta
                 q.total_segments = run->n;
         }
         q.start = start;
+        q.limit = run->limit;
         buf_reset(&s->x.body);
         return ddb_built(ddb_request_scan(&q, &s->x.body), "Scan", &run->error);
 }
@@ -54,6 +58,7 @@ static int run_init(struct scan_run *run, uint32_t segments) {
         if (!run->segments)
                 return error_set(&run->error, ERR_MEMORY, "Scan: out of memory");
         run->n = run->open = segments;
+        run->limit = run->store->reads.rate > 0 && run->store->reads.rate < PAGE_UNITS ? LIMIT_FIRST : 0;
         for (uint32_t i = 0; i < segments; i++) {
                 exchange_init(&run->segments[i].x, "Scan");
                 run->segments[i].x.call.user = &run->segments[i];
@@ -64,8 +69,10 @@ static int run_init(struct scan_run *run, uint32_t segments) {
 }
 
 static void run_deinit(struct scan_run *run) {
-        for (uint32_t i = 0; i < run->n; i++)
+        for (uint32_t i = 0; i < run->n; i++) {
+                exchange_refund(&run->segments[i].x); /* it was dropped */
                 exchange_deinit(&run->segments[i].x);
+        }
         run->segments = mem_free(run->segments);
 }
 
@@ -89,10 +96,11 @@ static struct aws_call *next_page(void *arg) {
         struct scan_run *run = arg;
         struct segment *s = run->stalls && (run->n_flying || clock_now_ns() < run->gate_ns) ? NULL : waiting(run);
 
-        if (!s || (!s->granted && !run->sink->room(run->sink->arg, false)))
+        if (!s || budget_opens(&run->store->reads, clock_now_ns()) > clock_now_ns() || (!s->granted && !run->sink->room(run->sink->arg, false)))
                 return NULL;
         run->turn = (uint32_t)(s - run->segments) + 1;
         s->granted = s->flying = true;
+        exchange_reserve(&s->x, &run->store->reads);
         run->n_flying++;
         exchange_again(&s->x);
         s->x.call.body = buf_view(&s->x.body);
@@ -117,6 +125,17 @@ static int ask_on(struct scan_run *run, struct segment *s, const struct item *ne
         return r;
 }
 
+/* About a second of a small budget. */
+static uint32_t next_limit(const struct scan_run *run, const struct items *page, const struct ddb_usage *usage) {
+        double rate = run->store->reads.rate, units = usage->read > 0 ? usage->read : usage->total;
+
+        if (rate <= 0 || rate >= PAGE_UNITS)
+                return 0;
+        if (page->scanned == 0 || units <= 0)
+                return run->limit;
+        return (uint32_t)MAX(1.0, MIN(rate * (double)page->scanned / units, 100000.0));
+}
+
 static int answered(struct scan_run *run, struct segment *s) {
         _cleanup_(items_deinit) struct items page;
         struct ddb_usage usage;
@@ -126,7 +145,8 @@ static int answered(struct scan_run *run, struct segment *s) {
         r = ddb_parse_page("Scan", &s->x.call.response.body, run->q.count, &page, &usage, &run->error);
         if (r)
                 return r;
-        ddb_account(run->ctx, false, &usage);
+        ddb_account(run->store, run->ctx, false, &usage);
+        run->limit = next_limit(run, &page, &usage);
         run->stalls = 0;
         s->granted = false;
         r = ask_on(run, s, page.next);
@@ -148,6 +168,7 @@ static int page_done(void *arg, struct aws_call *call) {
 
         s->flying = false;
         run->n_flying--;
+        exchange_refund(&s->x);
         return call->result ? refused(run, call) : answered(run, s);
 }
 
@@ -164,6 +185,8 @@ static int scan_on(struct scan_run *run) {
                 s->granted = true;
                 run->turn = (uint32_t)(s - run->segments);
                 r = op_ctx_sleep_until(run->ctx, run->gate_ns, &e);
+                if (r == 0)
+                        r = exchange_wait(run->ctx, &run->store->reads, "Scan", &e);
                 if (r == 0)
                         r = aws_client_run(run->store->client, run->ctx, &ops, run, &e);
         }

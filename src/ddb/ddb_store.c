@@ -12,6 +12,8 @@
 #include "ddbfs/base/metrics.h"
 #include "ddbfs/base/rng.h"
 
+#define FIRST_PAGE_NS (50 * NS_PER_MS)
+
 /* ---- exchanges ---- */
 
 void exchange_init(struct exchange *x, const char *operation) {
@@ -44,26 +46,97 @@ int ddb_built(int r, const char *operation, struct error *reterr) {
         return error_set(reterr, ERR_INPUT, "%s: the request does not fit the table's keys", operation);
 }
 
+/* ---- budgets ---- */
+
+void exchange_reserve(struct exchange *x, struct budget *b) {
+        uint64_t start_ns;
+
+        x->budget = b;
+        x->reserved = budget_reserve(b, true, clock_now_ns(), &start_ns);
+}
+
+void exchange_refund(struct exchange *x) {
+        if (x->budget)
+                budget_refund(x->budget, true, x->reserved);
+        x->budget = NULL;
+}
+
+/* Sleep until then, or say at once that it would take too long. */
+static int wait_until(struct op_ctx *ctx, uint64_t start_ns, const char *option, const struct budget *b, const char *operation,
+                      struct error *reterr) {
+        uint64_t now = clock_now_ns();
+
+        if (start_ns <= now)
+                return 0;
+        if (start_ns >= ctx->deadline_ns)
+                return error_set(reterr, ERR_BUSY, "%s: the budget of %s=%g is spent for %.0f s", operation, option, b->rate,
+                                 (double)(start_ns - now) / (double)NS_PER_S);
+        return op_ctx_sleep_until(ctx, start_ns, reterr);
+}
+
+int exchange_wait(struct op_ctx *ctx, struct budget *b, const char *operation, struct error *reterr) {
+        uint64_t at = budget_opens(b, clock_now_ns());
+
+        if (at == UINT64_MAX) /* another operation's first page is under way */
+                at = clock_now_ns() + FIRST_PAGE_NS;
+        return wait_until(ctx, at, strncmp(operation, "BatchW", 6) == 0 ? "max_wcu" : "max_rcu", b, operation, reterr);
+}
+
+/* What an operation is charged to; NULL: it costs no units. */
+static struct budget *budget_for(struct ddb_store *d, const char *operation, bool *ret_page) {
+        static const struct {
+                const char *operation;
+                bool write, page;
+        } known[] = {
+                { "GetItem", false, false },   { "Query", false, true },      { "Scan", false, true },
+                { "TransactGetItems", false, true }, { "PutItem", true, false }, { "UpdateItem", true, false },
+                { "DeleteItem", true, false }, { "TransactWriteItems", true, true },
+        };
+
+        for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+                if (strcmp(known[i].operation, operation) != 0)
+                        continue;
+                *ret_page = known[i].page;
+                return known[i].write ? &d->writes : &d->reads;
+        }
+        return NULL;
+}
+
 int exchange_run(struct ddb_store *d, struct op_ctx *ctx, struct exchange *x, int built, struct error *reterr) {
+        struct budget *b;
+        double reserved = 0;
+        uint64_t start_ns;
+        bool page = false;
         int r;
 
         r = ddb_built(built, x->call.operation, reterr);
         if (r)
                 return r;
         x->call.body = buf_view(&x->body);
-        r = aws_client_call(d->client, ctx, &x->call);
-        if (r && reterr)
-                *reterr = x->call.error;
+        b = budget_for(d, x->call.operation, &page);
+        if (b) {
+                reserved = budget_reserve(b, page, clock_now_ns(), &start_ns);
+                r = wait_until(ctx, start_ns, b == &d->writes ? "max_wcu" : "max_rcu", b, x->call.operation, reterr);
+        }
+        if (r == 0) {
+                r = aws_client_call(d->client, ctx, &x->call);
+                if (r && reterr)
+                        *reterr = x->call.error;
+        }
+        if (b)
+                budget_refund(b, page, reserved);
         return r;
 }
 
-void ddb_account(struct op_ctx *ctx, bool write, const struct ddb_usage *usage) {
+void ddb_account(struct ddb_store *d, struct op_ctx *ctx, bool write, const struct ddb_usage *usage) {
         bool split = usage->read > 0 || usage->write > 0;
         double rcu = split ? usage->read : write ? 0 : usage->total;
         double wcu = split ? usage->write : write ? usage->total : 0;
 
         ctx->rcu += rcu;
         ctx->wcu += wcu;
+        budget_charge(&d->reads, rcu);
+        budget_charge(&d->writes, wcu);
         metric_add(METRIC_MILLI_RCU, (int64_t)(rcu * 1000 + 0.5));
         metric_add(METRIC_MILLI_WCU, (int64_t)(wcu * 1000 + 0.5));
 }
@@ -96,7 +169,7 @@ int ddb_get(struct store *s, struct op_ctx *ctx, const struct get_request *q, st
         r = ddb_parse_get(&x.call.response.body, &items, &usage, reterr);
         if (r)
                 return r;
-        ddb_account(ctx, false, &usage);
+        ddb_account(ddb_store_of(s), ctx, false, &usage);
         items_move(ret, &items);
         return 0;
 }
@@ -115,7 +188,7 @@ static int read_page(struct ddb_store *d, struct op_ctx *ctx, struct exchange *x
         r = ddb_parse_page(x->call.operation, &x->call.response.body, count, &page, &usage, reterr);
         if (r)
                 return r;
-        ddb_account(ctx, false, &usage);
+        ddb_account(d, ctx, false, &usage);
         if (start && page.next && item_equal(start, page.next)) /* it would be asked for again and again */
                 return error_set(reterr, ERR_PROTOCOL, "%s: the page ends where it began", x->call.operation);
         items_move(ret, &page);
@@ -201,6 +274,8 @@ static int explain_scan(struct store *s, const struct scan_request *q, struct bu
 /* ---- the store ---- */
 
 static void ddb_free(struct store *s) {
+        budget_deinit(&ddb_store_of(s)->reads);
+        budget_deinit(&ddb_store_of(s)->writes);
         mem_free(ddb_store_of(s));
 }
 
@@ -230,6 +305,13 @@ int ddb_store_new(struct aws_client *client, struct store **ret) {
                 return -ENOMEM;
         d->store.ops = &ddb_ops;
         d->client = client;
+        budget_init(&d->reads, 0);
+        budget_init(&d->writes, 0);
         *ret = &d->store;
         return 0;
+}
+
+void ddb_store_limit(struct store *s, double max_rcu, double max_wcu) {
+        budget_init(&ddb_store_of(s)->reads, max_rcu);
+        budget_init(&ddb_store_of(s)->writes, max_wcu);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* The store over DynamoDB: what its files share.  Private to ddb/. */
+#include "ddb_budget.h"
 #include "ddbfs/ddb/ddb.h"
 #include "ddbfs/ddb/requests.h"
 #include "ddbfs/ddb/responses.h"
@@ -8,6 +9,7 @@
 struct ddb_store {
         struct store store;
         struct aws_client *client; /* borrowed */
+        struct budget reads, writes;
 };
 
 static inline struct ddb_store *ddb_store_of(struct store *s) {
@@ -18,7 +20,14 @@ static inline struct ddb_store *ddb_store_of(struct store *s) {
 struct exchange {
         struct buf body; /* of the request; the builders append to it */
         struct aws_call call;
+        struct budget *budget; /* in which it has reserved; NULL: none */
+        double reserved;
 };
+/* For those who send many pages or batches: reserve before one is sent, give back when it has ended. */
+void exchange_reserve(struct exchange *x, struct budget *b);
+void exchange_refund(struct exchange *x);
+/* Until the budget lets another one start. */
+_must_check_ int exchange_wait(struct op_ctx *ctx, struct budget *b, const char *operation, struct error *reterr);
 void exchange_init(struct exchange *x, const char *operation);
 void exchange_deinit(struct exchange *x);
 void exchange_again(struct exchange *x); /* ready for another call; keeps the memory and the body */
@@ -27,7 +36,7 @@ _must_check_ int exchange_run(struct ddb_store *d, struct op_ctx *ctx, struct ex
                               struct error *reterr);
 /* A builder's status as an error. */
 _must_check_ int ddb_built(int r, const char *operation, struct error *reterr);
-void ddb_account(struct op_ctx *ctx, bool write, const struct ddb_usage *usage);
+void ddb_account(struct ddb_store *d, struct op_ctx *ctx, bool write, const struct ddb_usage *usage);
 /* Hand over what was read: *to is emptied first, *from is empty afterwards. */
 void items_move(struct items *to, struct items *from);
 

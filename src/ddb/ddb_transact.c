@@ -71,7 +71,7 @@ int ddb_transact_write(struct store *s, struct op_ctx *ctx, const struct write *
         if (!r)
                 r = ddb_parse_transact_write(&x.call.response.body, &items, &usage, reterr);
         if (!r)
-                ddb_account(ctx, true, &usage);
+                ddb_account(ddb_store_of(s), ctx, true, &usage);
         return r;
 }
 
@@ -94,7 +94,7 @@ int ddb_transact_get(struct store *s, struct op_ctx *ctx, const struct get_reque
         }
         if (r)
                 return r;
-        ddb_account(ctx, false, &usage);
+        ddb_account(ddb_store_of(s), ctx, false, &usage);
         items_move(ret, &items);
         return 0;
 }

@@ -104,7 +104,7 @@ int ddb_write(struct store *s, struct op_ctx *ctx, const struct write *w, struct
         } else if (!r) {
                 r = ddb_parse_write(x.call.operation, &x.call.response.body, &items, &usage, reterr);
                 if (!r)
-                        ddb_account(ctx, true, &usage);
+                        ddb_account(d, ctx, true, &usage);
         }
         if (r || !ret_new)
                 return r;

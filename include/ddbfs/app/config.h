@@ -34,6 +34,7 @@ struct config {
         /* limits */
         uint64_t op_timeout, connect_timeout, request_timeout; /* ns */
         uint64_t max_connections, max_threads;
+        uint64_t max_rcu, max_wcu; /* units a second; 0: no limit */
         /* reading and writing */
         uint64_t cache_ttl, schema_ttl;               /* ns; CONFIG_FOREVER */
         uint64_t cache_size, spool_max, rejected_max; /* bytes */

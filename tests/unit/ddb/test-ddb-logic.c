@@ -574,6 +574,53 @@ START_TEST(batch_write_storm) {
 }
 END_TEST
 
+/* ---- budgets: the clock stands still but for sleeping, so it shows what was waited for ---- */
+
+#define WAITED_S ((double)(clock_now_ns() - NS_PER_S) / (double)NS_PER_S)
+
+START_TEST(budget_of_gets) {
+        static const struct reply one = { "GetItem", "{\"ConsumedCapacity\":{\"CapacityUnits\":1}}", ERR_NONE, NULL, false };
+        struct reply replies[32];
+        const struct get_request q = { KEY };
+        struct op_ctx hurry;
+
+        for (size_t i = 0; i < ARRAY_LEN(replies); i++)
+                replies[i] = one;
+        script = replies;
+        ddb_store_limit(store, 2, 0);
+        for (unsigned i = 0; i < 20; i++)
+                ck_assert_int_eq(store->ops->get(store, &ctx, &q, &got, &err), 0);
+        ck_assert_double_ge(WAITED_S, 8.4);
+        ck_assert_double_le(WAITED_S, 9.1);
+        /* no time for it: said at once, and nothing reserved is left behind */
+        ck_assert_int_eq(store->ops->get(store, &ctx, &q, &got, &err), 0);
+        op_ctx_init(&hurry, "test", NS_PER_MS);
+        for (unsigned i = 0; i < 100; i++)
+                ck_assert_int_eq(store->ops->get(store, &hurry, &q, &got, &err), -EBUSY);
+        ck_assert_ptr_nonnull(strstr(err.message, "max_rcu=2"));
+        op_ctx_cancel(&hurry);
+        op_ctx_deinit(&hurry);
+        ck_assert_uint_eq(calls, 21);
+        ck_assert_int_eq(store->ops->get(store, &ctx, &q, &got, &err), 0);
+        ck_assert_double_le(WAITED_S, 10.1);
+}
+END_TEST
+
+START_TEST(budget_of_scans) {
+        model = scan_model;
+        memset(&scanned, 0, sizeof(scanned));
+        scanned.items = 250;
+        scanned.room_max = 64;
+        ddb_store_limit(store, 5, 0);
+        ck_assert_int_eq(scan_all(8), 0);
+        for (unsigned i = 0; i < IDS; i++)
+                ck_assert_int_eq(scanned.seen[i], i < 250);
+        ck_assert_double_ge(WAITED_S, (ctx.rcu - 5 - 8 * 0.5) / 5); /* a second's worth was there, and eight were in flight */
+        ck_assert_double_le(WAITED_S, ctx.rcu / 5 + 1);
+        ddb_store_limit(store, 0, 0);
+}
+END_TEST
+
 /* ---- a stream of writes: 3,000 puts and deletes of IDS keys, in order, some a few at a time ---- */
 
 #define STREAMED 3000
@@ -898,6 +945,8 @@ int main(void) {
         tcase_add_test(t, page_stands_still);
         tcase_add_test(t, failure_keeps_what_was_there);
         tcase_add_loop_test(t, batch_write_storm, 0, 16);
+        tcase_add_test(t, budget_of_gets);
+        tcase_add_test(t, budget_of_scans);
         tcase_add_loop_test(t, streams_of_writes, 0, 6);
         tcase_add_test(t, stream_stopped);
         tcase_add_test(t, batch_write_blame);
