@@ -74,6 +74,7 @@ static int write_flush(struct fs *fs, struct str data, struct error *e) {
         tables_flush(fs);
         listings_flush(fs);
         absent_flush(fs);
+        tours_flush(fs);
         flush_kernel(fs);
         if (fs->notify.wait) /* seen at once by whoever looks after the write */
                 fs->notify.wait(fs->notify.arg, clock_now_ns() + FLUSH_WAIT_NS);

@@ -13,10 +13,13 @@
 #define PAGE_NAMES_MAX (256 * MIB)
 #define DIR_ARENA_MAX (256 * MIB)
 #define FIRST_OFFSET 2
+#define NAME_N_MAX 0xFFF /* in a struct dir_entry; a component is shorter by far */
 
 int dir_page_add(struct dir_page *p, struct str name, const struct dir_entry *e) {
         struct dir_entry *entries;
 
+        if (name.n > NAME_N_MAX)
+                return -ENAMETOOLONG;
         if (p->n == p->cap) {
                 uint32_t cap = p->cap ? 2 * p->cap : 64;
 
@@ -28,7 +31,7 @@ int dir_page_add(struct dir_page *p, struct str name, const struct dir_entry *e)
         }
         p->entries[p->n] = *e;
         p->entries[p->n].name_at = (uint32_t)p->names.n;
-        p->entries[p->n].name_n = (uint32_t)name.n;
+        p->entries[p->n].name_n = (uint32_t)name.n & NAME_N_MAX;
         buf_str(&p->names, name);
         if (buf_status(&p->names))
                 return buf_status(&p->names);
@@ -44,6 +47,21 @@ int dir_page_append(struct dir_page *to, const struct dir_page *from) {
         return r;
 }
 
+void dir_page_trim(struct dir_page *p) {
+        struct dir_entry *entries = p->n ? mem_realloc(p->entries, p->n * sizeof(*entries)) : NULL;
+        char *names;
+
+        if (entries) {
+                p->entries = entries;
+                p->cap = p->n;
+        }
+        names = p->names.p ? mem_realloc(p->names.p, p->names.n + 1) : NULL;
+        if (names) {
+                p->names.p = names;
+                p->names.cap = p->names.n;
+        }
+}
+
 void dir_page_deinit(struct dir_page *p) {
         buf_deinit(&p->names);
         p->entries = mem_free(p->entries);
@@ -54,10 +72,12 @@ static struct str entry_name(const struct dir_page *p, uint32_t i) {
         return str_make(p->names.p + p->entries[i].name_at, p->entries[i].name_n);
 }
 
-static void forget_pages(struct fs_dir *d) {
+static void forget_pages(struct fs *fs, struct fs_dir *d) {
         struct hmap_walk w = { 0 };
         struct hmap_node *n;
 
+        dir_ahead_drop(fs, d);
+        d->reads = 0;
         while ((n = hmap_walk_next(&d->seen, &w))) {
                 hmap_remove(&d->seen, n);
                 mem_free(CONTAINER_OF(n, struct dir_seen, node));
@@ -76,10 +96,11 @@ static void dir_free(struct fs *fs, struct fs_dir *d) {
         mutex_lock(&fs->open_lock);
         list_remove(&d->all);
         mutex_unlock(&fs->open_lock);
-        forget_pages(d);
+        forget_pages(fs, d);
         hmap_deinit(&d->seen);
         arena_deinit(&d->arena);
         dir_page_deinit(&d->page);
+        dir_page_deinit(&d->ahead.page);
         dir_page_deinit(&d->collected);
         mem_free(d->checkpoints);
         mem_free(d->overlay_seen);
@@ -88,6 +109,22 @@ static void dir_free(struct fs *fs, struct fs_dir *d) {
         node_put(fs, d->base);
         node_put(fs, d->node);
         mem_free(d);
+}
+
+struct fs_dir *dir_detached(struct place *p) {
+        struct fs_dir *d = mem_zalloc(sizeof(*d));
+
+        if (d) {
+                list_init(&d->all);
+                names_init(&d->overlay);
+                d->place = *p;
+                *p = (struct place){ .table = NULL };
+        }
+        return d;
+}
+
+void dir_detached_free(struct fs *fs, struct fs_dir *d) {
+        dir_free(fs, d);
 }
 
 void dirs_free(struct fs *fs) {
@@ -137,7 +174,7 @@ int fs_opendir(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_dir *
         if (!d)
                 return -ENOMEM;
         d->arena = ARENA_INIT(DIR_ARENA_MAX);
-        d->page.names = BUF_INIT(PAGE_NAMES_MAX);
+        d->page.names = d->ahead.page.names = BUF_INIT(PAGE_NAMES_MAX);
         names_init(&d->overlay);
         d->node = node_ref(fs, h.n);
         d->program = program_of(fs, ctx);
@@ -199,10 +236,28 @@ static void mark_overlay(struct fs_dir *d) {
                         d->overlay_seen[k] = str_eq(d->overlay.v[k], entry_name(&d->page, i));
 }
 
+/* From the store: the page that was fetched ahead, or by a request now. */
+static int fetch_page(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64_t first, const struct item *start,
+                      struct error *e) {
+        struct item *next = NULL;
+        bool taken;
+        int r = dir_ahead_take(fs, ctx, d, first, &taken, e);
+
+        if (r || taken)
+                return r;
+        d->page.n = 0;
+        buf_reset(&d->page.names);
+        d->page.fetched_ns = clock_now_ns();
+        r = d->load(fs, ctx, d, start, &d->page, &next, e);
+        d->page.next = next;
+        d->page.last = !next;
+        d->page.loaded = r == 0;
+        return r;
+}
+
 /* Replace the page by the one that begins at ordinal `first`, after key `start`. */
 static int load_page(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64_t first, const struct item *start,
                      struct error *e) {
-        struct item *next = NULL;
         int r = add_checkpoint(d, first, start);
 
         if (r)
@@ -211,22 +266,22 @@ static int load_page(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64
         buf_reset(&d->page.names);
         d->page.first = first;
         d->page.loaded = false;
-        d->page.fetched_ns = clock_now_ns();
+        r = first == 0 ? tour_visit(fs, ctx, d, e) : 0;
+        if (r)
+                return r;
         if (first == 0 && listing_get(fs, node_ino_now(fs, d->node), &d->place, &d->page)) {
                 d->page.last = d->page.loaded = true;
                 mark_overlay(d);
                 return 0;
         }
-        d->page.n = 0;
-        r = d->load(fs, ctx, d, start, &d->page, &next, e);
+        r = fetch_page(fs, ctx, d, first, start, e);
         if (r)
                 return r;
-        d->page.next = next;
-        d->page.last = !next;
-        d->page.loaded = true;
+        if (first == 0 && d->page.last)
+                tour_listed(fs, ctx, d);
         mark_overlay(d);
         if (d->place.kind != NODE_LOCAL && d->place.kind != NODE_CONTROL && d->place.level != LEVEL_ATTR &&
-            listing_collect(&d->collected, &d->page))
+            listing_collect(fs, &d->collected, &d->page))
                 listing_put(fs, node_ino_now(fs, d->node), &d->collected);
         return 0;
 }
@@ -425,7 +480,7 @@ int fs_readdir(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64_t off
         if (r)
                 return fs_done(fs, ctx, d->node, STR_NULL, r, &e);
         if (offset == 0 && d->page.loaded)
-                forget_pages(d); /* rewinddir: look again */
+                forget_pages(fs, d); /* rewinddir: look again */
         if (offset == 0)
                 d->pending = 0;
         if (d->pending) {
@@ -434,9 +489,12 @@ int fs_readdir(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64_t off
                 fs_busy_end(fs, &d->busy);
                 return r;
         }
+        d->reads++;
         r = fill_from(&f, offset, &pos, &e);
-        if (r == 0)
+        if (r == 0) {
+                dir_ahead_begin(fs, d);
                 (void)fs_done(fs, ctx, d->node, STR_NULL, 0, &e);
+        }
         if (r && pos > offset) { /* the kernel wants what it got first */
                 d->pending = fs_done(fs, ctx, d->node, STR_NULL, r, &e);
                 r = 0;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Open directories (dir.c) and what they hold (dir_sources.c). */
+#include <pthread.h>
 #include "place_internal.h"
 #include "scan_pace.h"
 
 struct dir_entry {
-        uint32_t name_at, name_n; /* in page.names */
-        enum node_kind kind;
-        enum level level;
-        uint8_t control;
+        uint32_t name_at; /* in page.names */
+        uint32_t name_n : 12;
+        enum node_kind kind : 8; /* small: a listing of a million has a million of these */
+        enum level level : 4;
+        uint32_t control : 8;
         uint64_t size, mtime_ns, hash; /* ITEM */
 };
 
@@ -23,6 +25,7 @@ struct dir_page {
         struct item *next;         /* start of the next page, in the directory's arena; NULL: none */
 };
 void dir_page_deinit(struct dir_page *p);
+void dir_page_trim(struct dir_page *p); /* to what it holds */
 _must_check_ int dir_page_append(struct dir_page *to, const struct dir_page *from); /* the entries */
 _must_check_ int dir_page_add(struct dir_page *p, struct str name, const struct dir_entry *e);
 
@@ -38,6 +41,10 @@ typedef int (*dir_add)(struct fs *fs, struct fs_dir *d, const struct items *item
  * hash attributes, its limit is filled in here. */
 _must_check_ int dir_scan_partitions(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct scan_request *s,
                                      dir_add add, struct dir_page *page, struct item **ret_next, struct error *e);
+/* The items of one partition, d's, go onto the page and into the cache. */
+_must_check_ int dir_add_items(struct fs *fs, struct fs_dir *d, const struct items *items, struct dir_page *page,
+                               uint64_t start_ns);
+struct value dir_greatest(enum value_type type); /* no sort key of the type is above it; static memory */
 _must_check_ int dir_keep_next(struct fs_dir *d, const struct items *items, struct item **ret_next);
 /* Show a chain directory the first time its prefix turns up, and again at that place when a page is re-read. */
 bool dir_chain_is_new(struct fs_dir *d, struct str name, uint64_t ordinal);
@@ -52,10 +59,43 @@ struct dir_seen {
         uint64_t ordinal;
 };
 
+/* An open directory that is nobody's handle, for dir_add_items(): *p is taken over.  NULL: no memory. */
+struct fs_dir *dir_detached(struct place *p);
+void dir_detached_free(struct fs *fs, struct fs_dir *d);
+
 struct dir_checkpoint {
         uint64_t first;
         const struct item *start;
 };
+
+/* Work in the background (ahead.c); zeroed at first. */
+struct ahead {
+        bool done;             /* fs.gate */
+        bool started;          /* the owner's, as the rest: there is a thread to join, and ctx is alive */
+        struct fs *fs;
+        pthread_t thread;
+        struct op_ctx ctx;     /* its costs may be read after ahead_join() */
+        void (*run)(struct fs *, struct ahead *);
+};
+/* false: not now (too many of them, or no thread).  What ran before under `a` is joined first. */
+bool ahead_start(struct fs *fs, struct ahead *a, const char *name, void (*run)(struct fs *, struct ahead *));
+void ahead_join(struct ahead *a); /* waits */
+void ahead_stop(struct ahead *a); /* cancels it and waits */
+void ahead_no_more(struct fs *fs);
+
+/* The page after the one that is being read (dir_ahead.c). */
+struct dir_ahead {
+        struct ahead job;
+        bool fetching;            /* under way, or there and not taken */
+        const struct item *start;
+        struct dir_page page;     /* the job's until it is done */
+        int r;                    /* how it ended */
+};
+void dir_ahead_begin(struct fs *fs, struct fs_dir *d);
+/* The page that begins at ordinal `first` becomes d->page, if it is the one that was fetched; waits for it. */
+_must_check_ int dir_ahead_take(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, uint64_t first, bool *ret_taken,
+                                struct error *e);
+void dir_ahead_drop(struct fs *fs, struct fs_dir *d);
 
 struct fs_dir {
         struct list all;            /* fs.open_lock; fs.dirs */
@@ -67,6 +107,8 @@ struct fs_dir {
         bool busy;                  /* fs.gate: everything below belongs to the one that set it */
         struct arena arena;         /* starts of pages */
         struct dir_page page;
+        struct dir_ahead ahead;
+        unsigned reads;             /* calls of readdir since the beginning */
         struct dir_page collected;  /* what was listed so far, for listing_put() */
         struct names overlay;       /* what exists in this mount only, as of opendir */
         bool *overlay_seen;

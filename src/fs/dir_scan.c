@@ -18,7 +18,7 @@ static const char greatest_text[] = CHARACTER_256("\xF4\x8F\xBF\xBF");
 static const char greatest_bytes[] = CHARACTER_256("\xFF\xFF\xFF\xFF");
 _Static_assert(sizeof(greatest_text) == RANGE_KEY_MAX + 1 && sizeof(greatest_bytes) == RANGE_KEY_MAX + 1, "key length");
 
-static struct value greatest(enum value_type type) {
+struct value dir_greatest(enum value_type type) {
         struct value v = { .type = type, .text = STR("9.9999999999999999999999999999999999999E+125") };
 
         if (type != VALUE_N)
@@ -32,7 +32,7 @@ static void skip_partition(const struct key_schema *key, struct item *next) {
         for (uint32_t k = key->n_hash; k < key->n_hash + key->n_range; k++)
                 for (uint32_t i = 0; i < next->n; i++)
                         if (str_eq(next->attributes[i].name, key->attrs[k].name))
-                                next->attributes[i].value = greatest(key->attrs[k].type);
+                                next->attributes[i].value = dir_greatest(key->attrs[k].type);
 }
 
 static bool same_partition(const struct key_schema *key, const struct item *a, const struct item *b) {

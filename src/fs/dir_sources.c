@@ -109,6 +109,10 @@ static int add_items(struct fs *fs, struct fs_dir *d, const struct items *items,
         return r;
 }
 
+int dir_add_items(struct fs *fs, struct fs_dir *d, const struct items *items, struct dir_page *page, uint64_t start_ns) {
+        return add_items(fs, d, items, STR_NULL, page, start_ns);
+}
+
 /* The name of the last entry before this page, by the key it starts after. */
 static void previous_name(const struct fs_dir *d, const struct item *start, struct buf *out) {
         const struct table_schema *t = d->place.table;
@@ -213,7 +217,7 @@ static int add_table(struct fs_dir *d, struct str full, enum node_kind kind, str
                 return buf_status(&name) ? error_set_errno(e, buf_status(&name), "listing") : 0;
         if (chain && !dir_chain_is_new(d, buf_view(&name), page->first + page->n))
                 return 0;
-        entry.kind = chain ? NODE_CHAIN : kind;
+        entry.kind = chain ? NODE_CHAIN : kind == NODE_VIEW ? NODE_VIEW : NODE_TABLE;
         r = dir_page_add(page, buf_view(&name), &entry);
         return r ? error_set_errno(e, r, "listing") : 0;
 }

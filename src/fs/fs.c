@@ -38,7 +38,7 @@ int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
         list_init(&fs->dirs);
         r = nodes_init(fs);
         if (r == 0)
-                r = cache_new(o->cache_size, fs->started_wall_ns, &fs->cache);
+                r = cache_new(o->cache_size - o->cache_size / LISTINGS_SHARE, fs->started_wall_ns, &fs->cache);
         if (r == 0)
                 r = tables_new(fs, &fs->tables);
         if (r == 0)
@@ -65,6 +65,8 @@ static void free_small(struct fs *fs) {
 struct fs *fs_free(struct fs *fs) {
         if (!fs)
                 return NULL;
+        ahead_no_more(fs);
+        tours_free(fs);
         files_free(fs);
         drafts_free(fs);
         dirs_free(fs);

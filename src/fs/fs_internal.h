@@ -11,6 +11,7 @@
 #include "cache_internal.h"
 #include "dir_internal.h"
 #include "file_internal.h"
+#include "listing_internal.h"
 #include "item_dir_internal.h"
 #include "node_internal.h"
 #include "readers_internal.h"
@@ -29,6 +30,8 @@ struct crawl {
         uint32_t misses, brought, hits; /* hits: of what was brought last */
         uint32_t absents;               /* look-ups of what is not there */
 };
+
+#define TOURS_MAX 4 /* tables that are being toured */
 
 #define RECENT_SLOTS 4096
 #define ERRORS_KEPT 256
@@ -59,6 +62,9 @@ struct fs {
         struct mutex gate;        /* every `busy` flag, flights, and waiting for them */
         struct cond gate_cond;
         struct hmap flights;      /* gate; flight.c */
+        unsigned n_ahead;         /* gate: jobs in the background (ahead.c) */
+        bool ahead_stopped;       /* gate: no more of them */
+        struct tour *tours[TOURS_MAX]; /* gate; tour.c */
 
         struct mutex small_lock;  /* down to n_errors */
         struct crawl crawls[CRAWL_SLOTS];
@@ -104,6 +110,10 @@ _must_check_ int fs_wait_for(struct fs *fs, struct op_ctx *ctx, const bool *done
 
 /* A thread with every signal blocked.  0 or -errno. */
 _must_check_ int fs_thread_start(pthread_t *ret, void *(*fn)(void *), void *arg);
+
+/* Until ready (called with the gate held) says so. */
+_must_check_ int fs_wait_until(struct fs *fs, struct op_ctx *ctx, bool (*ready)(const void *arg), const void *arg,
+                               struct error *e);
 
 /* ---- one request for all who ask the same (flight.c) ---- */
 struct flight_answer { /* references for whoever got it */
@@ -227,18 +237,6 @@ _must_check_ int removals_wait(struct fs *fs, struct op_ctx *ctx, struct error *
 _must_check_ int removals_failed(struct fs *fs, struct node *dir, bool first, struct error *e);
 void removals_stop(struct fs *fs, uint64_t until_ns); /* sends what is queued, for as long as there is time */
 void removals_free(struct fs *fs);
-
-/* ---- complete listings (listing.c); `dir` is the directory's place ---- */
-_must_check_ int listings_new(struct fs *fs);
-void listings_free(struct fs *fs);
-void listings_flush(struct fs *fs);
-/* A listing that is still good becomes the (empty) page. */
-bool listing_get(struct fs *fs, uint64_t ino, const struct place *dir, struct dir_page *ret);
-/* When the listing was made that is still good and does not have the name; 0: there is none, or it has. */
-uint64_t listing_lacks(struct fs *fs, uint64_t ino, const struct place *dir, struct str name);
-/* Add a page to those collected; true: that was the last and `all` is the whole, for listing_put(). */
-bool listing_collect(struct dir_page *all, const struct dir_page *page);
-void listing_put(struct fs *fs, uint64_t ino, struct dir_page *all); /* *all is taken over */
 
 /* ---- items (item.c) ---- */
 /* Gone for this mount, whatever the table says: renamed away, or about to be deleted. */

@@ -46,12 +46,12 @@ void fs_busy_end(struct fs *fs, bool *busy) {
         mutex_unlock(&fs->gate);
 }
 
-int fs_wait_for(struct fs *fs, struct op_ctx *ctx, const bool *done, struct error *e) {
+int fs_wait_until(struct fs *fs, struct op_ctx *ctx, bool (*ready)(const void *arg), const void *arg, struct error *e) {
         int r = 0;
 
         op_ctx_set_waker(ctx, wake_gate, fs);
         mutex_lock(&fs->gate);
-        while (!*done && (r = op_ctx_check(ctx, e)) == 0)
+        while (!ready(arg) && (r = op_ctx_check(ctx, e)) == 0)
                 (void)cond_wait_until(&fs->gate_cond, &fs->gate, ctx->deadline_ns);
         mutex_unlock(&fs->gate);
         op_ctx_clear_waker(ctx);
@@ -68,4 +68,12 @@ int fs_thread_start(pthread_t *ret, void *(*fn)(void *), void *arg) {
         r = pthread_create(ret, NULL, fn, arg);
         (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
         return -r;
+}
+
+static bool is_true(const void *arg) {
+        return *(const bool *)arg;
+}
+
+int fs_wait_for(struct fs *fs, struct op_ctx *ctx, const bool *done, struct error *e) {
+        return fs_wait_until(fs, ctx, is_true, done, e);
 }

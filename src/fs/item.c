@@ -236,9 +236,13 @@ int partition_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct
         struct cache_view view;
         struct partition_question q = { .fs = fs, .place = p };
         struct flight_answer answer;
+        int r;
 
         if (local_dir_has(fs, node_ino_now(fs, dir), name) || local_folder_used(fs, node_ino_now(fs, dir), name))
                 return 0;
+        r = tour_wait(fs, ctx, dir, name, e);
+        if (r)
+                return r;
         cache_get(fs->cache, buf_view(&p->id), fs->o.cache_ttl_ns, false, &view);
         cache_view_deinit(&view);
         if (view.state != CACHE_UNKNOWN)

@@ -8,10 +8,10 @@
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"
 
-#define LISTING_BYTES_MAX (8 * MIB) /* of one */
-#define LISTINGS_SHARE 8            /* of cache_size, for all */
+#define LISTING_BYTES_MAX (1024 * MIB) /* of the names of one */
 
 struct listing {
+        atomic_uint refs;
         struct hmap_node node; /* by the directory's inode number */
         struct list lru;       /* newest last */
         struct dir_page page;  /* all entries; last */
@@ -35,13 +35,13 @@ int listings_new(struct fs *fs) {
                 return -ENOMEM;
         mutex_init(&l->lock);
         list_init(&l->lru);
-        l->bytes_max = fs->o.cache_size / LISTINGS_SHARE;
+        l->bytes_max = fs->o.cache_size / LISTINGS_SHARE; /* the item cache has the rest (fs.c) */
         fs->listings = l;
         return 0;
 }
 
-static struct listing *listing_free(struct listing *x) {
-        if (x) {
+struct listing *listing_unref(struct listing *x) {
+        if (x && atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) == 1) {
                 dir_page_deinit(&x->page);
                 mem_free(x->index);
                 mem_free(x);
@@ -53,7 +53,7 @@ static void drop(struct listings *l, struct listing *x) {
         hmap_remove(&l->map, &x->node);
         list_remove(&x->lru);
         l->bytes -= x->bytes;
-        listing_free(x);
+        listing_unref(x);
 }
 
 void listings_flush(struct fs *fs) {
@@ -96,29 +96,72 @@ static int build_index(struct listing *x) {
         return 0;
 }
 
-static bool contains(const struct listing *x, struct str name) {
+bool listing_find(const struct listing *x, struct str name, uint32_t *ret_entry) {
         size_t at = hash_seeded(5, name) & (x->index_n - 1);
 
-        for (; x->index[at]; at = (at + 1) & (x->index_n - 1))
-                if (str_eq(name_at(&x->page, x->index[at] - 1), name))
+        for (; x->index[at]; at = (at + 1) & (x->index_n - 1)) {
+                *ret_entry = x->index[at] - 1;
+                if (str_eq(name_at(&x->page, *ret_entry), name))
                         return true;
+        }
         return false;
 }
 
-/* The listing of a directory if it is still good; lock is held. */
-static struct listing *find(struct fs *fs, uint64_t ino, const struct place *dir) {
-        struct hmap_node *n = hmap_first(&fs->listings->map, ino);
-        struct listing *x = n ? CONTAINER_OF(n, struct listing, node) : NULL;
+static bool contains(const struct listing *x, struct str name) {
+        uint32_t entry;
 
-        if (!x)
+        return listing_find(x, name, &entry);
+}
+
+static struct listing *find_any(struct fs *fs, uint64_t ino) {
+        struct hmap_node *n = hmap_first(&fs->listings->map, ino);
+
+        return n ? CONTAINER_OF(n, struct listing, node) : NULL;
+}
+
+/* The listing of a directory if it is still good; lock is held.  One that is not stays, for who wants to know the
+ * order, until there is a new one or no room. */
+static struct listing *find(struct fs *fs, uint64_t ino, const struct place *dir) {
+        struct listing *x = find_any(fs, ino);
+
+        if (!x || ttl_left(fs, x->page.fetched_ns) == 0 || fs_wrote_since(fs, dir, x->page.fetched_ns))
                 return NULL;
-        if (ttl_left(fs, x->page.fetched_ns) == 0 || fs_wrote_since(fs, dir, x->page.fetched_ns)) {
-                drop(fs->listings, x);
-                return NULL;
-        }
         list_remove(&x->lru);
         list_append(&fs->listings->lru, &x->lru);
         return x;
+}
+
+bool listing_fresh(struct fs *fs, uint64_t ino, const struct place *dir) {
+        bool fresh;
+
+        mutex_lock(&fs->listings->lock);
+        fresh = find(fs, ino, dir) != NULL;
+        mutex_unlock(&fs->listings->lock);
+        return fresh;
+}
+
+struct listing *listing_hold(struct fs *fs, uint64_t ino) {
+        struct listing *x;
+
+        mutex_lock(&fs->listings->lock);
+        x = find_any(fs, ino);
+        if (x)
+                atomic_fetch_add_explicit(&x->refs, 1, memory_order_relaxed);
+        mutex_unlock(&fs->listings->lock);
+        return x;
+}
+
+const struct dir_page *listing_page(const struct listing *x) {
+        return &x->page;
+}
+
+bool listing_replaced(struct fs *fs, uint64_t ino, const struct listing *x) {
+        struct listing *now;
+
+        mutex_lock(&fs->listings->lock);
+        now = find_any(fs, ino);
+        mutex_unlock(&fs->listings->lock);
+        return now && now != x;
 }
 
 bool listing_get(struct fs *fs, uint64_t ino, const struct place *dir, struct dir_page *ret) {
@@ -153,12 +196,14 @@ void listing_put(struct fs *fs, uint64_t ino, struct dir_page *all) {
 
         if (!x)
                 return;
+        atomic_init(&x->refs, 1);
         x->page = *all;
         *all = (struct dir_page){ .names = BUF_INIT(LISTING_BYTES_MAX) };
         list_init(&x->lru);
+        dir_page_trim(&x->page);
         x->bytes = sizeof(*x) + x->page.names.cap + x->page.cap * sizeof(*x->page.entries);
         if (build_index(x)) {
-                listing_free(x);
+                listing_unref(x);
                 return;
         }
         x->bytes += x->index_n * sizeof(*x->index);
@@ -168,7 +213,7 @@ void listing_put(struct fs *fs, uint64_t ino, struct dir_page *all) {
                 drop(l, CONTAINER_OF(old, struct listing, node));
         if (x->page.fetched_ns < l->flushed_ns || hmap_insert(&l->map, &x->node, ino)) {
                 mutex_unlock(&l->lock);
-                listing_free(x);
+                listing_unref(x);
                 return;
         }
         list_append(&l->lru, &x->lru);
@@ -178,14 +223,19 @@ void listing_put(struct fs *fs, uint64_t ino, struct dir_page *all) {
         mutex_unlock(&l->lock);
 }
 
-bool listing_collect(struct dir_page *all, const struct dir_page *page) {
+/* Of one, without its index. */
+static size_t one_max(struct fs *fs) {
+        return fs->listings->bytes_max / 4 * 3;
+}
+
+bool listing_collect(struct fs *fs, struct dir_page *all, const struct dir_page *page) {
         if (page->first == 0) {
                 dir_page_deinit(all);
                 *all = (struct dir_page){ .names = BUF_INIT(LISTING_BYTES_MAX), .fetched_ns = page->fetched_ns, .loaded = true };
         }
         if (!all->loaded || all->n != page->first)
                 return false; /* not in one go from the beginning */
-        if (all->names.n + page->names.n + (all->n + page->n) * sizeof(*page->entries) > LISTING_BYTES_MAX ||
+        if (all->names.n + page->names.n + (all->n + page->n) * sizeof(*page->entries) > one_max(fs) ||
             dir_page_append(all, page)) {
                 dir_page_deinit(all);
                 all->loaded = false;
