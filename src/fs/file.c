@@ -263,7 +263,7 @@ static int creatable(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct
         r = place_child(fs, ctx, dir, name, c, e);
         if (r == -ENOENT && e->kind == ERR_NO_ITEM)
                 return error_set(e, ERR_INPUT, "not the name of an item: its key, encoded, and \".json\"");
-        if (r == 0 && c->kind == NODE_LOCAL && dir->kind == NODE_LOCAL)
+        if (r == 0 && c->kind == NODE_LOCAL && !local_in_spool(fs, dir))
                 return error_set(e, ERR_PERMISSION, "the rejected folder is for reading and deleting");
         if (r == 0 && c->kind != NODE_ITEM && c->kind != NODE_LOCAL)
                 return error_set(e, ERR_INPUT, "this table has a sort key: items are made in the directory of their partition");

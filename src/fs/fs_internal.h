@@ -177,6 +177,8 @@ _must_check_ int local_attr(struct fs *fs, struct node *n, struct fs_attr *ret, 
 _must_check_ int local_names(struct fs *fs, struct node *dir, struct names *ret);
 _must_check_ int local_open(struct fs *fs, struct node *n, int flags, struct fs_opened *ret, struct error *e);
 _must_check_ int local_create(struct fs *fs, struct node *dir, struct str name, int flags, struct error *e);
+_must_check_ int local_mkdir(struct fs *fs, struct node *dir, struct str name, struct error *e);
+bool local_in_spool(struct fs *fs, struct node *dir); /* beside items or in a scratch folder, not in rejected */
 _must_check_ int local_remove(struct fs *fs, struct node *dir, struct str name, bool directory, struct error *e);
 _must_check_ int local_rename(struct fs *fs, struct node *dir, struct str name, struct node *new_dir, struct str new_name,
                               unsigned flags, struct error *e);

@@ -49,6 +49,8 @@ int local_path_of(struct fs *fs, const struct node *dir, struct str name, char o
                 n--;
                 r = append(out, "/%.*s", (int)chain[n]->name_n, chain[n]->name);
         }
+        if (dir->kind == NODE_LOCAL && dir->parent)
+                r = -ENAMETOOLONG; /* deeper than anybody needs */
         mutex_unlock(&fs->nodes.lock);
         return r == 0 && name.n ? append(out, "/%.*s", (int)name.n, name.p) : r;
 }
@@ -135,6 +137,25 @@ int local_create(struct fs *fs, struct node *dir, struct str name, int flags, st
                 return error_set_errno(e, -errno, "scratch file");
         close(fd);
         return 0;
+}
+
+int local_mkdir(struct fs *fs, struct node *dir, struct str name, struct error *e) {
+        char path[LOCAL_PATH_MAX];
+        int r = local_path_of(fs, dir, name, path);
+
+        if (r == 0)
+                r = make_folders(fs, dir, path);
+        if (r == 0 && mkdir(path, 0700) < 0)
+                r = -errno;
+        return r ? error_set_errno(e, r, "scratch folder") : 0;
+}
+
+bool local_in_spool(struct fs *fs, struct node *dir) {
+        mutex_lock(&fs->nodes.lock);
+        while (dir->kind == NODE_LOCAL && dir->parent)
+                dir = dir->parent;
+        mutex_unlock(&fs->nodes.lock);
+        return dir->kind != NODE_CONTROL;
 }
 
 int local_remove(struct fs *fs, struct node *dir, struct str name, bool directory, struct error *e) {

@@ -309,6 +309,7 @@ void readers_moved(struct fs *fs, struct program p, struct str from, struct str 
         uint64_t from_hash = hash_of(from), hash = hash_of(to);
         struct readers *r = fs->readers;
         struct record *x;
+        bool knew = false;
 
         mutex_lock(&r->lock);
         while (from_hash != hash && (x = next_of(hmap_first(&r->map, from_hash)))) {
@@ -316,12 +317,13 @@ void readers_moved(struct fs *fs, struct program p, struct str from, struct str 
                 _cleanup_(snapshot_unrefp) struct snapshot *known = snapshot_ref(knows_it ? text : x->text);
                 struct record *there = find(r, hash, x->program), old = *x;
 
+                knew = knew || old.program.id == p.id;
                 drop(r, x);
                 if (there)
                         drop(r, there);
                 set(r, hash, old.program, old.state, knows_it ? text->hash : old.hash, known);
         }
-        if (p.id && text && !find(r, hash, p))
+        if (p.id && text && !knew)
                 set(r, hash, p, SAVED, text->hash, text);
         mutex_unlock(&r->lock);
 }

@@ -115,6 +115,33 @@ static int not_a_partition(const struct child *c, struct error *e) {
         return error_set(e, ERR_PERMISSION, "not a partition");
 }
 
+/* Tools make folders for what they have not finished: `.~tmp~` of rsync --delay-updates, .rsync-partial.  Other names
+ * are more likely a mistake: who makes them wants a partition. */
+static int make_scratch_folder(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, enum level level,
+                               struct fs_entry *ret, struct error *e) {
+        _cleanup_(held_put) struct held h = { .fs = fs };
+        int r;
+
+        if (!local_in_spool(fs, dir))
+                return error_set(e, ERR_PERMISSION, "the rejected folder is for reading and deleting");
+        if (dir->kind != NODE_LOCAL && name.p[0] != '.')
+                return error_set(e, ERR_INPUT, "beside items there are only files, and scratch folders, whose names begin with a dot");
+        r = local_mkdir(fs, dir, name, e);
+        if (r)
+                return r;
+        r = node_child(fs, dir, name, NODE_LOCAL, level, &h.n);
+        return r ? error_set_errno(e, r, "making the folder") : entry_of(fs, ctx, h.n, ret, e);
+}
+
+static int remove_folder(struct fs *fs, struct node *dir, struct str name, struct error *e) {
+        _cleanup_(held_put) struct held h = { .fs = fs, .n = node_find(fs, dir, name) };
+        int r = local_remove(fs, dir, name, true, e);
+
+        if (r == 0 && h.n)
+                node_detach(fs, h.n);
+        return r;
+}
+
 static int make_partition(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct fs_entry *ret,
                           struct error *e) {
         _cleanup_(held_put) struct held h = { .fs = fs };
@@ -131,7 +158,7 @@ static int make_partition(struct fs *fs, struct op_ctx *ctx, struct node *dir, s
         if (r)
                 return r;
         if (c.kind == NODE_LOCAL)
-                return error_set(e, ERR_INPUT, "beside items there are only files");
+                return make_scratch_folder(fs, ctx, dir, name, c.level, ret, e);
         if (c.kind != NODE_PARTITION)
                 return c.kind == NODE_CHAIN ? error_set_errno(e, -EEXIST, "beginnings of long names are always there")
                                             : not_a_partition(&c, e);
@@ -189,7 +216,7 @@ static int remove_dir(struct fs *fs, struct op_ctx *ctx, struct node *dir, struc
         if (r)
                 return r;
         if (c.kind == NODE_LOCAL)
-                return dir->kind == NODE_LOCAL ? local_remove(fs, dir, name, true, e) : not_a_partition(&c, e);
+                return remove_folder(fs, dir, name, e);
         if (c.kind != NODE_PARTITION && c.kind != NODE_CHAIN)
                 return not_a_partition(&c, e);
         r = node_child(fs, dir, name, c.kind, c.level, &h.n);

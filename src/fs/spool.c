@@ -8,7 +8,9 @@
 #include <unistd.h>
 #include "local_internal.h"
 
-/* The files of one folder of the spool, or (depth 1) of its folders. */
+#define DEPTH 66 /* the spool, its folders, and scratch folders in these */
+
+/* The files of a folder and those below it. */
 static uint64_t count(int folder, unsigned depth) {
         DIR *d = folder < 0 ? NULL : fdopendir(folder);
         struct dirent *entry;
@@ -24,11 +26,13 @@ static uint64_t count(int folder, unsigned depth) {
 
                 if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
                         continue;
-                if (depth > 0)
-                        sum += count(openat(dirfd(d), entry->d_name,
-                                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), 0);
-                else if (fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+                if (fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                        continue;
+                if (S_ISREG(st.st_mode))
                         sum += (uint64_t)st.st_size;
+                else if (S_ISDIR(st.st_mode) && depth > 0)
+                        sum += count(openat(dirfd(d), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+                                     depth - 1);
         }
         closedir(d);
         return sum;
@@ -39,7 +43,7 @@ static void recount(struct fs *fs) {
         int n = snprintf(path, sizeof(path), "%s/spool/%s", fs->o.state_dir, fs->o.mount_id ? fs->o.mount_id : "mount");
 
         if (n > 0 && n < LOCAL_PATH_MAX)
-                atomic_store(&fs->spool_bytes, count(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), 1));
+                atomic_store(&fs->spool_bytes, count(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), DEPTH));
 }
 
 int spool_grow(struct fs *fs, uint64_t bytes, struct error *e) {

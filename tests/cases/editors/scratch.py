@@ -265,4 +265,48 @@ def an_item_as_a_backup_that_nobody_follows(t):
         shelf.nothing_else("one")
 
 
+@test
+def folders(t):
+    """Tools' folders for what is not finished: local, listed here, gone with rmdir."""
+    t.create_table("Users", "Id:S")
+    t.put("Users", {"Id": {"S": "a"}})
+    m = t.mount(options="cache_ttl=60")
+    t.fails("EINVAL", os.mkdir, m / "Users/new")
+    os.mkdir(m / "Users/.work")
+    t.fails("EEXIST", os.mkdir, m / "Users/.work")
+    os.mkdir(m / "Users/.work/deeper")
+    write(m / "Users/.work/deeper/b.json", '{"n": 1}')
+    write(m / "Users/.work/a.json", "not finished")
+    t.eq(sorted(os.listdir(m / "Users")), [".work", "a.json"])
+    t.eq(sorted(os.listdir(m / "Users/.work")), ["a.json", "deeper"])
+    t.eq(read(m / "Users/.work/a.json"), "not finished")
+    t.fails("ENOTEMPTY", os.rmdir, m / "Users/.work")
+    t.eq(t.proxy.writes(), 0)
+    os.rename(m / "Users/.work/deeper/b.json", m / "Users/b.json")
+    t.eq(t.get("Users", {"Id": {"S": "b"}}), {"Id": {"S": "b"}, "n": {"N": "1"}})
+    t.fails("EINVAL", os.rename, m / "Users/.work/a.json", m / "Users/a.json")
+    t.fails("EPERM", os.mkdir, m / ".ddbfs/rejected/x")
+    m.kill()
+    m = t.mount(options="cache_ttl=60", name="mnt")
+    t.eq(sorted(os.listdir(m / "Users/.work")), ["a.json", "deeper"])
+    os.unlink(m / "Users/.work/a.json")
+    os.rmdir(m / "Users/.work/deeper")
+    os.rmdir(m / "Users/.work")
+    t.eq(sorted(os.listdir(m / "Users")), ["a.json", "b.json"])
+
+
+@test
+def delayed_updates(t):
+    t.create_table("Music", "Artist:S", "SongTitle:S")
+    m = t.mount(options="cache_ttl=60")
+    source = os.path.join(t.dir, "source")
+    os.makedirs(os.path.join(source, "A"))
+    for i in range(20):
+        write(os.path.join(source, "A/s%02d.json" % i), '{"n": %d}' % i)
+    done = t.sh(f"rsync -a --delay-updates {source}/ Music/", check=False)
+    t.eq((done.returncode, done.stderr), (0, ""))
+    t.eq(t.db.scan(TableName="Music", Select="COUNT")["Count"], 20)
+    t.eq(sorted(os.listdir(m / "Music/A")), ["s%02d.json" % i for i in range(20)])
+
+
 run()

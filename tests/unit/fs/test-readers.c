@@ -168,6 +168,20 @@ START_TEST(test_renamed_and_deleted) {
 }
 END_TEST
 
+/* Who puts another item in its place knows that one, not what was there. */
+START_TEST(test_replaced_by_rename) {
+        struct fx x;
+
+        start(&x);
+        shown(&x, 1010, V1);
+        mem_put(x.m, "Users", "{\"Id\":\"43\",\"a\":7,\"b\":7}");
+        ck_assert_ok(fx_mv(&x, "Users/43.json", PATH, 0));
+        ck_assert_ok(save(&x, 1010, "{\"a\":8,\"b\":7}"));
+        ck_assert_item(&x, "Users", "42", NULL, "{\"Id\":\"42\",\"a\":8,\"b\":7}");
+        fx_end(&x);
+}
+END_TEST
+
 static Suite *suite(void) {
         Suite *s = suite_create("readers");
         TCase *t = tcase_create("readers");
@@ -179,6 +193,7 @@ static Suite *suite(void) {
         tcase_add_loop_test(t, test_without_texts, 0, 2);
         tcase_add_test(t, test_crowd);
         tcase_add_test(t, test_renamed_and_deleted);
+        tcase_add_test(t, test_replaced_by_rename);
         suite_add_tcase(s, t);
         return s;
 }
