@@ -73,6 +73,21 @@ static void refuse(struct removal *m, const struct s3_entry *entry, bool last_ro
         }
 }
 
+/* Every refusal is of a name that was asked for; else nobody can say which ones were done. */
+static int check_refused(const struct removal *m, const struct s3_list *refused, struct error *reterr) {
+        for (uint32_t k = 0; k < refused->n; k++) {
+                struct str key = refused->v[k].key;
+                uint32_t i = m->from;
+
+                while (i < m->to && (m->results[i] != TO_DO || !str_eq(m->names[i].key, key)))
+                        i++;
+                if (i == m->to)
+                        return error_set(reterr, ERR_PROTOCOL, "DeleteObjects: %.*s is refused, and was not asked for",
+                                         (int)MIN(key.n, 120u), key.p);
+        }
+        return 0;
+}
+
 static void write_names(struct removal *m, struct buf *out) {
         buf_puts(out, "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Quiet>true</Quiet>");
         for (uint32_t i = m->from; i < m->to; i++) {
@@ -102,6 +117,8 @@ static int remove_batch(struct removal *m, bool last_round, struct error *reterr
         c.read_arg = &refused;
         r = s3_call_run(&c, m->ctx, reterr);
         s3_call_deinit(&c);
+        if (r == 0)
+                r = check_refused(m, &refused, reterr);
         if (r)
                 return r;
         for (uint32_t i = m->from; i < m->to; i++)

@@ -320,6 +320,17 @@ START_TEST(test_list_and_remove) {
         ck_assert_ptr_nonnull(strstr(server->records[3].body,
                                      "<Object><Key>a</Key></Object><Object><Key>b&amp;&#10;</Key></Object>"));
         ck_assert_str_eq(error.code, "AccessDenied");
+
+        answer((struct server_step){
+                .body = "<DeleteResult><Error><Key>b%26</Key><Code>AccessDenied</Code></Error></DeleteResult>" });
+        ck_assert_int_eq(blobs->ops->remove(blobs, &ctx, names, 2, results, &error), -EIO);
+        ck_assert(results[0] == -EIO && results[1] == -EIO); /* whom does it mean? */
+        /* busy for one of them: that one is asked for again */
+        answer((struct server_step){
+                .body = "<DeleteResult><Error><Key>a</Key><Code>SlowDown</Code></Error></DeleteResult>" });
+        answer((struct server_step){ .body = "<DeleteResult/>" });
+        ck_assert_int_eq(blobs->ops->remove(blobs, &ctx, names, 2, results, &error), 0);
+        ck_assert_ptr_null(strstr(server->records[6].body, "b&amp;"));
 }
 END_TEST
 
