@@ -6,6 +6,7 @@
  * asked for; 1 it did not work; 2 it was asked wrongly.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include "ddbfs/app/config.h"
 #include "ddbfs/app/daemonize.h"
@@ -39,6 +40,8 @@ int main(int argc, char **argv) {
         struct config c;
         int r, status;
 
+        /* one heap: those of threads grow by a system call a page, and keep what another thread could use */
+        (void)mallopt(M_ARENA_MAX, 1);
         r = daemon_prepare_stdio();
         if (r)
                 return EXIT_FAILURE; /* and nowhere to say why */

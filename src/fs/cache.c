@@ -43,13 +43,17 @@ struct cache {
         struct print prints[PRINTS]; /* touched only where used */
 };
 
+uint64_t snapshot_hash(struct str text) {
+        return hash_seeded(0, text);
+}
+
 int snapshot_new(struct str text, struct snapshot **ret) {
         struct snapshot *s = mem_alloc(sizeof(*s) + text.n + 1);
 
         if (!s)
                 return -ENOMEM;
         atomic_init(&s->refs, 1);
-        s->hash = hash_seeded(0, text);
+        s->hash = snapshot_hash(text);
         s->n = text.n;
         if (text.n)
                 memcpy(s->text, text.p, text.n);

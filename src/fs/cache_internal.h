@@ -30,6 +30,7 @@ struct snapshot {
         char text[];
 };
 _must_check_ int snapshot_new(struct str text, struct snapshot **ret);
+uint64_t snapshot_hash(struct str text); /* what a snapshot of it has as `hash`; of this process only */
 struct snapshot *snapshot_ref(struct snapshot *s);
 struct snapshot *snapshot_unref(struct snapshot *s);
 DEFINE_CLEANUP(struct snapshot, snapshot_unref)

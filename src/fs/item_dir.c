@@ -3,7 +3,6 @@
 #include <ctype.h>
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
-#include "ddbfs/base/hash.h"
 
 #define PIECES_MAX 64 /* of an attribute's name: those of NAME_ENCODED_MAX bytes are 35 */
 #define PARSED_ARENA_MAX (128 * MIB)
@@ -340,7 +339,7 @@ static int attr_in_item(struct fs *fs, struct op_ctx *ctx, const struct place *p
         r = attr_text(fs, v, &room, &text);
         if (r)
                 return error_set_errno(e, r, "showing the attribute");
-        *ret_hash = hash_stable(0, text);
+        *ret_hash = snapshot_hash(text);
         ret->size = text.n;
         ret->mtime_ns = cache_seen(fs->cache, buf_view(&p->attr_id), *ret_hash);
         return 0;

@@ -48,9 +48,9 @@ int place_item_id(const struct table_schema *t, const struct key *key, struct bu
 }
 
 uint64_t place_partition_hash(const struct place *p) {
-        uint64_t h = hash_stable(0, p->table->name);
+        uint64_t h = hash_seeded(6, p->table->name);
 
-        return p->key.n > 0 ? hash_stable(h, p->key.parts[0].text) : h;
+        return p->key.n > 0 ? hash_seeded(h, p->key.parts[0].text) : h;
 }
 
 static const struct key_attr *level_attr(const struct table_schema *t, enum level level) {

@@ -5,7 +5,6 @@
  */
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
-#include "ddbfs/base/hash.h"
 
 #define LOCAL_DIRS_MAX 4096
 
@@ -25,7 +24,7 @@ void fs_wrote(struct fs *fs, const struct place *item) {
         uint64_t now = clock_now_ns();
 
         mutex_lock(&fs->small_lock);
-        *slot(fs, hash_stable(0, item->table->name)) = now;
+        *slot(fs, place_partition_hash(&(struct place){ .table = item->table })) = now;
         *slot(fs, place_partition_hash(item)) = now;
         absent_wrote_locked(fs, item);
         mutex_unlock(&fs->small_lock);

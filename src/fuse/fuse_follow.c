@@ -22,7 +22,7 @@
 #include "fuse_internal.h"
 #include "ddbfs/base/thread.h"
 
-#define SAMPLE 16
+#define SAMPLE 4
 #define SAMPLE_MAX 128
 #define BIG (64 * KIB)
 #define FIELD_STATE 3      /* proc(5), /proc/pid/stat: the first field behind the name, */

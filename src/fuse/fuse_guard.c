@@ -112,6 +112,12 @@ bool guard_is_quick(const void *message, size_t n) {
                (in->opcode == FUSE_INTERRUPT || in->opcode == FUSE_FORGET || in->opcode == FUSE_BATCH_FORGET);
 }
 
+bool guard_is_unawaited(const void *message, size_t n) {
+        const struct fuse_in_header *in = message;
+
+        return n >= sizeof(*in) && (in->opcode == FUSE_RELEASE || in->opcode == FUSE_RELEASEDIR);
+}
+
 bool guard_wants_reply(const void *message, size_t n) {
         const struct fuse_in_header *in = message;
 

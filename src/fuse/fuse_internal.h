@@ -29,6 +29,7 @@ struct pool {
         unsigned n_workers, max_workers; /* one more than are served at once: somebody reads */
         unsigned n_reading;              /* waiting for a request, or on the way there */
         unsigned n_busy;                 /* serving one */
+        unsigned n_unawaited;            /* of these, what no program waits for */
         bool stopping;                   /* no new thread, no new request */
 };
 
@@ -124,6 +125,8 @@ void ops_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 _must_check_ int guard_check(const void *message, size_t n);
 /* Served without ever waiting, and not answered by more than a line: INTERRUPT and the FORGETs. */
 bool guard_is_quick(const void *message, size_t n);
+/* No program waits for its end: the RELEASEs. */
+bool guard_is_unawaited(const void *message, size_t n);
 bool guard_wants_reply(const void *message, size_t n);
 uint64_t guard_unique(const void *message);
 /* The unique of the request that this INTERRUPT is about; 0: it is no INTERRUPT. */

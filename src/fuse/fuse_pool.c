@@ -34,7 +34,8 @@ struct worker {
         struct session *session;
         struct worker *before; /* the thread that went home before this one did: joined by this one */
         bool leaving;          /* goes home; the thread's own */
-        bool alone;            /* no other request was being served when it took this one; its own */
+        bool alone;            /* no other request that a program waits for was being served when it took this one */
+        bool unawaited;        /* what it serves; both its own */
         char *buffer;          /* FUSE_READ_SIZE bytes, mapped; the thread's own */
 };
 
@@ -117,7 +118,9 @@ static bool pool_take(struct worker *w, const void *message, size_t n) {
                 }
                 cond_wait(&p->room, &p->lock);
         }
-        w->alone = take && p->n_busy == 1;
+        w->alone = take && p->n_busy - p->n_unawaited == 1;
+        w->unawaited = take && guard_is_unawaited(message, n);
+        p->n_unawaited += w->unawaited;
         if (!take) {
                 p->n_busy--;
                 p->n_reading++;
@@ -158,6 +161,8 @@ static struct parked *pool_next(struct worker *w) {
         struct parked *item = NULL;
 
         mutex_lock(&p->lock);
+        p->n_unawaited -= w->unawaited;
+        w->unawaited = false;
         if (!list_is_empty(&p->parked)) {
                 item = CONTAINER_OF(p->parked.next, struct parked, link);
                 unpark(p, item);

@@ -61,6 +61,25 @@ START_TEST(test_first_reader) {
 }
 END_TEST
 
+/* An attribute's file too: its size and its content are of one version for whoever compares them. */
+START_TEST(test_attribute) {
+        struct fs_entry keep;
+        struct fx_file f;
+        struct fx x;
+
+        set_up(&x);
+        ck_assert_ok(fx_lookup(&x, "Users/42/a", &keep));
+        ck_assert_ok(fx_open(&x, "Users/42/a", O_RDONLY, &f));
+        ck_assert(f.opened.keep_cache && !f.opened.direct_io);
+        ck_assert_uint_eq(stored.n, 1);
+        ck_assert_uint_eq(stored.node, keep.node);
+        ck_assert_uint_eq(strlen(stored.text), keep.attr.size);
+        ck_assert_ok(fx_close(&f));
+        fs_forget(x.fs, keep.node, 1);
+        fx_end(&x);
+}
+END_TEST
+
 /* Another version: the old pages go, and the kernel may not know the size yet. */
 START_TEST(test_other_version) {
         struct fx_file old, new;
@@ -128,6 +147,7 @@ int main(void) {
         TCase *t = tcase_create("pages");
 
         tcase_add_test(t, test_first_reader);
+        tcase_add_test(t, test_attribute);
         tcase_add_test(t, test_other_version);
         tcase_add_test(t, test_changed_before);
         tcase_add_test(t, test_large_and_writers);

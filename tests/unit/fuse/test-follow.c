@@ -67,7 +67,7 @@ START_TEST(test_follows) {
 
         (void)prctl(PR_SET_NAME, "a) b (c d");
         cpu = run_on(_i);
-        requests(15);
+        requests(3);
         ck_assert_int_eq(f.cpu, -1);
         requests(1);
         ck_assert_int_eq(f.cpu, cpu);
@@ -90,7 +90,7 @@ START_TEST(test_what_lasts) {
 
         op_ctx_init(&ctx, "test", 0);
         thread_lasts(); /* not bound: nothing to let go */
-        requests(16);
+        requests(4);
         follow_wait(&f);
         ck_assert_int_eq(bound(&at), 1);
         if (_i == 0)
@@ -102,7 +102,7 @@ START_TEST(test_what_lasts) {
         if (_i == 2)
                 follow_wait(&f);
         ck_assert_int_eq(bound(&at), CPU_COUNT(&f.all));
-        requests(16);
+        requests(4);
         follow_wait(&f);
         ck_assert_int_eq(bound(&at), 1);
         op_ctx_deinit(&ctx);
@@ -112,35 +112,35 @@ END_TEST
 /* The longer the program stays where it is the less often it is looked at; another one is looked at soon. */
 START_TEST(test_looks_less_often) {
         (void)run_on(0);
-        requests(16 + 16 + 32 + 64);
+        requests(4 + 4 + 8 + 16 + 32 + 64);
         ck_assert_uint_eq(f.step, 128);
         f.cpu = 1000; /* not seen before the next look */
         requests(127);
         ck_assert_int_eq(f.cpu, 1000);
         requests(1);
         ck_assert_int_ne(f.cpu, 1000);
+        ck_assert_uint_eq(f.step, 4);
+        requests(4 + 8);
         ck_assert_uint_eq(f.step, 16);
-        requests(16 + 32);
-        ck_assert_uint_eq(f.step, 64);
         f.cpu = 1000;
         m.in.pid = (uint32_t)getppid();
-        requests(16);
+        requests(4);
         ck_assert_int_ne(f.cpu, 1000);
 }
 END_TEST
 
 START_TEST(test_lets_go) {
-        requests(16);
+        requests(4);
         ck_assert_int_ge(f.cpu, 0);
         m.read.size = 128 * 1024;
         requests(1);
         ck_assert_int_eq(f.cpu, -1);
         m.read.size = 4096;
-        requests(16);
+        requests(4);
         ck_assert_int_ge(f.cpu, 0);
         follow_request(&f, &m, sizeof(m), false);
         ck_assert_int_eq(f.cpu, -1);
-        requests(15);
+        requests(3);
         ck_assert_int_eq(f.cpu, -1);
 }
 END_TEST

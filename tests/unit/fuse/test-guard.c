@@ -64,7 +64,14 @@ START_TEST(test_header) {
                 ck_assert(!guard_wants_reply(&in, n));
         }
         ck_assert(guard_is_quick(&in, sizeof(in)));
+        ck_assert(!guard_is_unawaited(&in, sizeof(in)));
+        in.opcode = FUSE_RELEASE;
+        ck_assert(guard_is_unawaited(&in, sizeof(in)));
+        ck_assert(!guard_is_unawaited(&in, sizeof(in) - 1));
+        in.opcode = FUSE_RELEASEDIR;
+        ck_assert(guard_is_unawaited(&in, sizeof(in)));
         in.opcode = FUSE_STATFS;
+        ck_assert(!guard_is_unawaited(&in, sizeof(in)));
         ck_assert_int_eq(guard_check(&in, sizeof(in)), 0);
         in.len++;
         ck_assert_int_eq(guard_check(&in, sizeof(in)), -EIO);
