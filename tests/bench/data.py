@@ -163,6 +163,14 @@ def make_copy(t):
                         for found in copy_items()))
 
 
+def make_lines(t):
+    with open(t.world.path("files", "copy.jsonl"), "w", encoding="utf-8") as f:
+        for found in copy_items():
+            line = {name: int(value["N"]) if "N" in value else value["S"] for name, value in found.items()}
+            f.write(json.dumps(line) + "\n")
+    t.requests("batches", puts("Copy", copy_items()))
+
+
 def make_edit(t):
     items = partition("edit", 200, 1024)
     write_files(t.world.path("files", "Edit"), items)

@@ -39,8 +39,8 @@ warm; starting it is not counted, starting a script is. Client, mount and engine
 - CPU is user + system of daemon and clients together; the engine's is apart. RSS is the daemon's peak (VmHWM).
 - Requests and units of ddbfs are those of its `.ddbfs/stats.json`; at 5 ms the proxy counts too, and must agree.
 
-Left out: the CLI for jobs of one process an item (minutes to an hour each), other SDKs (not in Debian), W5c, W7 and
-the streams of W3 (their features are not measured here yet).
+Left out: the CLI for jobs of one process an item (minutes to an hour each), other SDKs (not in Debian), W7 (its
+feature is not measured here yet).
 """
 
 

@@ -81,6 +81,26 @@ def scan(name):
         print(sum(pool.map(segment, range(16))))
 
 
+def export(name):
+    c = client(16)
+
+    def segment(number):
+        take, lines = TypeDeserializer().deserialize, []
+        for page in c.get_paginator("scan").paginate(TableName=name, Segment=number, TotalSegments=16):
+            lines += [json.dumps({k: take(v) for k, v in item.items()}, default=int) for item in page["Items"]]
+        return lines
+
+    with ThreadPoolExecutor(16) as pool:
+        for lines in pool.map(segment, range(16)):
+            print("\n".join(lines))
+
+
+def load(name):
+    with open(os.path.join(FILES, "copy.jsonl"), encoding="utf-8") as f, table(name).batch_writer() as batch:
+        for line in f:
+            batch.put_item(Item=json.loads(line))
+
+
 def distinct(name):
     found = set()
     for page in client().get_paginator("scan").paginate(TableName=name, ProjectionExpression="pk"):
@@ -120,7 +140,7 @@ def remove(name, partition):
             batch.delete_item(Key=item)
 
 
-JOBS = {f.__name__: f for f in (names, items, get1, get200, scan, distinct, copy, edit, remove)}
+JOBS = {f.__name__: f for f in (names, items, get1, get200, scan, export, load, distinct, copy, edit, remove)}
 
 JOBS[sys.argv[3]](*sys.argv[4:])
 print(json.dumps({"requests": requests}), file=sys.stderr)

@@ -9,7 +9,10 @@ import time
 
 from case import build_kind, read, run, test, write
 
-COUNT = int(os.environ.get("DDBFS_ITEMS", "0")) or 5000
+COUNT = int(os.environ.get("DDBFS_ITEMS", "0")) or {"plain": 10000}.get(build_kind(), 2000)
+HALF = max(5000, COUNT // 2)
+MANY = int(os.environ.get("DDBFS_MANY", "0")) or 20000
+LONG = 60 + COUNT // 100        # seconds
 
 
 def every_type(i):
@@ -55,14 +58,14 @@ def resident(t):
 
 @test
 def exported_in_segments(t):
-    fill(t, "Log", COUNT)
+    fill(t, "Log", HALF)
     m = t.mount("Log", "cache_ttl=0,cache_size=1M")
     keys = {(i["pk"]["S"], int(i["sk"]["N"])) for i in t.scan("Log")}
-    t.eq(len(keys), COUNT)
+    t.eq(len(keys), HALF)
     before = resident(t)
     with t.proxy.counting() as c, open(m / "Log/.export/jsonl", encoding="utf-8") as f:
         lines = [json.loads(line) for line in f]
-    t.eq(len(lines), COUNT)
+    t.eq(len(lines), HALF)
     t.eq({(i["pk"], i["sk"]) for i in lines}, keys)
     scans = [json.loads(r["body"]) for r in t.proxy.requests(op="Scan", bodies=True)]
     segments = {(r.get("Segment"), r.get("TotalSegments")) for r in scans}
@@ -70,12 +73,12 @@ def exported_in_segments(t):
     t.eq(c["ops"]["Scan"]["requests"], len([r for r in scans if "ExclusiveStartKey" in r]) + len(segments))
     if build_kind() == "plain":
         t.at_most(resident(t) - before, 32 * 1024, "KiB more")
-    t.eq(sum(1 for _ in open(m / "Log@BySk/.export/jsonl", encoding="utf-8")), COUNT)
+    t.eq(sum(1 for _ in open(m / "Log@BySk/.export/jsonl", encoding="utf-8")), HALF)
     rows = json.loads(read(m / "Log/.filter/yes/true/.columns/pk,sk/.export/json"))
-    t.eq(len(rows), COUNT // 2)
-    t.eq(len(read(m / "Log/.columns/sk/.export/csv").splitlines()), COUNT + 1)
+    t.eq(len(rows), HALF // 2)
+    t.eq(len(read(m / "Log/.columns/sk/.export/csv").splitlines()), HALF + 1)
     consumed = json.loads(os.getxattr(m / "Log/.export/jsonl", "user.ddbfs.consumed"))
-    t.true(consumed["rcu"] > COUNT / 100, "its cost is told: %s" % consumed)
+    t.true(consumed["rcu"] > HALF / 100, "its cost is told: %s" % consumed)
 
 
 @test
@@ -105,7 +108,7 @@ def copied_exactly(t):
     t.fails("ENOENT", os.stat, m / "Copy/partition%2F1/-499.json")
     before = resident(t)
     with t.proxy.counting() as c:
-        t.sh("cp Log/.export/jsonl Copy/.import/jsonl")
+        t.sh("cp Log/.export/jsonl Copy/.import/jsonl", timeout=LONG)
     t.eq(os.stat(m / "Copy/partition%2F1/-499.json").st_size, os.stat(m / "Log/partition%2F1/-499.json").st_size)
     t.eq(len(os.listdir(m / "Copy")), 97)
     t.at_most(c["ops"]["BatchWriteItem"]["requests"], COUNT // 25 + 30, "batches")
@@ -115,10 +118,26 @@ def copied_exactly(t):
     t.eq(canonical(t.scan("Copy")), canonical(t.scan("Log")))
     consumed = json.loads(os.getxattr(m / "Copy/.import/jsonl", "user.ddbfs.consumed"))
     t.true(consumed["wcu"] >= COUNT, "its cost is told: %s" % consumed)
-    t.sh("cat Log/.columns/pk,sk,text,yes,no,fine,list,map,words,numbers/.export/csv > Second/.import/csv")
+    t.sh("cat Log/.columns/pk,sk,text,yes,no,fine,list,map,words,numbers/.export/csv > Second/.import/csv",
+         timeout=LONG)
     wanted = {k: {a: v for a, v in i.items() if a not in ("bytes", "blobs", "large")}
               for k, i in canonical(t.scan("Log")).items()}
     t.eq(canonical(t.scan("Second")), wanted)
+
+
+@test
+def last_of_many(t):
+    """The end of a large partition is one request."""
+    t.create_table("Many", "pk:S", "sk:N")
+    m = t.mount("Many", "cache_ttl=60")
+    with open(m / "Many/.import/jsonl", "w", encoding="utf-8") as f:
+        f.writelines('{"pk": "p", "sk": %d}\n' % i for i in range(MANY))
+    os.stat(m / "Many/p")
+    with t.proxy.counting() as c:
+        t.eq(sorted(os.listdir(m / "Many/p/.last/10")), sorted("%d.json" % i for i in range(MANY - 10, MANY)))
+        t.contains(read(m / ("Many/p/.last/10/%d.json" % (MANY - 1))), '"sk": %d' % (MANY - 1))
+    t.eq({op: e["requests"] for op, e in c["ops"].items()}, {"Query": 1})
+    t.at_most(c["rcu"], 2, "read units")
 
 
 @test
