@@ -8,6 +8,8 @@
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/log.h"
 
+#define LENT_MIN (64 * KIB) /* what an answer may have in any case: an error's body */
+
 /* ---- reading ---- */
 
 static bool take_number(struct str *s, uint64_t *ret) {
@@ -83,10 +85,33 @@ static void ask_bytes(struct s3_call *c, uint64_t offset, size_t n) {
         c->read = read_bytes;
 }
 
+/* The caller's empty buffer receives the bytes itself: they are not copied, and its pages are touched already. */
+static bool lend(struct s3_call *c, struct buf *ret) {
+        size_t max = MAX(MAX(c->n, ret->cap), LENT_MIN);
+
+        if (ret->n > 0 || buf_status(ret) || ret->max < max)
+                return false;
+        c->rest.max_body = max;
+        c->call.response.body = *ret;
+        buf_init(ret, ret->max);
+        return true;
+}
+
+static void take_back(struct s3_call *c, struct buf *ret, bool keep) {
+        size_t max = ret->max;
+
+        *ret = c->call.response.body;
+        ret->max = max;
+        buf_init(&c->call.response.body, 0);
+        if (!keep)
+                buf_reset(ret);
+}
+
 int s3_read(struct blobs *b, struct op_ctx *ctx, struct blob_name name, uint64_t offset, size_t n, const char *etag,
             struct buf *ret, struct error *reterr) {
         struct error e = { .kind = ERR_NONE };
         struct s3_call c;
+        bool lent;
         int r;
 
         if (n == 0 || offset > INT64_MAX - n)
@@ -95,22 +120,18 @@ int s3_read(struct blobs *b, struct op_ctx *ctx, struct blob_name name, uint64_t
         ask_bytes(&c, offset, n);
         if (etag && *etag)
                 s3_call_header(&c, "if-match", str_of(etag));
+        lent = lend(&c, ret);
         r = s3_call_run(&c, ctx, &e);
-        if (r == 0 && ret->n == 0 && ret->max >= c.call.response.body.cap) {
-                struct buf empty = *ret; /* the bytes change hands; its memory serves nobody */
-
-                *ret = c.call.response.body;
-                ret->max = empty.max;
-                buf_init(&c.call.response.body, 0);
-                buf_deinit(&empty);
-        } else if (r == 0) {
+        if (lent)
+                take_back(&c, ret, r == 0);
+        else if (r == 0)
                 buf_str(ret, buf_view(&c.call.response.body));
-                r = buf_status(ret) ? error_set_errno(reterr, buf_status(ret), "GetObject") : 0;
-        } else if (e.http_status == 416 && strcmp(e.code, "InvalidRange") == 0) {
+        if (r == 0 && buf_status(ret))
+                r = error_set_errno(&e, buf_status(ret), "GetObject");
+        else if (e.http_status == 416 && strcmp(e.code, "InvalidRange") == 0)
                 r = 0; /* the object ends before */
-        } else if (reterr) {
+        if (r && reterr)
                 *reterr = e;
-        }
         s3_call_deinit(&c);
         return r;
 }

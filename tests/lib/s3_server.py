@@ -23,6 +23,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import uuid
@@ -281,13 +282,14 @@ def wait_for_end(server, until_eof):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("folder", help="for its data; must not exist, is removed at the end")
+    parser.add_argument("folder", nargs="?", help="for its data; must not exist, is removed at the end")
     parser.add_argument("--until-eof", action="store_true", help="end when the standard input does")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+    base = None if options.folder else tempfile.mkdtemp(prefix="ddbfs-s3-")
     try:
-        server = launch(os.path.abspath(options.folder))
+        server = launch(os.path.abspath(options.folder or os.path.join(base, "server")))
     except Trouble as trouble:
         raise SystemExit("s3_server.py: %s" % trouble) from trouble
     try:
@@ -298,7 +300,7 @@ def main():
         raise SystemExit("s3_server.py: %s" % trouble) from trouble
     finally:
         server.stop()
-        shutil.rmtree(server.folder, ignore_errors=True)
+        shutil.rmtree(base or server.folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@
 #include "ddbfs/s3/s3.h"
 
 #define DATA_MAX (512 * MIB)
+#define PIECE (8 * MIB)
 
 static struct blobs *blobs;
 static struct op_ctx ctx;
@@ -44,13 +45,21 @@ static int do_put(int n _unused_, char **a) {
         return r;
 }
 
+/* OFFSET N [ETAG]: in pieces, as the file system reads. */
 static int do_get(int n, char **a) {
-        struct buf data = BUF_INIT(DATA_MAX);
-        int r = blobs->ops->read(blobs, &ctx, name_of(a), strtoull(a[2], NULL, 10), strtoul(a[3], NULL, 10),
-                                 n > 4 ? a[4] : NULL, &data, &error);
+        uint64_t at = strtoull(a[2], NULL, 10), end = at + strtoull(a[3], NULL, 10);
+        struct buf data = BUF_INIT(PIECE);
+        int r = 0;
 
-        if (r == 0 && data.n > 0 && fwrite(data.p, 1, data.n, stdout) != data.n)
-                r = -EIO;
+        while (r == 0 && at < end) {
+                size_t piece = (size_t)MIN(end - at, PIECE);
+
+                buf_reset(&data);
+                r = blobs->ops->read(blobs, &ctx, name_of(a), at, piece, n > 4 ? a[4] : NULL, &data, &error);
+                if (r == 0 && data.n > 0 && fwrite(data.p, 1, data.n, stdout) != data.n)
+                        r = -EIO;
+                at = data.n < piece ? end : at + piece;
+        }
         buf_deinit(&data);
         return r;
 }

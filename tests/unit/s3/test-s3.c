@@ -248,6 +248,32 @@ START_TEST(test_head) {
 }
 END_TEST
 
+/* A buffer that is used again keeps its memory and its maximum, and is empty after a failure. */
+START_TEST(test_read_again) {
+        struct buf out = BUF_INIT(100 * KIB);
+        const char *memory;
+
+        answer((struct server_step){ .status = 206, .body = "hell", .headers = RANGE("0-3/5") });
+        answer((struct server_step){ .status = 206, .body = "o", .headers = RANGE("4-4/5") });
+        answer((struct server_step){ .status = 404, .body = "<Error><Code>NoSuchKey</Code></Error>" });
+        answer((struct server_step){ .status = 416, .body = "<Error><Code>InvalidRange</Code></Error>" });
+        ck_assert_int_eq(blobs->ops->read(blobs, &ctx, name("k"), 0, 4, NULL, &out, &error), 0);
+        ck_assert(str_eq(buf_view(&out), STR("hell")));
+        ck_assert_uint_eq(out.max, 100 * KIB);
+        memory = out.p;
+        buf_reset(&out);
+        ck_assert_int_eq(blobs->ops->read(blobs, &ctx, name("k"), 4, 9, NULL, &out, &error), 0);
+        ck_assert(str_eq(buf_view(&out), STR("o")));
+        ck_assert_ptr_eq(out.p, memory);
+        buf_reset(&out);
+        ck_assert_int_eq(blobs->ops->read(blobs, &ctx, name("k"), 4, 9, NULL, &out, &error), -ENOENT);
+        ck_assert(out.n == 0 && buf_status(&out) == 0 && out.max == 100 * KIB);
+        ck_assert_int_eq(blobs->ops->read(blobs, &ctx, name("k"), 9, 9, NULL, &out, &error), 0);
+        ck_assert(out.n == 0 && buf_status(&out) == 0);
+        buf_deinit(&out);
+}
+END_TEST
+
 static const struct {
         struct server_step steps[3];
         unsigned n, sent;
@@ -585,6 +611,7 @@ static Suite *suite(void) {
         tcase_add_test(t, test_bad_names);
         tcase_add_loop_test(t, test_read, 0, ARRAY_LEN(reads));
         tcase_add_test(t, test_read_appends);
+        tcase_add_test(t, test_read_again);
         tcase_add_test(t, test_head);
         tcase_add_loop_test(t, test_put_outcomes, 0, ARRAY_LEN(puts_));
         tcase_add_test(t, test_list_and_remove);
