@@ -1,116 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "../../../src/aws/client_internal.h"
-
-#include <errno.h>
-#include <jansson.h>
-#include "ddbfs/base/alloc.h"
-#include "ddbfs/base/metrics.h"
-#include "../http/scripted-server.h"
-
-/* A provider that gives new keys after each refusal. */
-struct fake_provider {
-        struct cred_provider base;
-        atomic_uint gets, refusals;
-        int result; /* of get() */
-};
-
-static int fake_get(struct cred_provider *p, struct op_ctx *ctx, struct credentials **ret, struct error *reterr) {
-        struct fake_provider *f = CONTAINER_OF(p, struct fake_provider, base);
-        char token[32];
-
-        (void)ctx;
-        f->gets++;
-        if (f->result < 0)
-                return error_set(reterr, ERR_ACCESS, "the provider failed");
-        if (f->result > 0)
-                return f->result;
-        snprintf(token, sizeof(token), "token-%u", f->refusals);
-        if (credentials_new(STR("AKIDEXAMPLE"), STR("secret"), str_of(token), STR_NULL, INT64_MAX, "fake", ret))
-                return error_set_errno(reterr, -ENOMEM, "credentials");
-        return 0;
-}
-
-static void fake_refused(struct cred_provider *p, const struct credentials *c) {
-        ck_assert_str_eq(c->access_key_id, "AKIDEXAMPLE");
-        CONTAINER_OF(p, struct fake_provider, base)->refusals++;
-}
-
-static const struct cred_provider_ops fake_ops = { .name = "fake", .get = fake_get, .refused = fake_refused };
-static const struct cred_provider_ops stubborn_ops = { .name = "stubborn", .get = fake_get };
-
-static struct server *server;
-static struct http_transport *transport;
-static struct aws_settings *settings;
-static struct fake_provider provider;
-static struct aws_client *client;
-static struct aws_call call;
-static struct op_ctx ctx;
-static struct error error;
-
-static void make_client(int port, unsigned max_attempts) {
-        struct http_options h = {
-                .max_connections = 16,
-                .connect_timeout_ns = 2 * NS_PER_S,
-                .timeout_ns = 10 * NS_PER_S,
-                .idle_ns = 60 * NS_PER_S,
-        };
-        char url[64];
-        struct aws_options o = { .region = "us-east-1", .endpoint_url = url, .max_attempts = max_attempts };
-        struct aws_client_options c = {
-                .service = "dynamodb",
-                .target_prefix = "DynamoDB_20120810.",
-                .credentials = &provider.base,
-                .max_parallel = 8,
-        };
-
-        snprintf(url, sizeof(url), "http://127.0.0.1:%d", port);
-        ck_assert_int_eq(aws_settings_load(&o, &settings, &error), 0);
-        ck_assert_int_eq(http_transport_new(&h, &transport, &error), 0);
-        c.transport = transport;
-        c.settings = settings;
-        ck_assert_int_eq(aws_client_new(&c, &client, &error), 0);
-}
-
-static void drop_client(void) {
-        client = aws_client_free(client);
-        transport = http_transport_free(transport);
-        settings = aws_settings_free(settings);
-}
-
-/* From here on the first back-off is next to nothing, whatever its base. */
-static void make_delays_short(void) {
-        for (uint64_t seed = 1;; seed++) {
-                char uuid[UUID_LEN];
-
-                rng_seed(seed);
-                rng_uuid(uuid);
-                if (rng_unit() < 0.01) {
-                        rng_seed(seed);
-                        return;
-                }
-        }
-}
-
-static void set_up(void) {
-        server = server_start();
-        provider = (struct fake_provider){ .base.ops = &fake_ops };
-        make_client(server->port, 0);
-        call = (struct aws_call){ .operation = "GetItem", .body = STR("{\"TableName\":\"t\"}") };
-        http_response_init(&call.response);
-        op_ctx_init(&ctx, "read", 20 * NS_PER_S);
-}
-
-static void tear_down(void) {
-        rng_seed(0);
-        op_ctx_deinit(&ctx);
-        http_response_deinit(&call.response);
-        drop_client();
-        server_stop(server);
-}
-
-static double ms_since(uint64_t start) {
-        return (double)(clock_now_ns() - start) / (double)NS_PER_MS;
-}
+/* One call: attempts, retries, clock, credentials, interruption, the log. */
+#include "client-fixture.h"
 
 /* ---- one call ---- */
 
@@ -146,8 +36,6 @@ START_TEST(test_request) {
         ck_assert_ptr_null(strstr(authorization, "user-agent"));
 }
 END_TEST
-
-#define TYPE(t) "{\"__type\":\"com.amazonaws.dynamodb.v20120810#" t "\",\"message\":\"m\"}"
 
 static const struct {
         struct server_step steps[4]; /* until the first empty one; then 200 */
@@ -438,20 +326,6 @@ END_TEST
 
 /* ---- interruption, deadlines ---- */
 
-static uint64_t cancelled_at;
-
-static void *cancel_later(void *arg) {
-        usleep(80000);
-        cancelled_at = clock_now_ns();
-        op_ctx_cancel(arg);
-        return NULL;
-}
-
-static const struct server_step blockers[] = {
-        { .delay_ms = 3000 },                                        /* waits for the answer */
-        { .status = 500, .headers = "x-amz-retry-after: 4000\r\n" }, /* waits in back-off */
-};
-
 START_TEST(test_interrupted) {
         pthread_t t;
         double late;
@@ -601,164 +475,6 @@ START_TEST(test_allocation_failure) {
 }
 END_TEST
 
-/* ---- many calls ---- */
-
-#define CALLS 40
-
-static struct aws_call calls[CALLS];
-static unsigned n_next, n_done, stop_after;
-
-static struct aws_call *next_call(void *arg) {
-        (void)arg;
-        return n_next < CALLS ? &calls[n_next++] : NULL;
-}
-
-static int call_done(void *arg, struct aws_call *c) {
-        (void)arg;
-        ck_assert(c >= calls && c < calls + CALLS && !c->user);
-        c->user = c; /* told of once */
-        n_done++;
-        return n_done == stop_after ? -ENOSPC : c->result == -EACCES ? -EACCES : 0;
-}
-
-static const struct aws_run_ops run_ops = { next_call, call_done };
-
-static void run_set_up(void) {
-        set_up();
-        n_next = n_done = stop_after = 0;
-        for (unsigned i = 0; i < CALLS; i++) {
-                calls[i] = (struct aws_call){ .operation = "Query", .body = STR("{}") };
-                http_response_init(&calls[i].response);
-        }
-}
-
-static void run_tear_down(void) {
-        for (unsigned i = 0; i < CALLS; i++)
-                http_response_deinit(&calls[i].response);
-        tear_down();
-}
-
-START_TEST(test_run) {
-        unsigned attempts = 0, retried = 0, refused = 0;
-        uint64_t start;
-
-        drop_client();
-        make_client(server->port, 20); /* no call has bad luck that often */
-        start = clock_now_ns();
-        for (unsigned i = 0; i < 60; i++) {
-                struct server_step s = { .delay_ms = 20 };
-
-                if (i % 10 == 3)
-                        s.status = 500;
-                if (i % 10 == 5)
-                        s.bad_crc = true;
-                if (i % 10 == 7)
-                        s.action = HALF;
-                if (i == 9)
-                        s = (struct server_step){ .status = 400, .body = TYPE("ValidationException") };
-                server_step(server, s);
-        }
-        ck_assert_int_eq(aws_client_run(client, &ctx, &run_ops, NULL, &error), 0);
-        ck_assert_uint_eq(n_done, CALLS);
-        for (unsigned i = 0; i < CALLS; i++) {
-                attempts += calls[i].attempts;
-                retried += calls[i].attempts > 1;
-                refused += calls[i].result == -EINVAL;
-                ck_assert_int_eq(calls[i].uncertain, calls[i].attempts > 1);
-                ck_assert_msg(calls[i].result == 0 || calls[i].result == -EINVAL, "%s", calls[i].error.message);
-        }
-        ck_assert_uint_eq(refused, 1);
-        ck_assert_uint_ge(retried, 8);
-        ck_assert_uint_eq(attempts, server_requests(server));
-        ck_assert_uint_eq(ctx.requests, attempts);
-        ck_assert_uint_eq(server_peak(server), 8);
-        ck_assert_double_lt(ms_since(start), 2000);
-}
-END_TEST
-
-START_TEST(test_run_nothing) {
-        n_next = CALLS;
-        ck_assert_int_eq(aws_client_run(client, &ctx, &run_ops, NULL, &error), 0);
-        ck_assert_uint_eq(n_done, 0);
-}
-END_TEST
-
-START_TEST(test_run_stopped_by_caller) {
-        stop_after = 10;
-        ck_assert_int_eq(aws_client_run(client, &ctx, &run_ops, NULL, &error), -ENOSPC);
-        ck_assert_uint_eq(n_done, 10);
-        ck_assert_int_eq(error_errno(error.kind), ENOSPC);
-}
-END_TEST
-
-/* A failed call's own error is passed on. */
-START_TEST(test_run_stopped_by_failure) {
-        server_step(server, (struct server_step){ .status = 400, .body = TYPE("AccessDeniedException") });
-        ck_assert_int_eq(aws_client_run(client, &ctx, &run_ops, NULL, &error), -EACCES);
-        ck_assert_str_eq(error.code, "AccessDeniedException");
-}
-END_TEST
-
-START_TEST(test_run_interrupted) {
-        unsigned flying = 0;
-        pthread_t t;
-        double late;
-        int r;
-
-        for (unsigned i = 0; i < 8; i++)
-                server_step(server, blockers[_i]);
-        pthread_create(&t, NULL, cancel_later, &ctx);
-        r = aws_client_run(client, &ctx, &run_ops, NULL, &error);
-        late = ms_since(cancelled_at);
-        pthread_join(t, NULL);
-        ck_assert_int_eq(r, -EINTR);
-        ck_assert_double_lt(late, 1000); /* at once, on a machine however loaded */
-        ck_assert_uint_eq(n_done, 0);
-        for (unsigned i = 0; i < CALLS; i++)
-                flying += calls[i].result == -EINTR && calls[i].uncertain;
-        ck_assert_uint_eq(flying, 8);
-}
-END_TEST
-
-START_TEST(test_run_deadline) {
-        uint64_t start = clock_now_ns();
-
-        op_ctx_deinit(&ctx);
-        op_ctx_init(&ctx, "read", 150 * NS_PER_MS);
-        for (unsigned i = 0; i < 8; i++)
-                server_step(server, (struct server_step){ .delay_ms = 3000 });
-        ck_assert_int_eq(aws_client_run(client, &ctx, &run_ops, NULL, &error), -ETIMEDOUT);
-        ck_assert_double_lt(ms_since(start), 800);
-        ck_assert_ptr_eq(strstr(error.message, "Query: no answer within 0."), error.message);
-}
-END_TEST
-
-START_TEST(test_run_without_credentials) {
-        provider.result = -EACCES;
-        ck_assert_int_eq(aws_client_run(client, &ctx, &run_ops, NULL, &error), -EACCES);
-        ck_assert_str_eq(error.message, "the provider failed");
-}
-END_TEST
-
-START_TEST(test_run_allocation_failure) {
-        unsigned failed = 0;
-
-        for (unsigned long n = 1; n < 80; n++) {
-                n_next = n_done = 0;
-                for (unsigned i = 0; i < CALLS; i++)
-                        calls[i].user = NULL;
-                mem_fail_at(n);
-                if (aws_client_run(client, &ctx, &run_ops, NULL, &error))
-                        failed++;
-                else
-                        for (unsigned i = 0; i < CALLS; i++)
-                                failed += calls[i].result == -ENOMEM;
-                mem_fail_at(0);
-        }
-        ck_assert_uint_ge(failed, 40);
-}
-END_TEST
-
 /* ---- threads ---- */
 
 static void *hammer(void *arg) {
@@ -886,48 +602,9 @@ static Suite *suite(void) {
         tcase_add_test(t, test_log);
         tcase_add_test(t, test_log_ring);
         suite_add_tcase(s, t);
-
-        t = tcase_create("run");
-        tcase_set_timeout(t, 30);
-        tcase_add_checked_fixture(t, run_set_up, run_tear_down);
-        tcase_add_test(t, test_run);
-        tcase_add_test(t, test_run_nothing);
-        tcase_add_test(t, test_run_stopped_by_caller);
-        tcase_add_test(t, test_run_stopped_by_failure);
-        tcase_add_loop_test(t, test_run_interrupted, 0, ARRAY_LEN(blockers));
-        tcase_add_test(t, test_run_deadline);
-        tcase_add_test(t, test_run_without_credentials);
-        tcase_add_test(t, test_run_allocation_failure);
-        suite_add_tcase(s, t);
         return s;
 }
 
 int main(void) {
-        /* nothing of the person's own configuration */
-        static const char *const own[] = {
-                "AWS_PROFILE",
-                "AWS_DEFAULT_PROFILE",
-                "AWS_MAX_ATTEMPTS",
-                "AWS_RETRY_MODE",
-                "AWS_CA_BUNDLE",
-                "AWS_ENDPOINT_URL",
-                "AWS_ENDPOINT_URL_DYNAMODB",
-                "AWS_ACCOUNT_ID",
-                "AWS_USE_FIPS_ENDPOINT",
-                "AWS_USE_DUALSTACK_ENDPOINT",
-                "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-        };
-
-        SRunner *sr = srunner_create(suite());
-        int failed;
-
-        for (unsigned i = 0; i < ARRAY_LEN(own); i++)
-                unsetenv(own[i]);
-        setenv("no_proxy", "*", 1);
-        setenv("AWS_CONFIG_FILE", "/dev/null", 1);
-        setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return run_suite(suite());
 }

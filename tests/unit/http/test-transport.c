@@ -1,78 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "ddbfs/http/transport.h"
-
-#include <errno.h>
-#include "ddbfs/base/alloc.h"
-#include "ddbfs/base/clock.h"
-#include "ddbfs/base/metrics.h"
-#include "scripted-server.h"
-
-/* What is set up before and torn down after each test. */
-static struct server *server;
-static struct http_transport *transport;
-static struct http_response response;
-static struct op_ctx ctx;
-static struct error error;
-static char url[64];
-
-static struct http_transport *transport_with(unsigned connections, uint64_t timeout_ms, uint64_t idle_ms) {
-        struct http_options o = {
-                .max_connections = connections,
-                .connect_timeout_ns = 2 * NS_PER_S,
-                .timeout_ns = timeout_ms * NS_PER_MS,
-                .idle_ns = idle_ms * NS_PER_MS,
-                .user_agent = "test/1",
-        };
-        struct http_transport *t = NULL;
-
-        ck_assert_int_eq(http_transport_new(&o, &t, &error), 0);
-        return t;
-}
-
-static void set_up(void) {
-        server = server_start();
-        transport = transport_with(8, 5000, 60000);
-        http_response_init(&response);
-        op_ctx_init(&ctx, "test", 10 * NS_PER_S);
-        snprintf(url, sizeof(url), "http://127.0.0.1:%d/", server->port);
-}
-
-static void tear_down(void) {
-        op_ctx_deinit(&ctx);
-        http_response_deinit(&response);
-        http_transport_free(transport);
-        server_stop(server);
-}
-
-static void use_transport(struct http_transport *t) {
-        http_transport_free(transport);
-        transport = t;
-}
-
-static struct http_request request_of(const char *method, const char *body) {
-        return (struct http_request){
-                .method = method,
-                .url = str_of(url),
-                .headers = { { STR("content-type"), STR("application/json") }, { STR("x-empty"), STR("") } },
-                .n_headers = 2,
-                .body = str_of(body),
-        };
-}
-
-static int perform(const char *method, const char *body) {
-        struct http_request req = request_of(method, body);
-
-        int r;
-
-        error = (struct error){ .kind = ERR_NONE };
-        r = http_perform(transport, &ctx, &req, &response, &error);
-        (void)server_requests(server); /* takes the server's lock: what it has recorded happened before this */
-        return r;
-}
-
-static double ms_since(uint64_t start) {
-        return (double)(clock_now_ns() - start) / (double)NS_PER_MS;
-}
+/* Exchanges, one by one and from many threads. */
+#include "transport-fixture.h"
 
 /* ---- one exchange ---- */
 
@@ -385,15 +313,6 @@ END_TEST
 
 /* ---- interruption ---- */
 
-static uint64_t cancelled_at;
-
-static void *cancel_later(void *arg) {
-        usleep(50000);
-        cancelled_at = clock_now_ns();
-        op_ctx_cancel(arg);
-        return NULL;
-}
-
 START_TEST(test_cancel_while_waiting) {
         pthread_t t;
         double late;
@@ -422,23 +341,6 @@ START_TEST(test_deadline) {
         ck_assert_double_lt(ms_since(start), 1000);
 }
 END_TEST
-
-struct holder {
-        struct op_ctx ctx;
-        atomic_int result;
-};
-
-static void *hold_connection(void *arg) {
-        struct holder *h = arg;
-        struct http_request req = request_of("POST", "hold");
-        struct http_response resp;
-        struct error e;
-
-        http_response_init(&resp);
-        h->result = http_perform(transport, &h->ctx, &req, &resp, &e);
-        http_response_deinit(&resp);
-        return NULL;
-}
 
 START_TEST(test_cancel_while_queued) {
         struct holder h;
@@ -612,199 +514,6 @@ START_TEST(test_threads_cancelled) {
 }
 END_TEST
 
-/* ---- batches ---- */
-
-#define PLACES 8
-
-static struct http_request batch_requests[PLACES];
-static struct http_response batch_responses[PLACES];
-
-static void batch_set_up(void) {
-        set_up();
-        for (unsigned i = 0; i < PLACES; i++) {
-                batch_requests[i] = request_of("POST", "batch");
-                http_response_init(&batch_responses[i]);
-        }
-}
-
-static void batch_tear_down(void) {
-        for (unsigned i = 0; i < PLACES; i++)
-                http_response_deinit(&batch_responses[i]);
-        tear_down();
-}
-
-static struct http_batch *batch_of(unsigned n) {
-        struct http_batch *b = NULL;
-
-        ck_assert_int_eq(http_batch_new(transport, &ctx, n, &b, &error), 0);
-        return b;
-}
-
-static void start(struct http_batch *b, unsigned place) {
-        ck_assert_int_eq(http_batch_start(b, place, &batch_requests[place], &batch_responses[place], &error), 0);
-}
-
-START_TEST(test_batch) {
-        struct http_batch *b = batch_of(PLACES);
-        uint64_t begin = clock_now_ns();
-        unsigned seen = 0, place;
-        int result;
-
-        for (unsigned i = 0; i < 2 * PLACES; i++)
-                server_step(server, (struct server_step){ .delay_ms = 50 });
-        for (unsigned i = 0; i < PLACES; i++)
-                start(b, i);
-        ck_assert_int_eq(http_batch_start(b, 0, &batch_requests[0], &batch_responses[0], &error), -EIO);
-        ck_assert_int_eq(http_batch_start(b, PLACES, &batch_requests[0], &batch_responses[0], &error), -EIO);
-        for (unsigned i = 0; i < 2 * PLACES; i++) {
-                ck_assert_int_eq(http_batch_wait(b, UINT64_MAX, &place, &result, &error), 0);
-                ck_assert_int_eq(result, 0);
-                ck_assert_int_eq(batch_responses[place].status, 200);
-                seen++;
-                if (i < PLACES)
-                        start(b, place);
-        }
-        ck_assert_double_lt(ms_since(begin), 700); /* one after the other would be 800 */
-        ck_assert_uint_eq(server_requests(server), 2 * PLACES);
-        ck_assert_uint_le(server_connections(server), PLACES);
-        /* nothing under way: it sleeps until then */
-        begin = clock_now_ns();
-        ck_assert_int_eq(http_batch_wait(b, begin + 30 * NS_PER_MS, &place, &result, &error), HTTP_BATCH_E_TIME);
-        ck_assert_double_ge(ms_since(begin), 30);
-        ck_assert_int_eq(http_batch_wait(b, 0, &place, &result, &error), HTTP_BATCH_E_TIME);
-        http_batch_free(b);
-
-        /* its connections serve the next one */
-        ck_assert_int_eq(perform("POST", "x"), 0);
-        ck_assert_uint_le(server_connections(server), PLACES);
-}
-END_TEST
-
-START_TEST(test_batch_until) {
-        struct http_batch *b = batch_of(2);
-        uint64_t begin = clock_now_ns();
-        unsigned place;
-        int result;
-
-        server_step(server, (struct server_step){ .delay_ms = 100 });
-        start(b, 1);
-        ck_assert_int_eq(http_batch_wait(b, begin + 20 * NS_PER_MS, &place, &result, &error), HTTP_BATCH_E_TIME);
-        ck_assert_double_ge(ms_since(begin), 20);
-        ck_assert_int_eq(http_batch_wait(b, 0, &place, &result, &error), HTTP_BATCH_E_TIME);
-        ck_assert_int_eq(http_batch_wait(b, UINT64_MAX, &place, &result, &error), 0);
-        ck_assert_uint_eq(place, 1);
-        ck_assert_int_eq(result, 0);
-        http_batch_free(b);
-}
-END_TEST
-
-/* More places than connections: queued in the order of starting. */
-START_TEST(test_batch_queue) {
-        struct http_batch *b;
-        unsigned place;
-        int result;
-
-        use_transport(transport_with(1, 5000, 60000));
-        b = batch_of(4);
-        for (unsigned i = 0; i < 4; i++)
-                start(b, 3 - i);
-        for (unsigned i = 0; i < 4; i++) {
-                ck_assert_int_eq(http_batch_wait(b, UINT64_MAX, &place, &result, &error), 0);
-                ck_assert_int_eq(result, 0);
-                ck_assert_uint_eq(place, 3 - i);
-        }
-        http_batch_free(b);
-        ck_assert_uint_eq(server_peak(server), 1);
-        ck_assert_int_eq(perform("POST", "x"), 0);
-}
-END_TEST
-
-/* A batch that could use every connection still lets others in. */
-START_TEST(test_batch_is_fair) {
-        struct http_batch *b;
-        struct holder h;
-        pthread_t holder;
-        unsigned place, rounds = 0;
-        int result;
-
-        use_transport(transport_with(2, 5000, 60000));
-        op_ctx_init(&h.ctx, "holder", 5 * NS_PER_S);
-        h.result = 1;
-        b = batch_of(4);
-        for (unsigned i = 0; i < 4; i++)
-                start(b, i);
-        pthread_create(&holder, NULL, hold_connection, &h);
-        while (h.result == 1 && rounds++ < 3000) {
-                ck_assert_int_eq(http_batch_wait(b, UINT64_MAX, &place, &result, &error), 0);
-                start(b, place);
-        }
-        http_batch_free(b);
-        pthread_join(holder, NULL);
-        ck_assert_uint_lt(rounds, 3000);
-        ck_assert_int_eq(h.result, 0);
-        op_ctx_deinit(&h.ctx);
-}
-END_TEST
-
-START_TEST(test_batch_failures) {
-        struct http_batch *b = batch_of(4);
-        unsigned place, bad = 0;
-        int result;
-
-        server_step(server, (struct server_step){ .action = CLOSE });
-        server_step(server, (struct server_step){ .action = ANSWER });
-        server_step(server, (struct server_step){ .action = HALF });
-        server_step(server, (struct server_step){ .action = ANSWER });
-        for (unsigned i = 0; i < 4; i++)
-                start(b, i);
-        for (unsigned i = 0; i < 4; i++) {
-                ck_assert_int_eq(http_batch_wait(b, UINT64_MAX, &place, &result, &error), 0);
-                if (result) {
-                        ck_assert_int_eq(error.kind, ERR_SERVICE);
-                        bad++;
-                }
-        }
-        ck_assert_uint_eq(bad, 2);
-        http_batch_free(b);
-}
-END_TEST
-
-START_TEST(test_batch_cancel) {
-        struct http_batch *b = batch_of(4);
-        unsigned place;
-        pthread_t t;
-        int result;
-        double late;
-
-        for (unsigned i = 0; i < 4; i++) {
-                server_step(server, (struct server_step){ .delay_ms = 3000 });
-                start(b, i);
-        }
-        pthread_create(&t, NULL, cancel_later, &ctx);
-        ck_assert_int_eq(http_batch_wait(b, UINT64_MAX, &place, &result, &error), -EINTR);
-        late = ms_since(cancelled_at);
-        pthread_join(t, NULL);
-        ck_assert_double_lt(late, 1000); /* at once, on a machine however loaded */
-        http_batch_free(b);
-}
-END_TEST
-
-START_TEST(test_batch_allocation_failure) {
-        struct http_batch *b = NULL;
-        int r = -1;
-
-        for (unsigned long n = 1; r; n++) {
-                mem_fail_at(n);
-                r = http_batch_new(transport, &ctx, 4, &b, &error);
-                mem_fail_at(0);
-                ck_assert(r == 0 || r == -ENOMEM);
-        }
-        http_batch_free(b);
-        ck_assert_int_eq(http_batch_new(transport, &ctx, 0, &b, &error), -EIO);
-        ck_assert_int_eq(http_batch_new(transport, &ctx, HTTP_BATCH_MAX + 1, &b, &error), -EIO);
-}
-END_TEST
-
 static Suite *suite(void) {
         Suite *s = suite_create("transport");
         TCase *t = tcase_create("exchange");
@@ -842,27 +551,9 @@ static Suite *suite(void) {
         tcase_add_test(t, test_threads);
         tcase_add_test(t, test_threads_cancelled);
         suite_add_tcase(s, t);
-
-        t = tcase_create("batch");
-        tcase_add_checked_fixture(t, batch_set_up, batch_tear_down);
-        tcase_add_test(t, test_batch);
-        tcase_add_test(t, test_batch_until);
-        tcase_add_test(t, test_batch_queue);
-        tcase_add_test(t, test_batch_is_fair);
-        tcase_add_test(t, test_batch_failures);
-        tcase_add_test(t, test_batch_cancel);
-        tcase_add_test(t, test_batch_allocation_failure);
-        suite_add_tcase(s, t);
         return s;
 }
 
 int main(void) {
-        SRunner *sr = srunner_create(suite());
-        int failed;
-
-        setenv("no_proxy", "*", 1); /* whatever the environment says, these requests stay here */
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return run_suite(suite());
 }
