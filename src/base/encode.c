@@ -3,10 +3,8 @@
 #include "ddbfs/base/encode.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <zlib.h>
 
 static const char alphabet_standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -175,15 +173,6 @@ int sha256_end(struct sha256_stream *s, uint8_t out[SHA256_LEN]) {
 
         EVP_MD_CTX_free(md_ctx(s));
         return ok ? 0 : -ENOMEM;
-}
-
-int hmac_sha256(struct str key, struct str in, uint8_t out[SHA256_LEN]) {
-        const unsigned char *text = (const unsigned char *)(in.n ? in.p : "");
-
-        if (key.n <= INT_MAX && HMAC(EVP_sha256(), key.n ? key.p : "", (int)key.n, text, in.n, out, NULL))
-                return 0;
-        memset(out, 0, SHA256_LEN);
-        return -ENOMEM;
 }
 
 uint32_t crc32_ieee(uint32_t crc, struct str in) {

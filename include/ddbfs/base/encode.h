@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Hex, base64, base64url, percent encoding, SHA-256, HMAC-SHA-256, CRC-32.  Pure. */
+/* Hex, base64, base64url, percent encoding, SHA-256, CRC-32.  Pure. */
 #include "ddbfs/base/buf.h"
 
 void hex_encode(struct buf *out, struct str in);                        /* lower case */
@@ -22,5 +22,4 @@ struct sha256_stream;
 _must_check_ struct sha256_stream *sha256_begin(void);
 _must_check_ int sha256_add(struct sha256_stream *s, struct str in);
 int sha256_end(struct sha256_stream *s, uint8_t out[SHA256_LEN]);
-int hmac_sha256(struct str key, struct str in, uint8_t out[SHA256_LEN]);
 uint32_t crc32_ieee(uint32_t crc, struct str in);                       /* start with 0 */
