@@ -9,6 +9,7 @@
 
 static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL }; /* enum log_level */
 static const char *const formats[] = { "plain", "dynamodb", NULL };                 /* enum item_format */
+static const char *const commits[] = { "close", "batch", NULL };                     /* fs_options.commit_batch */
 static const char *const writes[] = { "optimistic", "overwrite", NULL };            /* enum fs_write_mode */
 
 static const char *const addressings[] = { "auto", "path", "virtual", NULL };               /* enum s3_addressing */
@@ -139,6 +140,9 @@ const struct config_option config_options[] = {
           .by_default = "false", .help = "refuse a text whose keys differ from its path" },
         { .name = "write", .type = OPTION_ENUM, .group = GROUP_DATA, .names = writes, .offset = OFFSET(write),
           .by_default = "optimistic", .argument = "MODE", .help = "what to do when an item changed underneath" },
+        { .name = "commit", .type = OPTION_ENUM, .group = GROUP_DATA, .names = commits, .offset = OFFSET(commit),
+          .by_default = "close", .argument = "WHEN",
+          .help = "a save is in the table at close, or in a journal and soon sent with others" },
         { .name = "xattr", .type = OPTION_BOOL, .group = GROUP_DATA, .offset = OFFSET(xattr),
           .by_default = "true", .help = "extended attributes user.ddbfs.*" },
         { .name = "readahead", .type = OPTION_BOOL, .group = GROUP_DATA, .offset = OFFSET(readahead),

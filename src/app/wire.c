@@ -187,6 +187,7 @@ static int make_fs(struct stack *s, struct error *reterr) {
                 .tables = c->tables,
                 .state_dir = s->state_dir,
                 .read_only = c->read_only,
+                .commit_batch = c->commit != 0,
                 .consistent = c->consistent,
                 .xattrs = c->xattr,
                 .no_readahead = !c->readahead,

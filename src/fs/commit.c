@@ -13,6 +13,7 @@
  * A text that cannot be saved goes to .ddbfs/rejected (rejected.c); the item stays as it was.
  */
 #include "fs_internal.h"
+#include "saves_internal.h"
 #include "ddbfs/base/metrics.h"
 
 /* One save under way. */
@@ -31,6 +32,9 @@ struct save {
         struct base base;        /* the one it replaces; borrowed, but for what recover_base() has read anew */
         struct snapshot *recovered;
         struct item base_item;
+        bool later;              /* into the journal, under this path */
+        struct buf path;
+        uint64_t ino, seq;       /* seq: of the journal; 0: it was sent */
         struct snapshot *result; /* the item as it is in the table now; NULL: nothing was sent */
 };
 
@@ -42,6 +46,7 @@ static void save_deinit(struct save *s) {
         buf_deinit(&s->text);
         bases_deinit(&s->bases);
         snapshot_unref(s->recovered);
+        buf_deinit(&s->path);
         snapshot_unref(s->result);
 }
 
@@ -51,7 +56,7 @@ int item_parse(struct fs *fs, const struct place *p, struct str text, struct are
 }
 
 /* The first attribute whose condition does not hold, for the message. */
-static struct str changed_attribute(const struct write *w, const struct item *now) {
+struct str item_contradicts(const struct write *w, const struct item *now) {
         for (uint32_t i = 0; i < w->n_conditions; i++) {
                 const struct condition *c = &w->conditions[i];
                 const struct value *v = item_get(now, c->attr);
@@ -79,78 +84,80 @@ static int explain_conflict(struct save *s, const struct write *w, struct error 
         metric_add(METRIC_CONFLICTS, 1);
         if (now.n == 0)
                 return error_set(e, ERR_CONDITION, "the item was deleted by somebody else since it was read");
-        attr = changed_attribute(w, &now.v[0]);
+        attr = item_contradicts(w, &now.v[0]);
         return error_set(e, ERR_CONDITION, "attribute \"%.*s\" was changed by somebody else since the item was read",
                          (int)MIN(attr.n, (size_t)100), attr.p);
 }
 
-/* Capacity for every attribute of both items being set, removed and conditioned. */
+/* What is written into while a diff is made; room for every attribute of both items. */
 struct update {
         struct attribute *set;
         struct str *remove;
         struct condition *conditions;
 };
 
-static int update_alloc(struct save *s, struct update *u) {
-        size_t n = (size_t)s->item.n + s->base_item.n + 1;
-
-        u->set = arena_array(&s->arena, n, sizeof(*u->set));
-        u->remove = arena_array(&s->arena, n, sizeof(*u->remove));
-        u->conditions = arena_array(&s->arena, n, sizeof(*u->conditions));
-        return u->set && u->remove && u->conditions ? 0 : -ENOMEM;
-}
-
 static void add_condition(struct write *w, struct update *u, enum condition_op op, struct str attr,
                           const struct value *v) {
         u->conditions[w->n_conditions++] = (struct condition){ .op = op, .attr = attr, .value = v };
 }
 
-/* The attributes in which the text differs from the version that was read, each with its old value as condition. */
-static void diff(const struct save *s, struct write *w, struct update *u) {
-        const struct key_schema *key = &s->place.table->key;
+int item_diff(const struct place *p, const struct item *base, const struct item *item, struct arena *arena,
+              struct write *w) {
+        const struct key_schema *key = &p->table->key;
+        size_t n = (size_t)item->n + base->n + 1;
+        struct update room = { arena_array(arena, n, sizeof(*room.set)), arena_array(arena, n, sizeof(*room.remove)),
+                               arena_array(arena, n, sizeof(*room.conditions)) };
         bool known_to_exist = false;
 
-        for (uint32_t i = 0; i < s->item.n; i++) {
-                const struct attribute *a = &s->item.attributes[i];
-                const struct value *old = item_get(&s->base_item, a->name);
+        if (!room.set || !room.remove || !room.conditions)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < item->n; i++) {
+                const struct attribute *a = &item->attributes[i];
+                const struct value *old = item_get(base, a->name);
 
                 if (key_schema_has(key, a->name) || (old && value_equal(old, &a->value)))
                         continue;
-                u->set[w->n_set++] = *a;
-                add_condition(w, u, old ? COND_EQ : COND_NOT_EXISTS, a->name, old);
+                room.set[w->n_set++] = *a;
+                add_condition(w, &room, old ? COND_EQ : COND_NOT_EXISTS, a->name, old);
                 known_to_exist = known_to_exist || old;
         }
-        for (uint32_t i = 0; i < s->base_item.n; i++) {
-                const struct attribute *a = &s->base_item.attributes[i];
+        for (uint32_t i = 0; i < base->n; i++) {
+                const struct attribute *a = &base->attributes[i];
 
-                if (key_schema_has(key, a->name) || item_get(&s->item, a->name))
+                if (key_schema_has(key, a->name) || item_get(item, a->name))
                         continue;
-                u->remove[w->n_remove++] = a->name;
-                add_condition(w, u, COND_EQ, a->name, &a->value);
+                room.remove[w->n_remove++] = a->name;
+                add_condition(w, &room, COND_EQ, a->name, &a->value);
                 known_to_exist = true;
         }
         if (!known_to_exist) /* or UpdateItem would make the item anew */
-                add_condition(w, u, COND_EXISTS, key->attrs[0].name, NULL);
-        w->set = u->set;
-        w->remove = u->remove;
-        w->conditions = u->conditions;
+                add_condition(w, &room, COND_EXISTS, key->attrs[0].name, NULL);
+        w->set = room.set;
+        w->remove = room.remove;
+        w->conditions = room.conditions;
+        return 0;
+}
+
+/* -o commit=batch: into the journal.  1: it must be sent now. */
+static int save_later(struct save *s, const struct write *w, struct error *e) {
+        return s->later ? saves_write(s->fs, s->ctx, &s->place, buf_view(&s->path), s->ino, w, &s->base_item, &s->result,
+                                      &s->seq, e)
+                        : 1;
 }
 
 static int save_update(struct save *s, struct error *e) {
         struct write w = { .op = WRITE_UPDATE, .table = s->place.table, .key = s->place.key };
         _cleanup_(items_deinit) struct items now;
         struct error local = { 0 };
-        struct update u;
         int r;
 
         items_init(&now);
         r = base_parse(s->fs, &s->place, &s->base, &s->arena, &s->base_item, e);
         if (r)
                 return r;
-        r = update_alloc(s, &u);
+        r = item_diff(&s->place, &s->base_item, &s->item, &s->arena, &w);
         if (r)
                 return error_set_errno(e, r, "saving");
-        diff(s, &w, &u);
         if (w.n_set + w.n_remove == 0) {
                 metric_add(METRIC_COMMITS_UNCHANGED, 1);
                 return 0;
@@ -159,6 +166,9 @@ static int save_update(struct save *s, struct error *e) {
                 return error_set(e, ERR_INPUT,
                                  "%u attributes changed at once are more than one conditional update can carry; "
                                  "save in steps, or mount with write=overwrite", w.n_set + w.n_remove);
+        r = save_later(s, &w, e);
+        if (r <= 0)
+                return r;
         r = s->fs->store->ops->write(s->fs->store, s->ctx, &w, &now, &local);
         if (r && local.kind == ERR_CONDITION)
                 return explain_conflict(s, &w, e);
@@ -176,8 +186,11 @@ static int save_put(struct save *s, struct error *e) {
         struct write w = { .op = WRITE_PUT, .table = s->place.table, .item = &s->item, .conditions = &absent,
                            .n_conditions = s->exclusive ? 1 : 0 };
         struct error local = { 0 };
-        int r = s->fs->store->ops->write(s->fs->store, s->ctx, &w, NULL, &local);
+        int r = save_later(s, &w, e);
 
+        if (r <= 0)
+                return r;
+        r = s->fs->store->ops->write(s->fs->store, s->ctx, &w, NULL, &local);
         if (r && local.kind == ERR_CONDITION)
                 return error_set(e, ERR_EXISTS, "somebody else has made this item meanwhile");
         if (r) {
@@ -246,7 +259,8 @@ static void publish(struct save *s, struct snapshot **ret_own) {
                 metric_add(METRIC_COMMITS, 1);
                 fs_wrote(s->fs, &s->place);
                 partition_wrote(s->fs, &s->place, true);
-                cache_put_own(s->fs->cache, id, s->result);
+                if (!s->seq) /* or long since */
+                        cache_put_own(s->fs->cache, id, s->result);
         }
         if (*ret_own)
                 cache_serve(s->fs->cache, id, *ret_own);
@@ -309,6 +323,7 @@ static void draft_saved(struct draft *d, const struct save *s, struct snapshot *
         if (d->edits == s->edits)
                 d->dirty = false;
         bases_set(&d->bases, own);
+        d->saved_seq = s->seq;
         mutex_unlock(&d->lock);
 }
 
@@ -325,6 +340,19 @@ static bool refused_for_good(struct draft *d, const struct save *s, struct error
         return same && (e->kind == ERR_INPUT || e->kind == ERR_TOO_LARGE || e->kind == ERR_CONDITION || e->kind == ERR_EXISTS);
 }
 
+/* A lock file (made with O_EXCL, closed empty) and `touch` are sent at once: who makes one wants to know. */
+static void may_wait(struct save *s, struct node *n, struct str child) {
+        uint64_t ino;
+
+        if (!s->fs->o.commit_batch || s->touch)
+                return;
+        s->path = BUF_INIT(PATH_TEXT_MAX);
+        node_path(s->fs, n, child, &s->path);
+        ino = node_ino_now(s->fs, n);
+        s->ino = child.n ? node_ino(ino, child) : ino;
+        s->later = buf_status(&s->path) == 0;
+}
+
 static int commit(struct save *s, struct draft *d, struct error *e) {
         struct snapshot *own = NULL;
         bool again;
@@ -336,6 +364,7 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
         r = place_of(s->fs, s->ctx, d->node, &s->place, e);
         if (r == 0 && s->place.kind != NODE_ITEM) /* renamed this very moment */
                 r = error_set(e, ERR_BUSY, "it is just being renamed");
+        may_wait(s, d->node, STR_NULL);
         if (r == 0)
                 r = save_run(s, &own, e);
         if (s->touch && !s->claim && r == -EEXIST) { /* it is there: touch asked for no more */
@@ -438,6 +467,8 @@ int save_text(struct fs *fs, struct op_ctx *ctx, struct program program, struct 
                 bases_set(&s.bases, away);
         else if (exclusive)
                 s.created = true; /* on condition that there is none, whatever was read once */
+        if (!exclusive) /* NOREPLACE is answered by the table */
+                may_wait(&s, dir, name);
         if (r == 0)
                 r = save_run(&s, &own, e);
         snapshot_unref(own);

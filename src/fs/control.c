@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The control directory .ddbfs: one table, an entry a file.  Content is made at open. */
 #include "fs_internal.h"
+#include "saves_internal.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/metrics.h"
 
@@ -9,7 +10,7 @@
 struct control_file {
         const char *name;
         void (*render)(struct fs *fs, struct buf *out);                    /* NULL: not readable */
-        int (*write)(struct fs *fs, struct str data, struct error *e);     /* NULL: not writable */
+        int (*write)(struct fs *fs, struct op_ctx *ctx, struct str data, struct error *e); /* NULL: not writable */
 };
 
 static void render_stats(struct fs *fs, struct buf *out) {
@@ -67,9 +68,10 @@ static void flush_kernel(struct fs *fs) {
         mem_free(all);
 }
 
-static int write_flush(struct fs *fs, struct str data, struct error *e) {
+static int write_flush(struct fs *fs, struct op_ctx *ctx, struct str data, struct error *e) {
+        int r = saves_wait(fs, ctx, NULL, NULL, 0, e);
+
         (void)data;
-        (void)e;
         cache_flush(fs->cache);
         tables_flush(fs);
         listings_flush(fs);
@@ -78,7 +80,7 @@ static int write_flush(struct fs *fs, struct str data, struct error *e) {
         flush_kernel(fs);
         if (fs->notify.wait) /* seen at once by whoever looks after the write */
                 fs->notify.wait(fs->notify.arg, clock_now_ns() + FLUSH_WAIT_NS);
-        return 0;
+        return r;
 }
 
 static const struct control_file files[] = {
@@ -128,7 +130,6 @@ int control_open(struct fs *fs, struct node *n, int flags, struct fs_opened *ret
 
 int control_write(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, struct str data,
                   struct error *e) {
-        (void)ctx;
         (void)offset;
-        return files[f->node->control].write(fs, data, e);
+        return files[f->node->control].write(fs, ctx, data, e);
 }

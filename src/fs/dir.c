@@ -8,6 +8,7 @@
  * file not saved yet) come after those of the table.
  */
 #include "fs_internal.h"
+#include "saves_internal.h"
 #include "ddbfs/base/clock.h"
 
 #define PAGE_NAMES_MAX (256 * MIB)
@@ -203,6 +204,8 @@ int fs_fsyncdir(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d) {
 
         if (r == 0)
                 r = removals_failed(fs, d->node, false, &e);
+        if (r == 0)
+                r = saves_wait(fs, ctx, NULL, NULL, 0, &e);
         return fs_done(fs, ctx, d->node, STR_NULL, r, &e);
 }
 

@@ -11,6 +11,7 @@
  */
 #include <unistd.h>
 #include "fs_internal.h"
+#include "saves_internal.h"
 #include "ddbfs/base/clock.h"
 
 #define TELLING_NS NS_PER_S /* an answer with attributes has reached the kernel by then */
@@ -186,6 +187,21 @@ int file_commit_text(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struc
         return r;
 }
 
+/* In the table, not in the journal only; and how that ended. */
+static int item_sync(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct error *e) {
+        _cleanup_(place_deinit) struct place p = { 0 };
+        uint64_t seq;
+        int r;
+
+        if (!f->draft || !fs->saves)
+                return 0;
+        mutex_lock(&f->draft->lock);
+        seq = f->draft->saved_seq;
+        mutex_unlock(&f->draft->lock);
+        r = place_of(fs, ctx, f->node, &p, e);
+        return r ? r : saves_wait(fs, ctx, p.table, p.kind == NODE_ITEM ? &p.key : NULL, seq, e);
+}
+
 void file_release_text(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
         if (f->draft)
                 draft_close(fs, ctx, f->draft);
@@ -213,7 +229,7 @@ static int content_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, ui
         return r ? error_set_errno(e, r, "reading") : 0;
 }
 
-const struct file_ops item_file_ops = { file_read_text, file_write_text, file_commit_text, NULL, file_release_text };
+const struct file_ops item_file_ops = { file_read_text, file_write_text, file_commit_text, item_sync, file_release_text };
 const struct file_ops control_file_ops = { content_read, control_write, NULL, NULL, control_release };
 
 /* ---- the interface ---- */

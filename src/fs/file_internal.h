@@ -30,6 +30,7 @@ struct draft {
         struct error refused_error;/* ... for this reason */
         uint64_t mtime_ns;
         struct bases bases;        /* what a save replaces */
+        uint64_t saved_seq;        /* of the journal (saves.c), for fsync; 0: the last commit was sent */
 };
 
 struct file_ops {
@@ -98,3 +99,8 @@ _must_check_ int save_text(struct fs *fs, struct op_ctx *ctx, struct program pro
 /* Parse the text as the item at this place. */
 _must_check_ int item_parse(struct fs *fs, const struct place *p, struct str text, struct arena *a, struct item *ret,
                             struct error *e);
+/* ---- refused texts (rejected.c) ---- */
+/* Keep the text and why beside it, below state_dir/rejected; *why's message then says where.  Never fails the
+ * operation. */
+void reject_text(struct fs *fs, struct node *n, struct str child, struct str text, struct error *why);
+void reject_at(struct fs *fs, struct str path, uint64_t ino, struct str text, struct error *why);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file system object: making, probing, ending. */
 #include "fs_internal.h"
+#include "saves_internal.h"
 #include "ddbfs/base/clock.h"
 
 /* of options that are 0 */
@@ -72,6 +73,7 @@ struct fs *fs_free(struct fs *fs) {
         dirs_free(fs);
         away_stop(fs);
         away_free(fs);
+        saves_free(fs);
         journal_stop(fs);
         removals_free(fs);
         listings_free(fs);
@@ -138,6 +140,7 @@ void fs_shutdown(struct fs *fs, struct op_ctx *ctx) {
         removals_stop(fs, ctx->deadline_ns);
         away_stop(fs);
         (void)away_expire(fs, ctx, NULL, true);
+        saves_stop(fs, ctx->deadline_ns);
 }
 
 static int make_symlink(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct str target,

@@ -56,6 +56,7 @@ struct fs {
         struct cache *cache;
         struct tables *tables;
         struct removals *removals;
+        struct saves *saves;      /* constant after the start; NULL: none */
         struct listings *listings;
         struct readers *readers;
 
@@ -131,6 +132,8 @@ _must_check_ int flight(struct fs *fs, struct op_ctx *ctx, struct str id, uint64
 /* Ends an operation: records and logs e when r < 0 (a plain "no such file" is no event), counts, charges the
  * node.  Returns r.  n may be NULL. */
 int fs_done(struct fs *fs, struct op_ctx *ctx, struct node *n, struct str child, int r, const struct error *e);
+/* The same without a node. */
+void fs_report(struct fs *fs, struct op_ctx *ctx, struct str path, uint64_t ino, int r, const struct error *e);
 /* A name below dir that is not there, and the reason, which dir's user.ddbfs.error shows. */
 void fs_note(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, const struct error *e);
 void errors_render(struct fs *fs, struct buf *out);
@@ -192,11 +195,6 @@ _must_check_ int local_symlink(struct fs *fs, struct node *dir, struct str name,
 _must_check_ int local_readlink(struct fs *fs, struct node *n, struct buf *out);
 _must_check_ int local_read_all(struct fs *fs, struct node *dir, struct str name, struct buf *out, struct error *e);
 _must_check_ int local_write_all(struct fs *fs, struct node *dir, struct str name, struct str text, struct error *e);
-
-/* ---- refused texts (rejected.c) ---- */
-/* Keep the text and why beside it, below state_dir/rejected; *why's message then says where.  Never fails the
- * operation. */
-void reject_text(struct fs *fs, struct node *n, struct str child, struct str text, struct error *why);
 
 /* ---- items renamed to a scratch name (away.c) ---- */
 /* The item stays in the table for the grace time, invisible here; journaled.  *p is taken over. */

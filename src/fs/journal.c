@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 #include "fs_internal.h"
+#include "saves_internal.h"
 #include "ddbfs/base/hash.h"
 #include "ddbfs/base/log.h"
 #include "ddbfs/base/rng.h"
@@ -137,11 +138,38 @@ static int read_file(int folder, const char *name, struct buf *out) {
         return got < 0 ? -EIO : buf_status(out);
 }
 
+/* Saves of -o commit=batch (saves_log.c).  They are sent before anything is served; what cannot be stays here. */
+static void adopt_saves(struct fs *fs, struct op_ctx *ctx, int folder, const char *name) {
+        _cleanup_(buf_deinit) struct buf text = BUF_INIT(SAVES_FILE_MAX + 16 * MIB);
+        _cleanup_(buf_deinit) struct buf left = BUF_INIT(SAVES_FILE_MAX);
+        char token[UUID_LEN], kept[NAME_LEN + 16];
+        int r = read_file(folder, name, &text);
+
+        if (r == 0 && text.n > 0)
+                r = saves_open(fs);
+        if (r == 0 && text.n > 0)
+                r = saves_replay(fs, ctx, buf_view(&text), &left);
+        if (r == 0 && left.n > 0) {
+                rng_uuid(token);
+                (void)snprintf(kept, sizeof(kept), SAVES_NAME "-%.16s", token);
+                r = write_file(fs->journal_fd, kept, buf_view(&left));
+                journal_sync(fs);
+        }
+        if (r == 0)
+                (void)unlinkat(folder, name, 0);
+        else
+                log_warn("journal of saves: %s; it is kept for the next mount", strerrordesc_np(-r));
+}
+
 static void adopt_file(struct fs *fs, struct op_ctx *ctx, int folder, const char *name) {
         _cleanup_(buf_deinit) struct buf text = BUF_INIT(JOURNAL_MAX);
         struct error e = { 0 };
         int r;
 
+        if (strncmp(name, SAVES_NAME, sizeof(SAVES_NAME) - 1) == 0) {
+                adopt_saves(fs, ctx, folder, name);
+                return;
+        }
         if (strstr(name, ".new")) { /* of a rename that never returned */
                 (void)unlinkat(folder, name, 0);
                 return;
@@ -203,7 +231,15 @@ static int open_parent(struct fs *fs, int *ret) {
         return *ret < 0 ? -errno : 0;
 }
 
+static void start_saves(struct fs *fs) {
+        int r = fs->o.commit_batch ? saves_open(fs) : 0;
+
+        if (r)
+                log_warn("commit=batch: %s; saves are sent at close", strerrordesc_np(-r));
+}
+
 void journal_start(struct fs *fs, struct op_ctx *ctx) {
+        struct error e = { 0 };
         int parent = -1, r;
 
         if (!fs->o.state_dir || fs->o.read_only)
@@ -211,9 +247,12 @@ void journal_start(struct fs *fs, struct op_ctx *ctx) {
         r = open_parent(fs, &parent);
         if (r == 0)
                 r = make_own(fs, parent);
-        if (r == 0)
+        if (r == 0) {
+                start_saves(fs);
                 adopt_all(fs, ctx, parent);
-        else
+                if (saves_wait(fs, ctx, NULL, NULL, 0, &e))
+                        log_warn("saves of an earlier mount: %s; they stay in the journal", e.message);
+        } else
                 log_warn("journal in %s: %s; items cannot be renamed to scratch names", fs->o.state_dir, strerrordesc_np(-r));
         if (parent >= 0)
                 close(parent);

@@ -96,33 +96,26 @@ static void make_folders(char *path, size_t from) {
 }
 
 /* STATE/rejected/TABLE/.../NAME; a path too long for the disk is named by the item's inode number. */
-static int target_path(struct fs *fs, struct node *n, struct str child, struct buf *out) {
-        _cleanup_(buf_deinit) struct buf path = BUF_INIT(PATH_TEXT_MAX);
-
-        node_path(fs, n, child, &path);
+static int target_path(struct fs *fs, struct str path, uint64_t ino, struct buf *out) {
         buf_puts(out, fs->o.state_dir);
         buf_puts(out, "/rejected");
         if (out->n + path.n < REJECTED_PATH_MAX) {
-                buf_str(out, buf_view(&path));
+                buf_str(out, path);
         } else {
-                struct str rest = str_skip(buf_view(&path), 1);
+                struct str rest = str_skip(path, 1);
                 const char *slash = memchr(rest.p, '/', rest.n);
-                uint64_t ino = node_ino_now(fs, n);
 
-                buf_printf(out, "/%.*s/long-%016llx.json", slash ? (int)(slash - rest.p) : 0, rest.p,
-                           (unsigned long long)(child.n ? node_ino(ino, child) : ino));
+                buf_printf(out, "/%.*s/long-%016llx.json", slash ? (int)(slash - rest.p) : 0, rest.p, (unsigned long long)ino);
         }
-        return buf_status(out) ? buf_status(out) : buf_status(&path);
+        return buf_status(out);
 }
 
-static void render_why(struct fs *fs, struct node *n, struct str child, const struct error *why, struct buf *out) {
-        _cleanup_(buf_deinit) struct buf path = BUF_INIT(PATH_TEXT_MAX);
+static void render_why(struct str path, const struct error *why, struct buf *out) {
         char when[CLOCK_ISO_LEN];
 
-        node_path(fs, n, child, &path);
         clock_format_iso(clock_wall_ns(), when);
         buf_printf(out, "{\n  \"time\": \"%s\",\n  \"path\": ", when);
-        json_write_string(out, utf8_valid(buf_view(&path)) ? buf_view(&path) : STR("?"));
+        json_write_string(out, utf8_valid(path) ? path : STR("?"));
         buf_printf(out, ",\n  \"errno\": \"%s\",\n  \"reason\": ", strerrorname_np(error_errno(why->kind)));
         json_write_string(out, str_of(why->message));
         if (why->line)
@@ -259,11 +252,11 @@ static int keep_text(const char *base, struct str text, char *path) {
         return r;
 }
 
-static int keep(struct fs *fs, struct node *n, struct str child, struct str text, struct error *why) {
+static int keep(struct fs *fs, struct str item, uint64_t ino, struct str text, struct error *why) {
         _cleanup_(buf_deinit) struct buf base = BUF_INIT(PATH_MAX);
         _cleanup_(buf_deinit) struct buf reason = BUF_INIT(PATH_TEXT_MAX + 4 * KIB);
         char path[PATH_MAX];
-        int r = target_path(fs, n, child, &base);
+        int r = target_path(fs, item, ino, &base);
 
         if (r)
                 return r;
@@ -272,7 +265,7 @@ static int keep(struct fs *fs, struct node *n, struct str child, struct str text
         if (r)
                 return r;
         say_where(fs, path, why);
-        render_why(fs, n, child, why, &reason);
+        render_why(item, why, &reason);
         if (snprintf(path + strlen(path), sizeof(path) - strlen(path), WHY) != sizeof(WHY) - 1 || buf_status(&reason))
                 return 0;
         (void)unlink(path);
@@ -282,9 +275,17 @@ static int keep(struct fs *fs, struct node *n, struct str child, struct str text
         return 0;
 }
 
-void reject_text(struct fs *fs, struct node *n, struct str child, struct str text, struct error *why) {
-        int r = fs->o.state_dir ? keep(fs, n, child, text, why) : -ENOENT;
+void reject_at(struct fs *fs, struct str path, uint64_t ino, struct str text, struct error *why) {
+        int r = fs->o.state_dir ? keep(fs, path, ino, text, why) : -ENOENT;
 
         if (r)
                 log_error("a text that could not be saved could not be kept either: %s", strerrordesc_np(-r));
+}
+
+void reject_text(struct fs *fs, struct node *n, struct str child, struct str text, struct error *why) {
+        _cleanup_(buf_deinit) struct buf path = BUF_INIT(PATH_TEXT_MAX);
+        uint64_t ino = node_ino_now(fs, n);
+
+        node_path(fs, n, child, &path);
+        reject_at(fs, buf_view(&path), child.n ? node_ino(ino, child) : ino, text, why);
 }

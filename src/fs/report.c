@@ -26,25 +26,31 @@ static void log_record(const struct error_record *rec) {
                  e->message, e->code[0] ? " [" : "", e->code, e->code[0] ? "] " : " ", e->request_id);
 }
 
-static void record(struct fs *fs, struct op_ctx *ctx, struct node *n, struct str child, int code,
-                   const struct error *e) {
-        _cleanup_(buf_deinit) struct buf path = BUF_INIT(PATH_TEXT_MAX);
-        struct error_record rec = { .wall_ns = clock_wall_ns(), .op = ctx->name, .errno_code = code, .error = *e };
+void fs_report(struct fs *fs, struct op_ctx *ctx, struct str path, uint64_t ino, int r, const struct error *e) {
+        struct error_record rec = { .wall_ns = clock_wall_ns(), .op = ctx->name, .errno_code = -r, .error = *e, .ino = ino };
         struct error_record *slot;
 
-        if (n) {
-                node_path(fs, n, child, &path);
-                mutex_lock(&fs->nodes.lock);
-                rec.ino = child.n ? node_ino(n->ino, child) : n->ino;
-                mutex_unlock(&fs->nodes.lock);
-        }
-        rec.path = buf_steal(&path, NULL);
+        rec.path = path.p ? mem_dup(path.p, path.n) : NULL;
         log_record(&rec);
         mutex_lock(&fs->small_lock);
         slot = &fs->errors[fs->n_errors++ % ERRORS_KEPT];
         mem_free(slot->path);
         *slot = rec;
         mutex_unlock(&fs->small_lock);
+}
+
+static void record(struct fs *fs, struct op_ctx *ctx, struct node *n, struct str child, int code,
+                   const struct error *e) {
+        _cleanup_(buf_deinit) struct buf path = BUF_INIT(PATH_TEXT_MAX);
+        uint64_t ino = 0;
+
+        if (n) {
+                node_path(fs, n, child, &path);
+                mutex_lock(&fs->nodes.lock);
+                ino = child.n ? node_ino(n->ino, child) : n->ino;
+                mutex_unlock(&fs->nodes.lock);
+        }
+        fs_report(fs, ctx, buf_view(&path), ino, -code, e);
 }
 
 void fs_note(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, const struct error *e) {

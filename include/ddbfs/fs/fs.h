@@ -32,6 +32,7 @@ struct fs_options {
         void (*program_of)(uint32_t pid, uint32_t *ret_program, uint32_t *ret_session);
         void (*render_requests)(struct buf *out); /* what .ddbfs/requests.jsonl shows; may be NULL */
         bool read_only;
+        bool commit_batch;        /* a save is in the journal when close returns, in the table later */
         bool consistent;          /* every base-table read is strong */
         bool no_readahead;        /* do not recognise crawls and read ahead of them */
         bool xattrs;              /* false: ENOTSUP for all */
@@ -141,7 +142,7 @@ _must_check_ int fs_opendir(struct fs *fs, struct op_ctx *ctx, uint64_t node, st
 typedef bool (*fs_fill)(void *arg, struct str name, const struct fs_entry *entry, uint64_t next_offset);
 _must_check_ int fs_readdir(struct fs *fs, struct op_ctx *ctx, struct fs_dir *dir, uint64_t offset, bool plus,
                             fs_fill fill, void *arg);
-/* Waits until what was unlinked is deleted; tells what could not be. */
+/* Waits until what was unlinked is deleted and the journal of saves (commit_batch) is sent; tells what could not be. */
 _must_check_ int fs_fsyncdir(struct fs *fs, struct op_ctx *ctx, struct fs_dir *dir);
 void fs_releasedir(struct fs *fs, struct fs_dir *dir);
 

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What was saved and is not in the table yet, and the store that everybody else in this mount sees: see
+ * saves_internal.h.  Saves of one key keep their order; those that wait together are sent as one.
+ */
+#include <unistd.h>
+#include "fs_internal.h"
+#include "saves_internal.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/base/hash.h"
+
+#define RECORD_MAX (40 * MIB)
+
+static struct saves *saves_of(struct store *s) {
+        return CONTAINER_OF(s, struct saves, face);
+}
+
+struct save_entry *save_entry_free(struct save_entry *x) {
+        if (!x)
+                return NULL;
+        place_deinit(&x->place);
+        arena_deinit(&x->arena);
+        mem_free(x->path);
+        return mem_free(x);
+}
+
+static struct saves *saves_new(struct fs *fs) {
+        struct saves *s = mem_zalloc(sizeof(*s));
+
+        if (!s)
+                return NULL;
+        s->face.ops = &saves_ops;
+        s->fs = fs;
+        s->inner = fs->store;
+        s->batch = fs->o.commit_batch;
+        s->next_seq = 1;
+        mutex_init(&s->lock);
+        cond_init(&s->cond);
+        list_init(&s->queue);
+        return s;
+}
+
+int saves_open(struct fs *fs) {
+        int fd, r;
+
+        if (fs->saves)
+                return 0;
+        if (fs->store->ops->large)
+                return -EOPNOTSUPP;
+        fd = openat(fs->journal_fd, SAVES_NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+                return -errno;
+        fs->saves = saves_new(fs);
+        r = fs->saves ? 0 : -ENOMEM;
+        if (r == 0)
+                r = save_log_new(fd, SAVES_FILE_MAX, &fs->saves->log);
+        if (r) {
+                close(fd);
+                saves_free(fs);
+                return r;
+        }
+        fs->store = &fs->saves->face;
+        journal_sync(fs);
+        return 0;
+}
+
+void saves_free(struct fs *fs) {
+        struct saves *s = fs->saves;
+
+        if (!s)
+                return;
+        saves_stop(fs, 0);
+        if (s->n == 0 && fs->journal_fd >= 0)
+                (void)unlinkat(fs->journal_fd, SAVES_NAME, 0);
+        LIST_FOR_EACH_SAFE(l, &s->queue) {
+                struct save_entry *x = CONTAINER_OF(l, struct save_entry, all);
+
+                hmap_remove(&s->by_id, &x->node);
+                list_remove(&x->all);
+                save_entry_free(x);
+        }
+        save_log_free(s->log);
+        hmap_deinit(&s->by_id);
+        cond_deinit(&s->cond);
+        mutex_deinit(&s->lock);
+        fs->store = s->inner;
+        fs->saves = mem_free(s);
+}
+
+bool saves_any(struct fs *fs) {
+        struct saves *s = fs->saves;
+        bool any;
+
+        if (!s)
+                return false;
+        mutex_lock(&s->lock);
+        any = s->n > 0;
+        mutex_unlock(&s->lock);
+        return any;
+}
+
+/* The newest of a key; lock is held. */
+static struct save_entry *newest(struct saves *s, struct str id) {
+        struct save_entry *found = NULL;
+
+        for (struct hmap_node *n = hmap_first(&s->by_id, hash_seeded(8, id)); n; n = hmap_next(n)) {
+                struct save_entry *x = CONTAINER_OF(n, struct save_entry, node);
+
+                if (str_eq(buf_view(&x->place.id), id) && (!found || x->seq > found->seq))
+                        found = x;
+        }
+        return found;
+}
+
+/* ---- saving ---- */
+
+/* `now` with what an update sets and removes. */
+static int apply(const struct write *w, const struct item *now, struct arena *a, struct item *ret) {
+        struct attribute *v = arena_array(a, (size_t)now->n + w->n_set + 1, sizeof(*v));
+        uint32_t n = 0;
+
+        if (!v)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < now->n; i++) {
+                bool kept = true;
+
+                for (uint32_t k = 0; kept && k < w->n_set; k++)
+                        kept = !str_eq(w->set[k].name, now->attributes[i].name);
+                for (uint32_t k = 0; kept && k < w->n_remove; k++)
+                        kept = !str_eq(w->remove[k], now->attributes[i].name);
+                if (kept)
+                        v[n++] = now->attributes[i];
+        }
+        for (uint32_t k = 0; k < w->n_set; k++)
+                v[n++] = w->set[k];
+        *ret = (struct item){ .n = n, .attributes = v };
+        return attributes_sort(v, n, NULL);
+}
+
+static struct save_entry *entry_new(const struct place *p, struct str path, uint64_t ino, const struct write *w) {
+        struct save_entry *x = mem_zalloc(sizeof(*x));
+
+        if (!x)
+                return NULL;
+        list_init(&x->all);
+        list_init(&x->chain);
+        x->arena = ARENA_INIT(SAVE_ITEM_MAX);
+        x->op = w->op;
+        x->exclusive = w->op == WRITE_PUT && w->n_conditions > 0;
+        x->ino = ino;
+        x->since_ns = clock_now_ns();
+        x->place = (struct place){ .kind = NODE_ITEM, .table = table_schema_ref(p->table) };
+        x->path = mem_dup(path.p, path.n);
+        if (!x->path || place_set_key(&x->place, &p->key))
+                return save_entry_free(x);
+        return x;
+}
+
+/* lock is held. */
+static int enqueue(struct saves *s, struct save_entry *x) {
+        if (s->stopping || hmap_insert(&s->by_id, &x->node, hash_seeded(8, buf_view(&x->place.id))))
+                return -ENOMEM;
+        list_append(&s->queue, &x->all);
+        s->n++;
+        return 0;
+}
+
+/* lock is held. */
+static void dequeue(struct saves *s, struct save_entry *x) {
+        hmap_remove(&s->by_id, &x->node);
+        list_remove(&x->all);
+        if (--s->n == 0)
+                save_log_clear(s->log);
+        cond_broadcast(&s->cond);
+}
+
+/* Into the queue and in line for the disk, in one step: so both have the same order.  1: not possible. */
+static int put_in_line(struct saves *s, struct save_entry *x, struct save_log_wait *wait) {
+        _cleanup_(buf_deinit) struct buf record = BUF_INIT(RECORD_MAX);
+
+        x->seq = s->next_seq++;
+        save_record(&record, x);
+        if (buf_status(&record) || !saves_start_sender(s) || enqueue(s, x))
+                return 1;
+        if (save_log_put(s->log, buf_view(&record), wait)) {
+                dequeue(s, x);
+                return 1;
+        }
+        return 0;
+}
+
+static int contradiction(const struct write *w, const struct item *now, struct error *e) {
+        struct str attr = item_contradicts(w, now);
+
+        return attr.p ? error_set(e, ERR_CONDITION, "attribute \"%.*s\" was changed since the item was read",
+                                  (int)MIN(attr.n, (size_t)100), attr.p)
+                      : 0;
+}
+
+/* The entry of this write, on top of what is waiting.  lock is held. */
+static int entry_of_write(struct saves *s, struct save_entry *x, const struct write *w, const struct item *base,
+                          struct error *e) {
+        struct save_entry *before = newest(s, buf_view(&x->place.id));
+        const struct item *current = before ? &before->item : base;
+        int r = 0;
+
+        if (w->op == WRITE_PUT && x->exclusive && before)
+                return error_set(e, ERR_EXISTS, "there is an item of that name");
+        if (w->op == WRITE_PUT) {
+                r = item_copy(&x->arena, w->item, &x->item);
+        } else {
+                struct item merged;
+
+                r = before ? contradiction(w, current, e) : 0;
+                if (r)
+                        return r;
+                r = apply(w, current, &x->arena, &merged);
+                if (r == 0)
+                        r = item_copy(&x->arena, &merged, &x->item);
+                if (r == 0)
+                        r = item_copy(&x->arena, current, &x->base);
+        }
+        return r ? 1 : 0;
+}
+
+/* lock is held.  The senders look by themselves when it is time to send what has gathered. */
+static void durable(struct saves *s, struct save_entry *x) {
+        x->durable = true;
+        if (x->op != WRITE_PUT || s->hurry || s->n == 1 || s->n % (8 * BATCH_WRITE_MAX) == 0)
+                cond_broadcast(&s->cond);
+}
+
+int saves_write(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct str path, uint64_t ino,
+                const struct write *w, const struct item *base, struct snapshot **ret_text, uint64_t *ret_seq,
+                struct error *e) {
+        struct saves *s = fs->saves;
+        _cleanup_(snapshot_unrefp) struct snapshot *text = NULL;
+        struct save_log_wait wait;
+        struct save_entry *x;
+        int r;
+
+        if (!s || !s->batch || !s->log)
+                return 1;
+        if (save_log_crowded(s->log)) { /* it is emptied when nothing is waiting: so let that come */
+                r = saves_wait(fs, ctx, NULL, NULL, 0, e);
+                if (r)
+                        return r;
+        }
+        x = entry_new(p, path, ino, w);
+        if (!x)
+                return 1;
+        mutex_lock(&s->lock);
+        r = entry_of_write(s, x, w, base, e);
+        if (r == 0 && item_snapshot(fs, p, &x->item, &text))
+                r = 1;
+        if (r == 0)
+                r = put_in_line(s, x, &wait);
+        mutex_unlock(&s->lock);
+        if (r) {
+                save_entry_free(x);
+                return r;
+        }
+        r = save_log_wait(s->log, &wait);
+        mutex_lock(&s->lock);
+        if (r == 0 && newest(s, buf_view(&p->id)) == x) /* before it may be sent: what becomes of it comes after this */
+                cache_put_own(fs->cache, buf_view(&p->id), text);
+        if (r == 0)
+                *ret_seq = x->seq;
+        if (r)
+                dequeue(s, x); /* the sender has not looked at it: it is not durable */
+        else
+                durable(s, x);
+        mutex_unlock(&s->lock);
+        if (r)
+                save_entry_free(x);
+        else
+                *ret_text = TAKE(text);
+        return r ? 1 : 0;
+}
+
+int saves_adopt(struct fs *fs, struct save_entry *x) {
+        struct saves *s = fs->saves;
+        struct save_log_wait wait;
+        int r;
+
+        mutex_lock(&s->lock);
+        r = s->log ? put_in_line(s, x, &wait) : -EIO;
+        mutex_unlock(&s->lock);
+        if (r)
+                return -EIO;
+        r = save_log_wait(s->log, &wait);
+        mutex_lock(&s->lock);
+        if (r)
+                dequeue(s, x);
+        else
+                durable(s, x);
+        mutex_unlock(&s->lock);
+        return r;
+}
+
+/* ---- waiting ---- */
+
+static bool concerns(const struct save_entry *x, const struct table_schema *table, const struct key *key) {
+        if (!table)
+                return true;
+        if (!str_eq(x->place.table->name, table->name))
+                return false;
+        for (uint32_t i = 0; key && i < key->n && i < x->place.key.n; i++)
+                if (!str_eq(x->place.key.parts[i].text, key->parts[i].text))
+                        return false;
+        return true;
+}
+
+/* lock is held. */
+static bool is_waiting(struct saves *s, const struct table_schema *table, const struct key *key, uint64_t up_to) {
+        LIST_FOR_EACH(l, &s->queue) {
+                const struct save_entry *x = CONTAINER_OF(l, struct save_entry, all);
+
+                if (x->seq > up_to)
+                        return false;
+                if (concerns(x, table, key))
+                        return true;
+        }
+        return false;
+}
+
+static void wake(void *arg) {
+        struct saves *s = arg;
+
+        mutex_lock(&s->lock);
+        cond_broadcast(&s->cond);
+        mutex_unlock(&s->lock);
+}
+
+static int refusal(struct saves *s, uint64_t seq, struct error *e) {
+        for (size_t i = 0; seq && i < ARRAY_LEN(s->refused); i++) {
+                if (s->refused[i].seq == seq) {
+                        *e = s->refused[i].error;
+                        e->told = true;
+                        return -error_errno(e->kind);
+                }
+        }
+        return 0;
+}
+
+int saves_wait(struct fs *fs, struct op_ctx *ctx, const struct table_schema *table, const struct key *key, uint64_t seq,
+               struct error *e) {
+        struct saves *s = fs->saves;
+        uint64_t failures, up_to;
+        struct error local = { 0 };
+        int r = 0;
+
+        if (!s)
+                return 0;
+        op_ctx_set_waker(ctx, wake, s);
+        mutex_lock(&s->lock);
+        failures = s->failures;
+        up_to = s->next_seq - 1;
+        if (is_waiting(s, table, key, up_to)) {
+                s->hurry++;
+                cond_broadcast(&s->cond);
+                while (r == 0 && is_waiting(s, table, key, up_to)) {
+                        (void)cond_wait_until(&s->cond, &s->lock, ctx->deadline_ns);
+                        r = op_ctx_check(ctx, &local);
+                        if (r == 0 && s->failures != failures) {
+                                local = s->failure;
+                                r = -error_errno(local.kind);
+                        }
+                }
+                s->hurry--;
+        }
+        if (r == 0)
+                r = refusal(s, seq, &local);
+        mutex_unlock(&s->lock);
+        op_ctx_clear_waker(ctx);
+        if (r && e)
+                *e = local;
+        return r;
+}
+
+/* ---- the store in front of the store ---- */
+
+static int find_waiting(struct saves *s, const struct get_request *q, struct items *ret) {
+        _cleanup_(buf_deinit) struct buf id = BUF_INIT(8 * KIB);
+        struct save_entry *x;
+        struct item *to;
+        int r = 0;
+
+        mutex_lock(&s->lock);
+        if (s->n > 0 && place_item_id(q->table, &q->key, &id) == 0 && (x = newest(s, buf_view(&id)))) {
+                items_deinit(ret);
+                to = items_add(ret);
+                r = to ? item_copy(&ret->arena, &x->item, to) : -ENOMEM;
+                ret->count = 1;
+                r = r ? r : 1;
+        }
+        mutex_unlock(&s->lock);
+        return r;
+}
+
+static int front_get(struct store *store, struct op_ctx *ctx, const struct get_request *q, struct items *ret, struct error *e) {
+        struct saves *s = saves_of(store);
+        int r = find_waiting(s, q, ret);
+
+        if (r)
+                return r > 0 ? 0 : error_set_errno(e, r, "reading");
+        return s->inner->ops->get(s->inner, ctx, q, ret, e);
+}
+
+static int front_query(struct store *store, struct op_ctx *ctx, const struct query_request *q, struct items *ret,
+                       struct error *e) {
+        struct saves *s = saves_of(store);
+        int r = saves_wait(s->fs, ctx, q->table, q->index ? NULL : &q->hash, 0, e);
+
+        return r ? r : s->inner->ops->query(s->inner, ctx, q, ret, e);
+}
+
+static int front_scan(struct store *store, struct op_ctx *ctx, const struct scan_request *q, struct items *ret,
+                      struct error *e) {
+        struct saves *s = saves_of(store);
+        int r = saves_wait(s->fs, ctx, q->table, NULL, 0, e);
+
+        return r ? r : s->inner->ops->scan(s->inner, ctx, q, ret, e);
+}
+
+static int settle_writes(struct saves *s, struct op_ctx *ctx, const struct write *w, uint32_t n, struct error *e) {
+        int r = 0;
+
+        for (uint32_t i = 0; r == 0 && i < n && saves_any(s->fs); i++) {
+                struct key key = w[i].key;
+
+                if (w[i].op == WRITE_PUT && key_of_item(&w[i].table->key, w[i].item, &key))
+                        key.n = 0;
+                r = saves_wait(s->fs, ctx, w[i].table, &key, 0, e);
+        }
+        return r;
+}
+
+static int settle_gets(struct saves *s, struct op_ctx *ctx, const struct get_request *q, uint32_t n, struct error *e) {
+        int r = 0;
+
+        for (uint32_t i = 0; r == 0 && i < n && saves_any(s->fs); i++)
+                r = saves_wait(s->fs, ctx, q[i].table, &q[i].key, 0, e);
+        return r;
+}
+
+static int front_batch_get(struct store *store, struct op_ctx *ctx, const struct get_request *q, uint32_t n,
+                           struct items *ret, struct error *e) {
+        struct saves *s = saves_of(store);
+        int r = settle_gets(s, ctx, q, n, e);
+
+        return r ? r : s->inner->ops->batch_get(s->inner, ctx, q, n, ret, e);
+}
+
+static int front_transact_get(struct store *store, struct op_ctx *ctx, const struct get_request *q, uint32_t n,
+                              struct items *ret, struct error *e) {
+        struct saves *s = saves_of(store);
+        int r = settle_gets(s, ctx, q, n, e);
+
+        return r ? r : s->inner->ops->transact_get(s->inner, ctx, q, n, ret, e);
+}
+
+static int front_write(struct store *store, struct op_ctx *ctx, const struct write *w, struct items *ret_new,
+                       struct error *e) {
+        struct saves *s = saves_of(store);
+        int r = settle_writes(s, ctx, w, 1, e);
+
+        return r ? r : s->inner->ops->write(s->inner, ctx, w, ret_new, e);
+}
+
+static int front_batch_write(struct store *store, struct op_ctx *ctx, const struct write *w, uint32_t n, int *results,
+                             struct error *e) {
+        struct saves *s = saves_of(store);
+        int r = settle_writes(s, ctx, w, n, e);
+
+        for (uint32_t i = 0; r && i < n; i++)
+                results[i] = r;
+        return r ? r : s->inner->ops->batch_write(s->inner, ctx, w, n, results, e);
+}
+
+static int front_transact_write(struct store *store, struct op_ctx *ctx, const struct write *w, uint32_t n,
+                                struct error *e) {
+        struct saves *s = saves_of(store);
+        int r = settle_writes(s, ctx, w, n, e);
+
+        return r ? r : s->inner->ops->transact_write(s->inner, ctx, w, n, e);
+}
+
+static int front_list_tables(struct store *store, struct op_ctx *ctx, struct str start, struct names *ret, struct error *e) {
+        struct saves *s = saves_of(store);
+
+        return s->inner->ops->list_tables(s->inner, ctx, start, ret, e);
+}
+
+static int front_describe(struct store *store, struct op_ctx *ctx, struct str table, struct table_schema **ret,
+                          struct error *e) {
+        struct saves *s = saves_of(store);
+
+        return s->inner->ops->describe(s->inner, ctx, table, ret, e);
+}
+
+static int front_explain_get(struct store *store, const struct get_request *q, struct buf *out) {
+        struct saves *s = saves_of(store);
+
+        return s->inner->ops->explain_get(s->inner, q, out);
+}
+
+static int front_explain_query(struct store *store, const struct query_request *q, struct buf *out) {
+        struct saves *s = saves_of(store);
+
+        return s->inner->ops->explain_query(s->inner, q, out);
+}
+
+static int front_explain_scan(struct store *store, const struct scan_request *q, struct buf *out) {
+        struct saves *s = saves_of(store);
+
+        return s->inner->ops->explain_scan(s->inner, q, out);
+}
+
+const struct store_ops saves_ops = {
+        .list_tables = front_list_tables,
+        .describe = front_describe,
+        .get = front_get,
+        .batch_get = front_batch_get,
+        .query = front_query,
+        .scan = front_scan,
+        .write = front_write,
+        .batch_write = front_batch_write,
+        .transact_write = front_transact_write,
+        .transact_get = front_transact_get,
+        .explain_get = front_explain_get,
+        .explain_query = front_explain_query,
+        .explain_scan = front_explain_scan,
+};

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Saves that are in a journal on local disk and not in the table yet (-o commit=batch).
+ *
+ *      saves.c        what is waiting, by key and in order; the store in front of the store, by which everybody else
+ *                     in this mount sees it: a read of such an item answers with it, any other request that touches
+ *                     it waits until it is sent
+ *      saves_send.c   the threads that send it
+ *      saves_log.c    the file; many writers share one fsync
+ *      saves_replay.c what a crashed mount has left
+ */
+#include "ddbfs/base/buf.h"
+#include "place_internal.h"
+
+/* One save.  All: saves.lock, but what is constant after the start. */
+struct save_entry {
+        struct hmap_node node;   /* by the item's id */
+        struct list all;         /* oldest first */
+        struct list chain;       /* the sender's: those of one key that are sent as one, oldest first */
+        uint64_t seq;            /* constant */
+        uint64_t since_ns;       /* constant: when it was saved */
+        struct place place;      /* constant */
+        enum write_op op;        /* constant: PUT or UPDATE */
+        bool exclusive;          /* constant: PUT, when the service last said that there was none */
+        bool replayed;           /* constant: of another mount, which may have sent it already */
+        struct arena arena;      /* of the items */
+        struct item item, base;  /* constant: what is saved; UPDATE: and what it was made from */
+        char *path;              /* constant, owned: as the person sees it */
+        uint64_t ino;
+        bool durable, sending, alone;
+};
+
+#define SAVE_ITEM_MAX (64 * MIB) /* of memory for the two items of a save */
+
+struct saves;
+/* fs->saves, in front of fs->store, with its file in the journal's folder.  Before anybody else uses the store. */
+_must_check_ int saves_open(struct fs *fs);
+#define SAVES_NAME "saves"
+#define SAVES_FILE_MAX (64 * MIB)
+void saves_free(struct fs *fs);
+/* From now on this mount's view is as if `w` were done; base: UPDATE: the item its conditions are about.
+ * *ret_text: the item's text as it is then, which the cache has already.  0, -ESTALE or -EEXIST: what is waiting
+ * contradicts a condition; 1: it cannot be journaled, send it. */
+_must_check_ int saves_write(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct str path, uint64_t ino,
+                             const struct write *w, const struct item *base, struct snapshot **ret_text,
+                             uint64_t *ret_seq, struct error *e);
+/* Until all that was saved up to now of this key / partition / table (by how much of p is set), or all (NULL), is in the
+ * table or refused; seq: and how that one ended (0: none).  The first failure to send it ends the wait. */
+_must_check_ int saves_wait(struct fs *fs, struct op_ctx *ctx, const struct table_schema *table, const struct key *key,
+                            uint64_t seq, struct error *e);
+bool saves_any(struct fs *fs);
+void saves_stop(struct fs *fs, uint64_t until_ns); /* sends what is waiting, for as long as there is time */
+/* The entry is queued as durable; *e is taken over. */
+_must_check_ int saves_adopt(struct fs *fs, struct save_entry *x);
+struct save_entry *save_entry_free(struct save_entry *x);
+DEFINE_CLEANUP(struct save_entry, save_entry_free)
+
+/* ---- saves_log.c ---- */
+struct save_log;
+struct save_log_wait {
+        struct list all;
+        bool done;
+        int r;
+};
+/* fd is taken over; may be -1: then nothing can be logged. */
+_must_check_ int save_log_new(int fd, size_t max, struct save_log **ret);
+struct save_log *save_log_free(struct save_log *l);
+/* Put a record in line, in the order of the calls.  -ENOSPC: the file is as large as it may be. */
+_must_check_ int save_log_put(struct save_log *l, struct str record, struct save_log_wait *w);
+/* On disk, with whatever else is in line.  0 or -errno: it is not in the file. */
+_must_check_ int save_log_wait(struct save_log *l, struct save_log_wait *w);
+void save_log_clear(struct save_log *l); /* nothing in it matters any more, and nothing is in line */
+bool save_log_crowded(struct save_log *l); /* over half of what it may hold */
+
+/* Records. */
+void save_record(struct buf *out, const struct save_entry *x);
+void save_record_done(struct buf *out, uint64_t seq);
+/* An adopted file: every save in it that has no "done" joins the queue; what cannot goes to *left. */
+_must_check_ int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf *left);
+
+/* ---- commit.c ---- */
+/* w: the attributes in which `item` differs from `base`, each with its old value as condition. */
+_must_check_ int item_diff(const struct place *p, const struct item *base, const struct item *item, struct arena *a,
+                           struct write *w);
+/* The first attribute whose condition does not hold; no text: all hold. */
+struct str item_contradicts(const struct write *w, const struct item *now);
+
+/* What the sender does with the queue (saves.c). */
+struct saves {
+        struct store face;       /* what fs->store is */
+        struct fs *fs;
+        struct store *inner;     /* constant */
+        struct save_log *log;
+        bool batch;              /* constant: commit=batch; else only what was adopted is here */
+        struct mutex lock;       /* everything below */
+        struct cond cond;        /* senders and waiters */
+        struct hmap by_id;
+        struct list queue;
+        size_t n;
+        uint64_t next_seq;
+        unsigned hurry;          /* waiters */
+        bool stopping, given_up;
+        unsigned running, idle;
+        uint64_t retry_ns;       /* not before, unless somebody waits */
+        uint64_t retry_after_ns; /* how long next time */
+        uint64_t failures;
+        struct error failure;    /* the last */
+        struct save_refused {
+                uint64_t seq;
+                struct error error;
+        } refused[64];
+        unsigned n_refused;
+#define SAVE_SENDERS 4
+        pthread_t threads[SAVE_SENDERS];
+        struct op_ctx *sending[SAVE_SENDERS];
+};
+bool saves_start_sender(struct saves *s); /* lock is held */
+extern const struct store_ops saves_ops;

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a mount that died has left in its journal: read back, and put in line again. */
+#include <stdio.h>
+#include <stdlib.h>
+#include "fs_internal.h"
+#include "saves_internal.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/base/hash.h"
+#include "ddbfs/base/json.h"
+#include "ddbfs/base/log.h"
+#include "ddbfs/codec/wire.h"
+
+struct record {
+        uint64_t seq;
+        struct str whole, payload; /* payload: of a save */
+        bool is_save;
+};
+
+static bool next_line(struct str *rest, struct str *line) {
+        const char *end = memchr(rest->p, '\n', rest->n);
+
+        if (!end)
+                return false;
+        *line = str_make(rest->p, (size_t)(end - rest->p));
+        *rest = str_skip(*rest, line->n + 1);
+        return true;
+}
+
+/* false: the end, or what a crash has torn. */
+static bool next_record(struct str *rest, struct record *ret) {
+        struct str from = *rest, line;
+        unsigned long long seq, hash;
+        char text[128];
+        size_t n;
+
+        if (!next_line(rest, &line) || line.n >= sizeof(text))
+                return false;
+        memcpy(text, line.p, line.n);
+        text[line.n] = '\0';
+        *ret = (struct record){ .is_save = false };
+        if (sscanf(text, "save %llu %16llx %zu", &seq, &hash, &n) == 3) {
+                if (rest->n < 1 || n > rest->n - 1 || rest->p[n] != '\n' || hash_stable(7, str_make(rest->p, n)) != hash)
+                        return false;
+                ret->is_save = true;
+                ret->payload = str_make(rest->p, n);
+                *rest = str_skip(*rest, n + 1);
+        } else if (sscanf(text, "done %llu", &seq) != 1) {
+                return false;
+        }
+        ret->seq = seq;
+        ret->whole = str_make(from.p, from.n - rest->n);
+        return true;
+}
+
+static int read_item(struct str text, struct arena *a, struct item *ret) {
+        struct json_reader reader;
+        struct item item;
+        int r;
+
+        json_reader_init(&reader, text, a, WIRE_MAX_DEPTH);
+        r = wire_read_item(&reader, &item);
+        return r ? r : item_copy(a, &item, ret); /* its strings may point into the file */
+}
+
+static int parse_entry(struct fs *fs, struct op_ctx *ctx, struct str rest, struct save_entry *x, struct error *e) {
+        struct str op, table, arn, path, item;
+        const char *space;
+        struct key key;
+        int r;
+
+        if (!next_line(&rest, &op) || !next_line(&rest, &table) || !next_line(&rest, &path) || !next_line(&rest, &item))
+                return error_set_errno(e, -EINVAL, "journal");
+        space = memchr(table.p, ' ', table.n);
+        if (!space)
+                return error_set_errno(e, -EINVAL, "journal");
+        arn = str_skip(table, (size_t)(space - table.p) + 1);
+        table.n = (size_t)(space - table.p);
+        x->op = str_eq(op, STR("UPDATE")) ? WRITE_UPDATE : WRITE_PUT;
+        x->exclusive = str_eq(op, STR("PUT-NEW"));
+        x->path = mem_dup(path.p, path.n);
+        r = x->path ? read_item(item, &x->arena, &x->item) : -ENOMEM;
+        if (r == 0)
+                r = read_item(rest, &x->arena, &x->base);
+        if (r)
+                return error_set_errno(e, r, "journal");
+        r = tables_get(fs, ctx, table, &x->place.table, e);
+        if (r == 0 && !str_eq(x->place.table->arn, arn))
+                return error_set(e, ERR_PERMISSION, "it is of table %.*s, not of the one mounted here",
+                                 (int)MIN(arn.n, (size_t)200), arn.p);
+        if (r)
+                return r;
+        r = key_of_item(&x->place.table->key, &x->item, &key) ? -EINVAL : place_set_key(&x->place, &key);
+        return r ? error_set_errno(e, r, "journal") : 0;
+}
+
+static int adopt(struct fs *fs, struct op_ctx *ctx, const struct record *rec, struct error *e) {
+        _cleanup_(save_entry_freep) struct save_entry *x = mem_zalloc(sizeof(*x));
+        int r;
+
+        if (!x)
+                return error_set(e, ERR_MEMORY, "out of memory");
+        list_init(&x->all);
+        list_init(&x->chain);
+        x->arena = ARENA_INIT(SAVE_ITEM_MAX);
+        x->place.kind = NODE_ITEM;
+        x->replayed = true;
+        x->since_ns = 0; /* whatever the service said is long ago */
+        r = parse_entry(fs, ctx, rec->payload, x, e);
+        if (r)
+                return r;
+        fs_wrote(fs, &x->place);
+        r = saves_adopt(fs, x);
+        if (r)
+                return error_set_errno(e, r, "journal");
+        (void)TAKE(x);
+        return 0;
+}
+
+static int by_number(const void *a, const void *b) {
+        uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+        return (x > y) - (x < y);
+}
+
+/* The numbers of those that were sent, sorted; NULL: no memory. */
+static uint64_t *done_list(struct str text, size_t *ret_n) {
+        struct str rest = text;
+        struct record rec;
+        uint64_t *v;
+        size_t n = 0;
+
+        while (next_record(&rest, &rec))
+                n += !rec.is_save;
+        v = mem_calloc(n + 1, sizeof(*v));
+        *ret_n = 0;
+        for (rest = text; v && *ret_n < n && next_record(&rest, &rec);)
+                if (!rec.is_save)
+                        v[(*ret_n)++] = rec.seq;
+        if (v)
+                qsort(v, *ret_n, sizeof(*v), by_number);
+        return v;
+}
+
+int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf *left) {
+        size_t n = 0, n_done;
+        _cleanup_(mem_freep) uint64_t *done = done_list(text, &n_done);
+        struct str rest = text;
+        struct record rec;
+
+        if (!done)
+                return -ENOMEM;
+        while (next_record(&rest, &rec)) {
+                struct error e = { 0 };
+
+                if (!rec.is_save || bsearch(&rec.seq, done, n_done, sizeof(*done), by_number))
+                        continue;
+                if (adopt(fs, ctx, &rec, &e) == 0) {
+                        n++;
+                        continue;
+                }
+                log_warn("journal of a save: %s; it is kept for the next mount", e.message);
+                buf_str(left, rec.whole);
+        }
+        if (n)
+                log_info("%zu saves that an earlier mount did not get to send are sent now", n);
+        return buf_status(left);
+}

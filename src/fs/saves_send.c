@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sending what was saved.  A few threads, that exist only once there is work and sleep without it; each takes
+ *
+ *      PUT                           as many as there are, by BatchWriteItem, several requests at once
+ *      PUT of a new item (O_EXCL)    the same while the service's word that there is none is no older than cache_ttl
+ *                                    (that much its look-up may be anyway); later, by itself and conditional
+ *      UPDATE                        by itself, conditional on what was read
+ *
+ * What the service refuses for a reason that will not go away is kept in rejected, with a line in the log and in
+ * errors.jsonl; anything else stays in the queue and is tried again, later and later, or when somebody waits.
+ */
+#include "fs_internal.h"
+#include "saves_internal.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/base/log.h"
+#include "ddbfs/base/metrics.h"
+
+#define GATHER_NS (100 * NS_PER_MS) /* a save waits so long for others ... */
+#define ROUND_NS (500 * NS_PER_MS)  /* ... and what would make a request that is not full, so long */
+#define BATCH_GOOD (8 * BATCH_WRITE_MAX)
+#define SEND_MAX (16 * BATCH_WRITE_MAX)
+#define SEND_TIMEOUT_NS (60 * NS_PER_S)
+#define RETRY_FIRST_NS (NS_PER_S / 2)
+#define RETRY_MAX_NS (30 * NS_PER_S)
+
+/* What one thread is sending: of each key all that is durable, as one. */
+struct load {
+        struct save_entry *first[SEND_MAX], *last[SEND_MAX];
+        enum write_op op[SEND_MAX];
+        uint32_t n;
+        bool single;
+};
+
+/* ---- choosing; lock is held ---- */
+
+/* The oldest of its key? */
+static bool is_next(struct saves *s, const struct save_entry *x) {
+        for (struct hmap_node *n = hmap_first(&s->by_id, x->node.hash); n; n = hmap_next(n)) {
+                const struct save_entry *o = CONTAINER_OF(n, struct save_entry, node);
+
+                if (o->seq < x->seq && str_eq(buf_view(&o->place.id), buf_view(&x->place.id)))
+                        return false;
+        }
+        return true;
+}
+
+/* All of its key that is durable, in order. */
+static void chain_up(struct saves *s, struct load *load, struct save_entry *x) {
+        struct save_entry *last = x;
+        enum write_op op = x->op;
+        bool more = true;
+
+        while (more) {
+                struct save_entry *next = NULL;
+
+                for (struct hmap_node *n = hmap_first(&s->by_id, x->node.hash); n; n = hmap_next(n)) {
+                        struct save_entry *o = CONTAINER_OF(n, struct save_entry, node);
+
+                        if (o->seq > last->seq && (!next || o->seq < next->seq) &&
+                            str_eq(buf_view(&o->place.id), buf_view(&x->place.id)))
+                                next = o;
+                }
+                more = next && next->durable;
+                if (more) {
+                        list_append(&x->chain, &next->chain);
+                        next->sending = true;
+                        op = next->op == WRITE_PUT ? WRITE_PUT : op;
+                        last = next;
+                }
+        }
+        x->sending = true;
+        load->first[load->n] = x;
+        load->last[load->n] = last;
+        load->op[load->n++] = op;
+}
+
+static bool goes_alone(struct saves *s, const struct save_entry *x) {
+        return x->op != WRITE_PUT || x->alone || (x->exclusive && ttl_left(s->fs, x->since_ns) == 0);
+}
+
+/* How many of n that wait are worth sending now; *ret_due: when to look again. */
+static uint32_t worth(struct saves *s, uint32_t n, uint64_t oldest_ns, uint64_t *ret_due) {
+        uint64_t now = clock_now_ns();
+
+        if (n == 0)
+                return 0;
+        if (s->hurry || s->stopping || now >= oldest_ns + ROUND_NS)
+                return n;
+        if (n >= BATCH_GOOD || (now >= oldest_ns + GATHER_NS && n >= BATCH_WRITE_MAX))
+                return n - n % BATCH_WRITE_MAX;
+        *ret_due = now < oldest_ns + GATHER_NS ? oldest_ns + GATHER_NS : oldest_ns + ROUND_NS;
+        return 0;
+}
+
+static void choose(struct saves *s, struct load *load, uint64_t *ret_due) {
+        struct save_entry *single = NULL, *puts[SEND_MAX];
+        uint64_t oldest = UINT64_MAX;
+        uint32_t n = 0;
+
+        load->n = 0;
+        *ret_due = UINT64_MAX;
+        if (clock_now_ns() < s->retry_ns && !s->hurry && !s->stopping) {
+                *ret_due = s->retry_ns;
+                return;
+        }
+        LIST_FOR_EACH(l, &s->queue) {
+                struct save_entry *x = CONTAINER_OF(l, struct save_entry, all);
+
+                if (!x->durable || x->sending || !is_next(s, x))
+                        continue;
+                if (goes_alone(s, x)) {
+                        single = single ? single : x;
+                        continue;
+                }
+                oldest = MIN(oldest, x->since_ns);
+                puts[n++] = x;
+                if (n == SEND_MAX)
+                        break;
+        }
+        n = worth(s, n, oldest, ret_due);
+        for (uint32_t i = 0; i < n; i++)
+                chain_up(s, load, puts[i]);
+        load->single = n == 0 && single;
+        if (load->single)
+                chain_up(s, load, single);
+}
+
+/* ---- sending ---- */
+
+static bool for_good(enum error_kind kind) {
+        return kind == ERR_CONDITION || kind == ERR_EXISTS || kind == ERR_INPUT || kind == ERR_VALIDATION ||
+               kind == ERR_TOO_LARGE || kind == ERR_NO_SPACE || kind == ERR_NO_TABLE || kind == ERR_NO_ITEM ||
+               kind == ERR_UNSUPPORTED || kind == ERR_PERMISSION;
+}
+
+/* A mount that died may have sent it: then the table has it already. */
+static bool was_sent(struct saves *s, struct op_ctx *ctx, const struct save_entry *x, const struct write *w,
+                     const struct item *item) {
+        struct get_request get = { .table = x->place.table, .key = x->place.key, .consistent = true };
+        _cleanup_(items_deinit) struct items now;
+        bool same;
+
+        items_init(&now);
+        if (!x->replayed || s->inner->ops->get(s->inner, ctx, &get, &now, NULL) || now.n == 0)
+                return false;
+        same = w->op == WRITE_UPDATE || item_equal(&now.v[0], item);
+        for (uint32_t i = 0; same && i < w->n_set; i++) {
+                const struct value *v = item_get(&now.v[0], w->set[i].name);
+
+                same = v && value_equal(v, &w->set[i].value);
+        }
+        for (uint32_t i = 0; same && i < w->n_remove; i++)
+                same = !item_get(&now.v[0], w->remove[i]);
+        return same;
+}
+
+static int send_one(struct saves *s, struct op_ctx *ctx, const struct load *load, struct error *e) {
+        const struct save_entry *x = load->first[0], *last = load->last[0];
+        struct condition absent = { .op = COND_NOT_EXISTS, .attr = x->place.table->key.attrs[0].name };
+        _cleanup_(arena_deinit) struct arena a = ARENA_INIT(SAVE_ITEM_MAX);
+        struct write w = { .op = WRITE_PUT, .table = x->place.table, .item = &last->item, .conditions = &absent,
+                           .n_conditions = x->exclusive ? 1 : 0 };
+        int r = 0;
+
+        if (load->op[0] == WRITE_UPDATE) {
+                w = (struct write){ .op = WRITE_UPDATE, .table = x->place.table, .key = x->place.key };
+                r = item_diff(&x->place, &x->base, &last->item, &a, &w);
+                if (r)
+                        return error_set_errno(e, r, "saving");
+                if (w.n_set + w.n_remove == 0)
+                        return 0;
+                if (!write_fits(&w))
+                        return error_set(e, ERR_INPUT, "more attributes changed at once than one conditional update can carry");
+        }
+        r = s->inner->ops->write(s->inner, ctx, &w, NULL, e);
+        if (r && e->kind == ERR_CONDITION && was_sent(s, ctx, x, &w, &last->item))
+                return 0;
+        if (r && e->kind == ERR_CONDITION) {
+                metric_add(METRIC_CONFLICTS, 1);
+                return x->exclusive && w.op == WRITE_PUT
+                               ? error_set(e, ERR_EXISTS, "somebody else has made this item meanwhile")
+                               : error_set(e, ERR_CONDITION, "the item was changed by somebody else since it was read");
+        }
+        return r;
+}
+
+static void send_batch(struct saves *s, struct op_ctx *ctx, const struct load *load, int *results, struct error *e) {
+        struct write w[SEND_MAX];
+        int r;
+
+        for (uint32_t i = 0; i < load->n; i++) {
+                w[i] = (struct write){ .op = WRITE_PUT, .table = load->first[i]->place.table, .item = &load->last[i]->item };
+                results[i] = -EIO;
+        }
+        r = s->inner->ops->batch_write(s->inner, ctx, w, load->n, results, e);
+        if (r == 0 || for_good(e->kind)) /* each says for itself what is wrong with it */
+                return;
+        for (uint32_t i = 0; i < load->n; i++)
+                if (results[i])
+                        results[i] = r;
+}
+
+/* ---- what came of it ---- */
+
+static void refuse(struct saves *s, struct op_ctx *ctx, const struct save_entry *x, struct error *e) {
+        _cleanup_(snapshot_unrefp) struct snapshot *text = NULL;
+        int r = item_snapshot(s->fs, &x->place, &x->item, &text);
+
+        cache_invalidate(s->fs->cache, buf_view(&x->place.id));
+        if (r == 0)
+                reject_at(s->fs, str_of(x->path), x->ino, str_make(text->text, text->n), e);
+        fs_report(s->fs, ctx, str_of(x->path), x->ino, -error_errno(e->kind), e);
+}
+
+/* Everything of chain i is done with; e: refused.  lock is held. */
+static void finish(struct saves *s, const struct load *load, uint32_t i, const struct error *e, struct buf *record,
+                   struct list *done) {
+        struct save_entry *first = load->first[i];
+
+        for (;;) {
+                struct save_entry *x = list_is_empty(&first->chain) ? first
+                                                                    : CONTAINER_OF(first->chain.next, struct save_entry, chain);
+
+                if (e)
+                        s->refused[s->n_refused++ % ARRAY_LEN(s->refused)] = (struct save_refused){ x->seq, *e };
+                save_record_done(record, x->seq);
+                hmap_remove(&s->by_id, &x->node);
+                list_remove(&x->all);
+                list_remove(&x->chain);
+                list_append(done, &x->all);
+                s->n--;
+                if (x == first)
+                        return;
+        }
+}
+
+/* lock is held. */
+static void again(struct save_entry *first, bool alone) {
+        while (!list_is_empty(&first->chain)) {
+                struct save_entry *x = CONTAINER_OF(first->chain.next, struct save_entry, chain);
+
+                x->sending = false;
+                list_remove(&x->chain);
+        }
+        first->sending = false;
+        first->alone = first->alone || alone;
+}
+
+static void failed(struct saves *s, const struct error *e) {
+        s->failures++;
+        s->failure = *e;
+        if (!s->retry_after_ns)
+                log_warn("saves in the journal cannot be sent now: %s", e->message);
+        s->retry_after_ns = s->retry_after_ns ? MIN(2 * s->retry_after_ns, RETRY_MAX_NS) : RETRY_FIRST_NS;
+        s->retry_ns = clock_now_ns() + s->retry_after_ns;
+}
+
+static void log_done(struct saves *s, struct buf *record) {
+        struct save_log_wait wait;
+
+        if (record->n == 0 || buf_status(record))
+                return;
+        if (save_log_put(s->log, buf_view(record), &wait) == 0 && save_log_wait(s->log, &wait))
+                log_warn("journal: it cannot be written");
+}
+
+static void sort_out(struct saves *s, struct op_ctx *ctx, struct load *load, const int *results, struct error *e) {
+        _cleanup_(buf_deinit) struct buf record = BUF_INIT(MIB);
+        bool refused = load->single && results[0] && for_good(e->kind), transient = false;
+        struct list done;
+
+        list_init(&done);
+        for (uint32_t i = 0; i < load->n; i++)
+                if (results[i] == 0)
+                        fs_wrote(s->fs, &load->first[i]->place);
+        if (refused) {
+                fs_wrote(s->fs, &load->first[0]->place);
+                refuse(s, ctx, load->last[0], e);
+        }
+        mutex_lock(&s->lock);
+        for (uint32_t i = 0; i < load->n; i++) {
+                if (results[i] == 0 || refused) {
+                        finish(s, load, i, refused ? e : NULL, &record, &done);
+                } else {
+                        again(load->first[i], !load->single && for_good(e->kind));
+                        transient = transient || load->single || !for_good(e->kind);
+                }
+        }
+        if (transient)
+                failed(s, e);
+        else
+                s->retry_ns = s->retry_after_ns = 0;
+        mutex_unlock(&s->lock);
+        log_done(s, &record); /* before those who wait are told, so that the file is empty after an fsync */
+        mutex_lock(&s->lock);
+        if (s->n == 0)
+                save_log_clear(s->log);
+        cond_broadcast(&s->cond);
+        mutex_unlock(&s->lock);
+        LIST_FOR_EACH_SAFE(l, &done)
+                save_entry_free(CONTAINER_OF(l, struct save_entry, all));
+}
+
+static void send_load(struct saves *s, struct op_ctx *ctx, struct load *load) {
+        int results[SEND_MAX];
+        struct error e = { 0 };
+
+        if (load->single)
+                results[0] = send_one(s, ctx, load, &e);
+        else
+                send_batch(s, ctx, load, results, &e);
+        sort_out(s, ctx, load, results, &e);
+}
+
+/* ---- the threads ---- */
+
+/* The lock is given back while sending. */
+static void send_now(struct saves *s, unsigned self, struct load *load) REQUIRES(s->lock);
+
+static void send_now(struct saves *s, unsigned self, struct load *load) {
+        struct op_ctx ctx;
+
+        op_ctx_init(&ctx, "commit", SEND_TIMEOUT_NS);
+        s->sending[self] = &ctx;
+        if (s->given_up)
+                op_ctx_cancel(&ctx);
+        mutex_unlock(&s->lock);
+        send_load(s, &ctx, load);
+        mutex_lock(&s->lock);
+        s->sending[self] = NULL;
+        mutex_unlock(&s->lock);
+        op_ctx_deinit(&ctx);
+        mutex_lock(&s->lock);
+}
+
+struct sender {
+        struct saves *s;
+        unsigned self;
+};
+
+static void *sender_thread(void *arg) {
+        struct sender me = *(struct sender *)arg;
+        struct saves *s = me.s;
+        struct load load;
+        uint64_t due;
+
+        mem_free(arg);
+        mutex_lock(&s->lock);
+        for (;;) {
+                choose(s, &load, &due);
+                if (load.n > 0 && !(s->stopping && s->given_up)) {
+                        send_now(s, me.self, &load);
+                        continue;
+                }
+                for (uint32_t i = 0; i < load.n; i++)
+                        again(load.first[i], false);
+                if (s->stopping && (s->n == 0 || s->given_up))
+                        break;
+                if (due == UINT64_MAX)
+                        cond_wait(&s->cond, &s->lock);
+                else
+                        (void)cond_wait_until(&s->cond, &s->lock, due);
+        }
+        s->running--;
+        cond_broadcast(&s->cond);
+        mutex_unlock(&s->lock);
+        return NULL;
+}
+
+bool saves_start_sender(struct saves *s) {
+        if (s->stopping)
+                return false;
+        while (s->running < SAVE_SENDERS && s->running * BATCH_WRITE_MAX <= s->n) {
+                struct sender *me = mem_zalloc(sizeof(*me));
+
+                if (!me)
+                        break;
+                *me = (struct sender){ s, s->running };
+                if (fs_thread_start(&s->threads[s->running], sender_thread, me)) {
+                        mem_free(me);
+                        break;
+                }
+                s->running++;
+        }
+        return s->running > 0;
+}
+
+void saves_stop(struct fs *fs, uint64_t until_ns) {
+        struct saves *s = fs->saves;
+        unsigned n;
+
+        if (!s)
+                return;
+        mutex_lock(&s->lock);
+        n = s->stopping ? 0 : s->running;
+        s->stopping = true;
+        cond_broadcast(&s->cond);
+        while (s->running > 0 && cond_wait_until(&s->cond, &s->lock, until_ns) && clock_now_ns() < until_ns)
+                ;
+        s->given_up = true;
+        for (unsigned i = 0; i < SAVE_SENDERS; i++)
+                if (s->sending[i])
+                        op_ctx_cancel(s->sending[i]);
+        cond_broadcast(&s->cond);
+        mutex_unlock(&s->lock);
+        for (unsigned i = 0; i < n; i++)
+                (void)pthread_join(s->threads[i], NULL);
+        if (s->n > 0 && n > 0)
+                log_warn("%zu saves stay in the journal for the next mount", s->n);
+}
