@@ -121,9 +121,21 @@ static int read_etag(struct s3_call *c, struct str body _unused_) {
         return etag.n > 0 && etag.n < BLOB_ETAG_MAX ? 0 : -EINVAL;
 }
 
+/* An upload that somebody has ended is no missing file to the program that writes. */
+static int failed(int r, struct error *e, struct error *reterr) {
+        if (r && e->kind == ERR_NO_ITEM) {
+                e->kind = ERR_SERVICE;
+                r = -error_errno(ERR_SERVICE);
+        }
+        if (r && reterr)
+                *reterr = *e;
+        return r;
+}
+
 int s3_upload_part(struct blobs *b, struct op_ctx *ctx, struct blob_upload *u, uint32_t number, struct str data,
                    struct error *reterr) {
         struct part p = { .number = number, .size = data.n };
+        struct error e = { .kind = ERR_NONE };
         char text[16];
         struct s3_call c;
         int r;
@@ -137,7 +149,7 @@ int s3_upload_part(struct blobs *b, struct op_ctx *ctx, struct blob_upload *u, u
         s3_call_query(&c, "uploadId", buf_view(&u->id));
         s3_call_body(&c, data);
         c.read = read_etag;
-        r = s3_call_run(&c, ctx, reterr);
+        r = s3_call_run(&c, ctx, &e);
         if (r == 0) {
                 copy_header(s3_call_answer(&c, "etag"), p.etag, sizeof(p.etag));
                 for (unsigned i = 0; i < c.rest.n_headers; i++)
@@ -147,10 +159,10 @@ int s3_upload_part(struct blobs *b, struct op_ctx *ctx, struct blob_upload *u, u
                 r = add_part(u, &p);
                 mutex_unlock(&u->lock);
                 if (r)
-                        error_set_errno(reterr, r, "UploadPart");
+                        error_set_errno(&e, r, "UploadPart");
         }
         s3_call_deinit(&c);
-        return r;
+        return failed(r, &e, reterr);
 }
 
 static int compare_parts(const void *a, const void *b) {
@@ -217,10 +229,8 @@ int s3_upload_finish(struct blobs *b, struct op_ctx *ctx, struct blob_upload *u,
         s3_call_deinit(&c);
         if (r && uncertain && strcmp(e.code, "NoSuchUpload") == 0)
                 r = is_complete(s3_of(b), ctx, u, size, &e);
-        if (r && reterr)
-                *reterr = e;
         u->finished = r == 0;
-        return r;
+        return failed(r, &e, reterr);
 }
 
 void s3_upload_end(struct blobs *b, struct op_ctx *ctx, struct blob_upload *u) {

@@ -409,6 +409,25 @@ START_TEST(test_upload) {
 }
 END_TEST
 
+/* Somebody has aborted it: an error of the service, for there is no file that would be missing. */
+START_TEST(test_aborted_upload) {
+        const struct server_step gone = { .status = 404, .body = "<Error><Code>NoSuchUpload</Code></Error>" };
+        struct blob_upload *u = NULL;
+
+        answer((struct server_step){
+                .body = "<InitiateMultipartUploadResult><UploadId>i</UploadId></InitiateMultipartUploadResult>" });
+        for (unsigned i = 0; i < 3; i++)
+                answer(gone);
+        ck_assert_int_eq(blobs->ops->upload_begin(blobs, &ctx, name("k"), NULL, 0, &u, &error), 0);
+        ck_assert_int_eq(blobs->ops->upload_part(blobs, &ctx, u, 1, STR("x"), &error), -EIO);
+        ck_assert_int_eq(error.kind, ERR_SERVICE);
+        ck_assert_str_eq(error.code, "NoSuchUpload");
+        ck_assert_int_eq(blobs->ops->upload_finish(blobs, &ctx, u, &error), -EIO);
+        blobs->ops->upload_end(blobs, &ctx, u);
+        ck_assert_uint_eq(server_requests(server), 4);
+}
+END_TEST
+
 /* Ctrl-C is over: the abort goes out all the same. */
 START_TEST(test_interrupted_upload) {
         struct blob_upload *u = NULL;
@@ -616,6 +635,7 @@ static Suite *suite(void) {
         tcase_add_loop_test(t, test_put_outcomes, 0, ARRAY_LEN(puts_));
         tcase_add_test(t, test_list_and_remove);
         tcase_add_test(t, test_upload);
+        tcase_add_test(t, test_aborted_upload);
         tcase_add_test(t, test_interrupted_upload);
         tcase_add_loop_test(t, test_places, 0, ARRAY_LEN(places));
         tcase_add_loop_test(t, test_styles, 0, ARRAY_LEN(styles));
