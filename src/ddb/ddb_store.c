@@ -282,6 +282,7 @@ static void ddb_free(struct store *s) {
 static const struct store_ops ddb_ops = {
         .list_tables = ddb_list_tables,
         .describe = ddb_describe,
+        .describe_all = ddb_describe_all,
         .get = ddb_get,
         .batch_get = ddb_batch_get,
         .query = ddb_query,

@@ -45,6 +45,8 @@ void items_move(struct items *to, struct items *from);
 _must_check_ int ddb_conflict_sleep(struct op_ctx *ctx, unsigned attempt, struct error *reterr);
 
 /* ops of the vtable that live in files of their own */
+int ddb_describe_all(struct store *store, struct op_ctx *ctx, const struct str *tables, uint32_t n, describe_sink sink,
+                     void *arg, struct error *reterr);
 int ddb_get(struct store *s, struct op_ctx *ctx, const struct get_request *q, struct items *ret, struct error *reterr);
 int ddb_write(struct store *s, struct op_ctx *ctx, const struct write *w, struct items *ret_new, struct error *reterr);
 int ddb_batch_get(struct store *s, struct op_ctx *ctx, const struct get_request *q, uint32_t n, struct items *ret,

@@ -250,6 +250,7 @@ static int add_indexes(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, stru
 
 static int load_tables(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, const struct item *start,
                        struct dir_page *page, struct item **ret_next, struct error *e) {
+        _cleanup_(mem_freep) bool *failed = NULL;
         _cleanup_(names_deinit) struct names tables;
         int r;
 
@@ -257,9 +258,13 @@ static int load_tables(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, cons
         (void)ret_next;
         names_init(&tables);
         r = tables_list(fs, ctx, &tables, e);
+        if (r == 0 && !(failed = mem_calloc((size_t)tables.n + 1, sizeof(bool))))
+                r = error_set(e, ERR_MEMORY, "out of memory");
+        if (r == 0)
+                r = tables_learn(fs, ctx, &tables, failed, e);
         for (uint32_t i = 0; r == 0 && i < tables.n; i++) {
                 r = add_table(d, tables.v[i], NODE_TABLE, page, e);
-                if (r == 0)
+                if (r == 0 && !failed[i])
                         r = add_indexes(fs, ctx, d, tables.v[i], page, e);
         }
         return r;

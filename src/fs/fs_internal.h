@@ -154,6 +154,8 @@ void tables_flush(struct fs *fs);
 _must_check_ int fs_names_add(struct names *ret, struct str name); /* copies */
 _must_check_ int tables_list(struct fs *fs, struct op_ctx *ctx, struct names *ret, struct error *e);
 
+/* Their descriptions, by many requests at once; failed[i]: there is none to be had of that one for now. */
+_must_check_ int tables_learn(struct fs *fs, struct op_ctx *ctx, const struct names *names, bool *failed, struct error *e);
 _must_check_ int tables_probe(struct fs *fs, struct op_ctx *ctx, struct error *e);
 
 /* ---- own writes (recent.c) ---- */

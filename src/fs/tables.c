@@ -256,6 +256,73 @@ int tables_get(struct fs *fs, struct op_ctx *ctx, struct str name, struct table_
         return 0;
 }
 
+/* ---- many at once ---- */
+
+/* Those of a list that are not known. */
+struct many {
+        struct fs *fs;
+        const struct names *names;
+        struct str *requests; /* what to call them */
+        uint32_t *which;      /* their numbers in the list */
+        uint32_t n;
+        bool *failed;         /* of the list */
+        uint64_t start_ns;
+};
+
+static void described(void *arg, uint32_t i, int r, struct table_schema *schema, const struct error *e) {
+        struct many *m = arg;
+
+        if (r == 0 || e->kind == ERR_NO_TABLE)
+                remember(m->fs->tables, m->names->v[m->which[i]], schema, m->start_ns);
+        else
+                m->failed[m->which[i]] = true;
+}
+
+static bool is_known(struct fs *fs, struct str name) {
+        struct table *table;
+        bool known;
+
+        mutex_lock(&fs->tables->lock);
+        table = find(fs->tables, name);
+        known = table && fresh(fs, table);
+        mutex_unlock(&fs->tables->lock);
+        return known;
+}
+
+static int ask_many(void *arg, struct op_ctx *ctx, struct flight_answer *ret, struct error *e) {
+        struct many *m = arg;
+
+        (void)ret;
+        m->n = 0;
+        m->start_ns = clock_now_ns();
+        for (uint32_t i = 0; i < m->names->n; i++) {
+                struct str request;
+
+                if (m->names->v[i].n > TABLE_NAME_MAX || is_known(m->fs, m->names->v[i]) ||
+                    !shown(m->fs->tables, m->names->v[i].p, &request))
+                        continue;
+                m->requests[m->n] = request;
+                m->which[m->n++] = i;
+        }
+        return m->n > 1 ? store_describe_all(m->fs->store, ctx, m->requests, m->n, described, m, e) : 0;
+}
+
+int tables_learn(struct fs *fs, struct op_ctx *ctx, const struct names *names, bool *failed, struct error *e) {
+        _cleanup_(arena_deinit) struct arena arena = ARENA_INIT(64 * MIB);
+        struct many m = { .fs = fs, .names = names, .failed = failed };
+        struct flight_answer answer;
+        uint64_t void_ns;
+
+        m.requests = arena_array(&arena, (size_t)names->n + 1, sizeof(*m.requests));
+        m.which = arena_array(&arena, (size_t)names->n + 1, sizeof(*m.which));
+        if (!m.requests || !m.which)
+                return error_set(e, ERR_MEMORY, "out of memory");
+        mutex_lock(&fs->tables->lock);
+        void_ns = fs->tables->void_ns;
+        mutex_unlock(&fs->tables->lock);
+        return flight(fs, ctx, STR("*"), void_ns, ask_many, &m, &answer, e); /* which is no table's name */
+}
+
 void tables_invalidate(struct fs *fs, struct str name) {
         struct table *table;
 
@@ -341,14 +408,27 @@ static int list_service(struct fs *fs, struct op_ctx *ctx, struct names *ret, st
         return r;
 }
 
+/* Those that TABLES names. */
+static int learn_named(struct fs *fs, struct op_ctx *ctx, struct error *e) {
+        bool failed[PATTERNS_MAX] = { false };
+        _cleanup_(names_deinit) struct names named;
+        struct tables *t = fs->tables;
+
+        names_init(&named);
+        for (size_t i = 0; i < t->n_patterns; i++)
+                if (!t->patterns[i].glob && fs_names_add(&named, t->patterns[i].pattern))
+                        return error_set(e, ERR_MEMORY, "out of memory");
+        return named.n > 1 ? tables_learn(fs, ctx, &named, failed, e) : 0;
+}
+
 int tables_list(struct fs *fs, struct op_ctx *ctx, struct names *ret, struct error *e) {
         struct tables *t = fs->tables;
         bool glob = t->n_patterns == 0;
-        int r = 0;
+        int r = learn_named(fs, ctx, e);
 
         for (size_t i = 0; i < t->n_patterns; i++)
                 glob = glob || t->patterns[i].glob;
-        if (glob)
+        if (r == 0 && glob)
                 r = list_service(fs, ctx, ret, e);
         for (size_t i = 0; r == 0 && i < t->n_patterns; i++) {
                 _cleanup_(table_schema_unrefp) struct table_schema *schema = NULL;
@@ -368,7 +448,7 @@ int tables_list(struct fs *fs, struct op_ctx *ctx, struct names *ret, struct err
 int tables_probe(struct fs *fs, struct op_ctx *ctx, struct error *e) {
         struct tables *t = fs->tables;
         bool asked = false;
-        int r = 0;
+        int r = learn_named(fs, ctx, e);
 
         for (size_t i = 0; r == 0 && i < t->n_patterns; i++) {
                 _cleanup_(table_schema_unrefp) struct table_schema *schema = NULL;
@@ -378,7 +458,7 @@ int tables_probe(struct fs *fs, struct op_ctx *ctx, struct error *e) {
                 r = tables_get(fs, ctx, t->patterns[i].pattern, &schema, e);
                 asked = true;
         }
-        if (!asked) {
+        if (r == 0 && !asked) {
                 _cleanup_(names_deinit) struct names page;
 
                 names_init(&page);

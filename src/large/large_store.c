@@ -67,6 +67,13 @@ static int pass_describe(struct store *s, struct op_ctx *ctx, struct str table, 
         return inner->ops->describe(inner, ctx, table, ret, e);
 }
 
+static int pass_describe_all(struct store *s, struct op_ctx *ctx, const struct str *tables, uint32_t n, describe_sink sink,
+                             void *arg, struct error *e) {
+        struct store *inner = large_of(s)->inner;
+
+        return inner->ops->describe_all(inner, ctx, tables, n, sink, arg, e);
+}
+
 static int pass_explain_get(struct store *s, const struct get_request *q, struct buf *out) {
         struct store *inner = large_of(s)->inner;
 
@@ -201,6 +208,7 @@ static void set_ops(struct large_store *ls) {
         ls->ops = (struct store_ops){
                 .list_tables = pass_list_tables,
                 .describe = pass_describe,
+                .describe_all = inner->describe_all ? pass_describe_all : NULL,
                 .get = read_get,
                 .batch_get = inner->batch_get ? read_batch : NULL,
                 .query = read_query,

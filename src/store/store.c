@@ -75,6 +75,24 @@ struct store *store_free(struct store *s) {
         return NULL;
 }
 
+int store_describe_all(struct store *s, struct op_ctx *ctx, const struct str *tables, uint32_t n, describe_sink sink,
+                       void *arg, struct error *reterr) {
+        if (s->ops->describe_all)
+                return s->ops->describe_all(s, ctx, tables, n, sink, arg, reterr);
+        for (uint32_t i = 0; i < n; i++) {
+                struct table_schema *schema = NULL;
+                struct error e = { 0 };
+                int r = s->ops->describe(s, ctx, tables[i], &schema, &e);
+
+                if (r == -EINTR || r == -ETIMEDOUT) {
+                        *reterr = e;
+                        return r;
+                }
+                sink(arg, i, r, schema, &e);
+        }
+        return 0;
+}
+
 int store_scan_all(struct store *s, struct op_ctx *ctx, const struct scan_request *q, uint32_t segments,
                    const struct scan_sink *sink, struct error *reterr) {
         _cleanup_(items_deinit) struct items page;

@@ -17,8 +17,8 @@ import sys
 import time
 import traceback
 
-from processes import (KEY_ID, REGION, ROOT, SECRET, Engine, Failure, Mount, Proxy, Skip, boto, build_dir, build_kind,
-                       engine_path, free_port, is_mounted, listening, slow_factor, wait_for)
+from processes import (KEY_ID, REGION, ROOT, SECRET, Dynalite, Engine, Failure, Mount, Proxy, Skip, boto, build_dir,
+                       build_kind, engine_path, free_port, is_mounted, listening, slow_factor, wait_for)
 from s3 import S3
 
 __all__ = ["KEY_ID", "REGION", "ROOT", "SECRET", "Case", "Failure", "Skip", "boto", "build_kind", "engine_path",
@@ -65,7 +65,8 @@ class Case:
     def environment(self):
         """Nothing of the person's: fake keys, private folders, no instance metadata."""
         env = {name: value for name, value in os.environ.items()
-               if name in ("PATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "DDBFS_TEST_DIR", "DDBFS_ENGINE", "DDBFS_BUILD",
+               if name in ("PATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "DDBFS_TEST_DIR", "DDBFS_ENGINE", "DDBFS_DYNALITE",
+                           "DDBFS_BUILD",
                            "DDBFS_BUILD_KIND")}
         env.update(LANG="C.UTF-8", HOME=self.path("home"), TMPDIR=self.path("tmp"), XDG_STATE_HOME=self.path("state"),
                    XDG_CACHE_HOME=self.path("cache"), XDG_CONFIG_HOME=self.path("config"),
@@ -96,8 +97,8 @@ class Case:
         if not os.access("/dev/fuse", os.R_OK | os.W_OK):
             raise Skip("/dev/fuse may not be opened")
 
-    def start_engine(self, file=None):
-        engine = Engine(self, file)
+    def start_engine(self, file=None, dynalite=False):
+        engine = Dynalite(self) if dynalite else Engine(self, file)
         self.engines.append(engine)
         return engine
 

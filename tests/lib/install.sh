@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 # Sourced by tests/run, tests/dev and examples/quickstart: the one place that knows which Debian packages
-# the build and the tests need, and where the local engine comes from.
+# the build and the tests need, and where the local engine comes from.  Needs $root.
 
 PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev libcurl4-openssl-dev libjansson-dev
   libssl-dev libexpat1-dev zlib1g-dev fuse3"
@@ -72,6 +72,28 @@ need_engine() {
                 fetch_engine "$folder" || return 1
         fi
         export DDBFS_ENGINE=$folder/dynoxide
+}
+
+# need_dynalite - exports DDBFS_DYNALITE: a second engine, whose Scan goes by hash as the service's does, for the cases
+# that are about that.  Its packages are pinned by tests/lib/dynalite/package-lock.json.
+need_dynalite() {
+        local from=$root/tests/lib/dynalite folder work
+
+        [ -z "${DDBFS_DYNALITE:-}" ] || return 0
+        folder=${XDG_CACHE_HOME:-$HOME/.cache}/ddbfs/dynalite-$(sha256sum "$from/package-lock.json" | cut -c1-12)
+        if [ ! -f "$folder/node_modules/dynalite/cli.js" ]; then
+                command -v npm >/dev/null || need_packages npm || return 1
+                say "Fetching a second engine: dynalite"
+                mkdir -p "${folder%/*}" && work=$(mktemp -d "$folder.XXXXXX") && cp "$from"/*.json "$work" || return 1
+                if ! (cd "$work" && npm ci --silent --ignore-scripts >npm.log 2>&1); then
+                        tail -n 5 "$work/npm.log" >&2
+                        rm -rf "$work"
+                        say "npm could not fetch dynalite."
+                        return 1
+                fi
+                mv -T "$work" "$folder" 2>/dev/null || rm -rf "$work"   # another may have been first
+        fi
+        export DDBFS_DYNALITE=$folder/node_modules/dynalite/cli.js
 }
 
 fetch_engine() {

@@ -128,20 +128,33 @@ class Engine(Process):
         self.case = case
         for attempt in range(5):
             self.port = free_port()
-            argv = [engine_path(), "serve", "--host", "127.0.0.1", "--port", str(self.port)]
-            if file:
-                argv += ["--db-path", file]
+            argv = self.command(file)
             super().__init__(argv, case.path("logs", "engine.log"), case.env)
             wait_for(lambda: listening(self.port) or not self.alive(), 10, "the engine to start")
             if self.alive():
                 return
         raise Failure("the engine does not start: " + self.text())
 
+    def command(self, file):
+        argv = [engine_path(), "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        return argv + (["--db-path", file] if file else [])
+
     def pause(self):
         self.popen.send_signal(signal.SIGSTOP)
 
     def go_on(self):
         self.popen.send_signal(signal.SIGCONT)
+
+
+class Dynalite(Engine):
+    """Another engine, in memory: its Scan goes by hash, and it knows which segment a start key lies in."""
+
+    def command(self, file):
+        program = os.environ.get("DDBFS_DYNALITE")
+        if not program or not shutil.which("node"):
+            raise Skip("no dynalite: set DDBFS_DYNALITE to its cli.js, or use tests/run")
+        return ["node", program, "--host", "127.0.0.1", "--port", str(self.port), "--createTableMs", "0",
+                "--deleteTableMs", "0", "--updateTableMs", "0"]
 
 
 class Proxy(Process):

@@ -163,9 +163,15 @@ bool write_fits(const struct write *w);
  * the caller; what it held is replaced on success only, so `start` may point into it.  Keys in requests
  * have all attributes of the table's key schema, of its types.
  */
+typedef void (*describe_sink)(void *arg, uint32_t i, int r, struct table_schema *schema, const struct error *error);
+
 struct store_ops {
         int (*list_tables)(struct store *, struct op_ctx *, struct str start, struct names *ret, struct error *);
         int (*describe)(struct store *, struct op_ctx *, struct str table, struct table_schema **ret, struct error *);
+        /* Many at once.  sink is told of each as it comes: r and error as of describe(), schema a reference to keep.
+         * -EINTR, -ETIMEDOUT, -ENOMEM: of the rest it is not told.  May be NULL: see store_describe_all(). */
+        int (*describe_all)(struct store *, struct op_ctx *, const struct str *tables, uint32_t n, describe_sink sink,
+                            void *arg, struct error *);
         /* ret->n is 0 (no such item, on the service's word) or 1 */
         int (*get)(struct store *, struct op_ctx *, const struct get_request *, struct items *ret, struct error *);
         /* Any number of keys of one table, with one projection and consistency (the first request's): batches of
@@ -207,6 +213,9 @@ struct store_ops {
         void (*free)(struct store *);
 };
 
+/* describe_all, or one after the other where the store has none. */
+_must_check_ int store_describe_all(struct store *s, struct op_ctx *ctx, const struct str *tables, uint32_t n,
+                                    describe_sink sink, void *arg, struct error *reterr);
 /* scan_all, or page after page where the store has none. */
 _must_check_ int store_scan_all(struct store *s, struct op_ctx *ctx, const struct scan_request *q, uint32_t segments,
                                 const struct scan_sink *sink, struct error *reterr);

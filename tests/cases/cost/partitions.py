@@ -53,6 +53,33 @@ def indexes_too(t):
     t.at_most(c["rcu"], 36, "read units")       # of 900
 
 
+@test
+def many_tables(t):
+    """The root asks for the tables' definitions side by side, and once."""
+    for i in range(24):
+        t.create_table("Tab%02d" % i, "pk:S", gsi=[("Idx", "x:S", None)] if i % 2 else ())
+    m = t.mount()
+    t.proxy.latency(ms=30)
+    with t.proxy.counting() as c:
+        names = os.listdir(m)
+    t.eq(len(names), 36)
+    t.eq(c["ops"]["DescribeTable"]["requests"], 24)
+    t.true(c["max_in_flight"] >= 4, "several in flight: %d" % c["max_in_flight"])
+    with t.proxy.counting() as c:
+        t.eq(len(os.listdir(m)), 36)
+        t.sh("ls -l >/dev/null")
+    t.eq(c["ops"].get("DescribeTable"), None)
+
+
+@test
+def tables_that_may_not_be_described(t):
+    for i in range(6):
+        t.create_table("Tab%02d" % i, "pk:S")
+    m = t.mount()
+    t.proxy.fault(action="access_denied", match={"op": "DescribeTable", "table": "Tab03"}, times=-1)
+    t.eq(sorted(os.listdir(m)), ["Tab%02d" % i for i in range(6)])
+
+
 KEYS = {
     "S": lambda r: {"S": "".join(r.choice("ab%/é😀 .") for _ in range(r.randint(1, 12)))},
     "N": lambda r: {"N": str(r.choice([r.randint(-10**6, 10**6), r.randint(0, 50), 10**r.randint(0, 37)]))},
@@ -72,9 +99,9 @@ def plain_names(t, table, index=None):
 def skewed(t, r, name, pk, sk):
     t.create_table(name, "pk:" + pk, "sk:" + sk, gsi=[("Idx", "ih:" + pk, "sk:" + sk)])
     items, seen = [], set()
-    for _ in range(r.randint(5, 60)):
+    for _ in range(r.randint(5, 40)):
         key, other = KEYS[pk](r), KEYS[pk](r)
-        for _ in range(r.choice([1, 1, 2, 30, 150])):
+        for _ in range(r.choice([1, 1, 2, 30, 100])):
             item = {"pk": key, "sk": KEYS[sk](r), "ih": r.choice([key, other]),
                     "v": {"S": "x" * r.choice([1, 50, 1500])}}
             if repr((item["pk"], item["sk"])) not in seen:
@@ -85,11 +112,22 @@ def skewed(t, r, name, pk, sk):
 
 @test
 def complete(t):
-    """Tables of partitions of very different sizes, of all types of keys: every name, once."""
-    r = random.Random(20)
-    tables = ["Tab%d%s%s" % (i, pk, sk) for i in range(2) for pk in "SNB" for sk in "SNB"]
+    every_name_once(t, 20)
+
+
+@test
+def complete_by_hash(t):
+    """An engine that scans in the order of hashes, as the service does."""
+    t.start_engine(dynalite=True)
+    every_name_once(t, 21)
+
+
+def every_name_once(t, seed):
+    """Tables of partitions of very different sizes, of all types of keys."""
+    r = random.Random(seed)
+    tables = ["Tab%s%s" % (pk, sk) for pk in "SNB" for sk in "SNB"]
     for name in tables:
-        skewed(t, r, name, name[4], name[5])
+        skewed(t, r, name, name[3], name[4])
     m = t.mount("Tab*", "cache_ttl=60")
     for name in tables:
         names = t.sh("ls -Uq '%s' | wc -l; ls -U --quoting-style=c '%s' | sort -u | wc -l; ls -Uq '%s@Idx' | wc -l"
