@@ -163,6 +163,11 @@ def make_copy(t):
                         for found in copy_items()))
 
 
+def make_copy_batched(t):
+    make_copy(t)
+    make_lines(t)
+
+
 def make_lines(t):
     with open(t.world.path("files", "copy.jsonl"), "w", encoding="utf-8") as f:
         for found in copy_items():

@@ -313,8 +313,9 @@ class Worker:
 class Rounds:
     """Kills the daemon again and again under its workers."""
 
-    def __init__(self, t, rounds, seed, workers=4):
+    def __init__(self, t, rounds, seed, workers=4, options=()):
         self.t = t
+        self.options = list(options)
         self.n = rounds
         self.rng = random.Random(seed)
         self.workers = [Worker(self, i, self.rng.random()) for i in range(workers)]
@@ -385,7 +386,8 @@ class Rounds:
     def round(self, number):
         t = self.t
         m = t.mount(",".join(TABLES), ["grace=%s" % self.rng.choice(("100ms", "300ms", "10s")),
-                                       "cache_ttl=%s" % self.rng.choice(("0", "1s", "forever"))], name="mnt")
+                                       "cache_ttl=%s" % self.rng.choice(("0", "1s", "forever")),
+                                       *self.options], name="mnt")
         self.check(m, "after round %d" % number)
         self.fail_if_damaged()
         t.proxy.latency(ms=self.rng.choice((0, 0, 1, 8)))

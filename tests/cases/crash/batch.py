@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+# BUILDS: plain asan tsan
+# TIMEOUT: 120
+"""-o commit=batch: many small files in few requests, and what close answered 0 for is never lost."""
+
+import glob
+import json
+import os
+
+from case import read, run, test, wait_for, write
+from crash import Rounds
+
+
+def left(t):
+    """Bytes in the journals of saves."""
+    return sum(os.path.getsize(name) for name in glob.glob(t.path("**", "journal", "*", "saves*"), recursive=True))
+
+
+@test
+def copy(t):
+    t.create_table("Copy", "pk:S", "sk:S")
+    source = t.path("source")
+    for part in range(5):
+        os.makedirs(os.path.join(source, "part%d" % part))
+        for i in range(200):
+            write(os.path.join(source, "part%d" % part, "item%03d.json" % i), '{"n": %d}\n' % i)
+    m = t.mount("Copy", ["commit=batch"])
+    t.proxy.reset_counters()
+    t.sh("cp -r '%s/.' '%s'" % (source, m / "Copy"))
+    folder = os.open(m / "Copy", os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+    t.eq(t.proxy.requests_of("PutItem"), 0)
+    t.at_most(t.proxy.requests_of("BatchWriteItem"), 60, "of 25")
+    t.at_most(t.proxy.requests_of(), 80, "requests for 1,000 files")
+    t.eq(len(t.scan("Copy")), 1000)
+    t.eq(left(t), 0)
+
+
+@test
+def one_by_one(t):
+    """What was asked for before close=batch returned is as with commit=close: a file, its new version, its end."""
+    t.create_table("Users", "Id:S")
+    m = t.mount("Users", ["commit=batch"])
+    for i in range(50):
+        write(m / "Users/1.json", '{"n": %d}\n' % i)
+        t.eq(json.loads(read(m / "Users/1.json"))["n"], i)
+    write(m / "Users/2.json", '{"n": 2}\n')
+    os.rename(m / "Users/2.json", m / "Users/3.json")
+    t.eq(sorted(os.listdir(m / "Users")), ["1.json", "3.json"])
+    os.unlink(m / "Users/1.json")
+    t.eq(os.listdir(m / "Users"), ["3.json"])
+    t.eq([item["Id"]["S"] for item in t.scan("Users")], ["3"])
+
+
+@test
+def conflict(t):
+    t.create_table("Users", "Id:S")
+    t.put("Users", {"Id": {"S": "42"}, "Name": {"S": "Ada"}})
+    m = t.mount("Users", ["commit=batch", "cache_ttl=60"])
+    text = read(m / "Users/42.json")
+    t.put("Users", {"Id": {"S": "42"}, "Name": {"S": "Bob"}})
+    write(m / "Users/42.json", text.replace("Ada", "Grace"))
+    wait_for(lambda: any(e["errno"] == "ESTALE" for e in m.errors()), 10, "the refusal to be told")
+    t.eq(t.get("Users", {"Id": {"S": "42"}})["Name"], {"S": "Bob"})
+    t.contains(read(m / ".ddbfs/rejected/Users/42.json"), "Grace")
+
+
+@test
+def unmount(t):
+    t.create_table("Users", "Id:S")
+    m = t.mount("Users", ["commit=batch"])
+    t.proxy.latency(ms=30)
+    for i in range(100):
+        write(m / ("Users/%d.json" % i), '{"n": %d}\n' % i)
+    m.umount()
+    t.eq(len(t.scan("Users")), 100)
+    t.eq(left(t), 0)
+
+
+@test
+def outage(t):
+    """The service is away: close does not care, fsync says so, the next mount sends it."""
+    t.create_table("Users", "Id:S")
+    m = t.mount("Users", ["commit=batch", "op_timeout=2s", "max_attempts=1"])
+    write(m / "Users/0.json", '{"n": 0}\n')
+    t.proxy.fault(action="access_denied", match={"op": "BatchWriteItem"}, times=-1)
+    for i in range(1, 20):
+        fd = os.open(m / ("Users/%d.json" % i), os.O_WRONLY | os.O_CREAT, 0o644)
+        os.write(fd, b'{"n": 1}\n')
+        os.close(fd)
+    t.true(left(t) > 0, "something is in the journal")
+    m.kill()
+    t.proxy.clear_faults()
+    m = t.mount("Users", ["commit=close"])
+    t.eq(len(t.scan("Users")), 20)
+    t.eq(left(t), 0)
+
+
+@test
+def kill(t):
+    Rounds(t, int(os.environ.get("DDBFS_ROUNDS", "20")), int(os.environ.get("DDBFS_SEED", "1")),
+           options=["commit=batch"]).run()
+
+
+run()
