@@ -205,6 +205,7 @@ static int make_fs(struct stack *s, struct error *reterr) {
                           .compact = c->compact,
                           .strict_keys = c->strict_keys },
                 .write_mode = (enum fs_write_mode)c->write,
+                .show_all = c->show == 1,
                 .uid = (uid_t)c->uid,
                 .gid = (gid_t)c->gid,
                 .umask = (mode_t)c->umask,

@@ -10,6 +10,11 @@ static int open_reader(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, str
         _cleanup_(place_deinit) struct place p = { 0 };
         int r = place_of(fs, ctx, f->node, &p, e);
 
+        if (r == 0 && (draft_is_new(fs, f->node) || draft_emptied(fs, f->node))) { /* by another program, just now */
+                ret->direct_io = true;
+                r = snapshot_new(STR_NULL, &f->snapshot);
+                return r ? error_set_errno(e, r, "opening") : 0;
+        }
         if (r == 0 && away_find(fs, place_file_id(&p)))
                 r = fs_no_item(e);
         if (r == 0)
@@ -29,7 +34,9 @@ int attr_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool
         if ((flags & O_ACCMODE) == O_RDONLY && !create && !(flags & O_TRUNC))
                 r = open_reader(fs, ctx, f, ret, e);
         else
-                r = error_set(e, ERR_PERMISSION, "attributes are not written this way yet");
+                r = draft_open(fs, ctx, n, flags, create, &f->draft, e);
+        if (f->draft)
+                ret->direct_io = true;
         if (r)
                 file_free(fs, f);
         else
@@ -37,4 +44,24 @@ int attr_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool
         return r;
 }
 
-const struct file_ops attr_file_ops = { file_read_text, file_write_text, file_commit_text, NULL, file_release_text };
+/* A shell's `> f` closes once while empty, before the command runs; whoever closes it empty again means it. */
+static bool stays_empty(struct draft *d) {
+        bool stays;
+
+        mutex_lock(&d->lock);
+        if (d->dirty || d->text.n > 0 || !(d->truncated || d->created))
+                d->idle_flushes = 0;
+        else
+                d->idle_flushes++;
+        stays = d->idle_flushes > 1;
+        mutex_unlock(&d->lock);
+        return stays;
+}
+
+static int attr_commit(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct error *e) {
+        int r = file_commit_text(fs, ctx, f, e);
+
+        return r || !f->draft || !stays_empty(f->draft) ? r : draft_commit(fs, ctx, f->draft, true, e);
+}
+
+const struct file_ops attr_file_ops = { file_read_text, file_write_text, attr_commit, NULL, file_release_text };

@@ -38,7 +38,7 @@ static struct away *find(struct fs *fs, struct str id) {
         LIST_FOR_EACH(l, &fs->aways) {
                 struct away *a = CONTAINER_OF(l, struct away, all);
 
-                if (str_eq(buf_view(&a->place.id), id))
+                if (str_eq(place_file_id(&a->place), id))
                         return a;
         }
         return NULL;
@@ -66,16 +66,16 @@ static void changed(struct fs *fs, const struct away *a) {
         struct cache_view view;
 
         fs_wrote(fs, &a->place);
-        cache_get(fs->cache, buf_view(&a->place.id), UINT64_MAX, false, &view);
+        cache_get(fs->cache, place_file_id(&a->place), UINT64_MAX, false, &view);
         cache_view_deinit(&view);
         if (view.state == CACHE_ABSENT)
-                cache_invalidate(fs->cache, buf_view(&a->place.id));
+                cache_invalidate(fs->cache, place_file_id(&a->place));
 }
 
 /* away_lock is held; journal_sync() follows without it. */
 static void drop(struct fs *fs, struct away *a) {
         changed(fs, a);
-        journal_remove(fs, buf_view(&a->place.id));
+        journal_remove(fs, place_file_id(&a->place));
         forget(fs, a);
 }
 
@@ -131,7 +131,7 @@ static int add(struct fs *fs, struct place *taken, struct snapshot *text, struct
         a->refs = 1;
         list_init(&a->all);
         mutex_lock(&fs->away_lock);
-        old = find(fs, buf_view(&a->place.id));
+        old = find(fs, place_file_id(&a->place));
         if (old) /* the journal is the new one's already */
                 forget(fs, old);
         atomic_fetch_add(&fs->n_aways, 1);
@@ -144,7 +144,7 @@ static int add(struct fs *fs, struct place *taken, struct snapshot *text, struct
 }
 
 int away_add(struct fs *fs, struct place *p, const struct item *item, struct snapshot *text, struct error *e) {
-        int r = journal_write(fs, p, item, e);
+        int r = item ? journal_write(fs, p, item, e) : 0; /* of an attribute there is no journal: a crash leaves it where it is */
 
         return r ? r : add(fs, p, text, e);
 }
@@ -245,14 +245,14 @@ bool away_again(struct fs *fs, const struct place *p) {
         if (atomic_load(&fs->n_aways) == 0)
                 return false;
         mutex_lock(&fs->away_lock);
-        a = find(fs, buf_view(&p->id));
+        a = find(fs, place_file_id(p));
         if (a && a->shown)
                 text = snapshot_ref(a->text);
         mutex_unlock(&fs->away_lock);
-        if (!text || journal_again(fs, p, text))
+        if (!text || (p->kind != NODE_ATTR && journal_again(fs, p, text)))
                 return false;
         mutex_lock(&fs->away_lock);
-        a = find(fs, buf_view(&p->id));
+        a = find(fs, place_file_id(p));
         if (a && a->shown && a->text == text) {
                 a->shown = false;
                 a->due_ns = clock_now_ns() + fs->o.grace_ns;
@@ -305,15 +305,25 @@ static int delete_away(struct fs *fs, struct op_ctx *ctx, struct away *a, struct
         if ((r && e->kind == ERR_CONDITION) || r == -EXDEV || (r == 0 && !same)) {
                 log_info("an item that was renamed away %s: it stays",
                          r == -EXDEV ? "has too many attributes for one condition" : "has been changed by somebody else");
-                cache_invalidate(fs->cache, buf_view(&a->place.id));
+                cache_invalidate(fs->cache, place_file_id(&a->place));
                 return 0;
         }
         if (r == 0) {
                 fs_wrote(fs, &a->place);
                 partition_wrote(fs, &a->place, false);
-                cache_put_own(fs->cache, buf_view(&a->place.id), NULL);
+                cache_put_own(fs->cache, place_file_id(&a->place), NULL);
         }
         return r;
+}
+
+static int delete_away_attr(struct fs *fs, struct op_ctx *ctx, struct away *a, struct error *e) {
+        int r = attr_delete_away(fs, ctx, &a->place, a->text, e);
+
+        if (r == 0 || e->kind != ERR_CONDITION)
+                return r;
+        log_info("an attribute that was renamed away has been changed by somebody else: it stays");
+        cache_invalidate(fs->cache, buf_view(&a->place.id));
+        return 0;
 }
 
 static bool is_below(const struct place *p, const struct place *partition) {
@@ -347,7 +357,8 @@ static struct away *next_due(struct fs *fs, const struct place *only, bool last,
 static void expire_one(struct fs *fs, struct op_ctx *ctx, struct away *a, bool last) {
         struct error e = { 0 };
         bool later = !last && being_written(fs, a);
-        int r = later || a->shown ? 0 : delete_away(fs, ctx, a, &e);
+        bool is_attr = a->place.kind == NODE_ATTR;
+        int r = later || a->shown ? 0 : is_attr ? delete_away_attr(fs, ctx, a, &e) : delete_away(fs, ctx, a, &e);
 
         mutex_lock(&fs->away_lock);
         if (a->forgotten)

@@ -12,31 +12,9 @@
  *
  * A text that cannot be saved goes to .ddbfs/rejected (rejected.c); the item stays as it was.
  */
-#include "fs_internal.h"
+#include "save_internal.h"
 #include "saves_internal.h"
 #include "ddbfs/base/metrics.h"
-
-/* One save under way. */
-struct save {
-        struct fs *fs;
-        struct op_ctx *ctx;
-        struct place place;
-        struct arena arena;      /* the two items */
-        struct buf text;         /* a copy of the draft's */
-        struct item item;        /* what is to be saved */
-        bool touch;              /* an item of only its key */
-        bool claim;              /* touch: made with O_EXCL and closed empty, as a lock: who comes second is told */
-        bool created, exclusive;
-        uint64_t edits;
-        struct bases bases;
-        struct base base;        /* the one it replaces; borrowed, but for what recover_base() has read anew */
-        struct snapshot *recovered;
-        struct item base_item;
-        bool later;              /* into the journal, under this path */
-        struct buf path;
-        uint64_t ino, seq;       /* seq: of the journal; 0: it was sent */
-        struct snapshot *result; /* the item as it is in the table now; NULL: nothing was sent */
-};
 
 #define SAVE_ARENA_MAX (128 * MIB)
 
@@ -269,7 +247,7 @@ static void publish(struct save *s, struct snapshot **ret_own) {
 }
 
 /* Everything of s but the item is set: parse, send, publish. */
-static int save_run(struct save *s, struct snapshot **ret_own, struct error *e) {
+static int save_whole(struct save *s, struct snapshot **ret_own, struct error *e) {
         int r = buf_status(&s->text);
 
         *ret_own = NULL;
@@ -297,6 +275,10 @@ static int save_run(struct save *s, struct snapshot **ret_own, struct error *e) 
         return r;
 }
 
+static int save_run(struct save *s, struct snapshot **ret_own, struct error *e) {
+        return s->place.kind == NODE_ATTR ? attr_save(s, ret_own, e) : save_whole(s, ret_own, e);
+}
+
 /* Take what is to be saved out of the draft.  false: nothing is. */
 static bool save_begin(struct save *s, struct draft *d) {
         bool wanted;
@@ -304,12 +286,12 @@ static bool save_begin(struct save *s, struct draft *d) {
         mutex_lock(&d->lock);
         s->claim = !s->touch && d->created && d->exclusive && !d->dirty && d->text.n == 0;
         s->touch = s->touch || s->claim;
-        wanted = s->touch ? d->created : d->dirty && d->text.n > 0;
+        wanted = s->touch ? d->created || (s->place.kind == NODE_ATTR && d->truncated && !d->dirty) : d->dirty && d->text.n > 0;
         if (wanted) {
                 buf_str(&s->text, buf_view(&d->text));
                 s->edits = d->edits;
                 s->created = d->created;
-                s->exclusive = d->exclusive || s->touch;
+                s->exclusive = d->exclusive || (s->touch && d->created);
                 bases_copy(&s->bases, &d->bases);
         }
         mutex_unlock(&d->lock);
@@ -362,7 +344,7 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
                 return -error_errno(e->kind);
         *e = (struct error){ .kind = ERR_NONE };
         r = place_of(s->fs, s->ctx, d->node, &s->place, e);
-        if (r == 0 && s->place.kind != NODE_ITEM) /* renamed this very moment */
+        if (r == 0 && s->place.kind != NODE_ITEM && s->place.kind != NODE_ATTR) /* renamed this very moment */
                 r = error_set(e, ERR_BUSY, "it is just being renamed");
         may_wait(s, d->node, STR_NULL);
         if (r == 0)
@@ -376,6 +358,8 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
                 draft_saved(d, s, own);
                 if (s->fs->notify.attr)
                         s->fs->notify.attr(s->fs->notify.arg, d->node->id);
+                if (s->place.kind == NODE_ATTR)
+                        item_dir_changed(s->fs, d->node);
                 return 0;
         }
         mutex_lock(&d->lock);
@@ -383,7 +367,7 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
         d->refused = true;
         d->refused_edits = s->edits;
         mutex_unlock(&d->lock);
-        away_refused(s->fs, buf_view(&s->place.id));
+        away_refused(s->fs, place_file_id(&s->place));
         if (!s->touch && !again)
                 reject_text(s->fs, d->node, STR_NULL, buf_view(&s->text), e);
         mutex_lock(&d->lock);
@@ -441,6 +425,7 @@ int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch,
         detached = d->node->detached;
         replaced = d->node->replaced && !touch;
         scratch = d->node->kind == NODE_LOCAL;
+        s.place.kind = d->node->kind;
         mutex_unlock(&fs->nodes.lock);
         if ((!detached || replaced) && save_begin(&s, d))
                 r = detached ? refuse_replaced(&s, d, e) : scratch ? commit_to_scratch(&s, d, e) : commit(&s, d, e);
@@ -462,7 +447,7 @@ int save_text(struct fs *fs, struct op_ctx *ctx, struct program program, struct 
         c.place = (struct place){ .table = NULL };
         buf_str(&s.text, text);
         s.bases.program = program;
-        r = away_text(fs, ctx, buf_view(&s.place.id), &away, e);
+        r = away_text(fs, ctx, place_file_id(&s.place), &away, e);
         if (away)
                 bases_set(&s.bases, away);
         else if (exclusive)
@@ -474,8 +459,10 @@ int save_text(struct fs *fs, struct op_ctx *ctx, struct program program, struct 
         snapshot_unref(own);
         if (r == 0) {
                 local_dir_settled(fs, dir);
+                if (s.place.kind == NODE_ATTR)
+                        item_dir_changed(fs, dir);
         } else {
-                away_refused(fs, buf_view(&s.place.id));
+                away_refused(fs, place_file_id(&s.place));
                 reject_text(fs, dir, name, text, e);
         }
         return r;

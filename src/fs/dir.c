@@ -133,6 +133,21 @@ void dirs_free(struct fs *fs) {
                 dir_free(fs, CONTAINER_OF(fs->dirs.next, struct fs_dir, all));
 }
 
+/* -o show=all: the names that are not listed otherwise.  Those of views only where they begin, so that a listing of
+ * everything below ends; items' directories stand beside their items (dir_sources.c). */
+static int add_unlisted(struct fs_dir *d) {
+        struct str name;
+        int r = 0;
+
+        if (d->place.kind == NODE_ROOT)
+                return fs_names_add(&d->overlay, STR(CONTROL_DIR));
+        if (d->place.kind != NODE_TABLE && d->place.kind != NODE_PARTITION)
+                return 0;
+        for (size_t i = 0; r == 0 && view_step_at(i, d->place.kind == NODE_PARTITION, &name); i++)
+                r = fs_names_add(&d->overlay, name);
+        return r;
+}
+
 static int load_overlay(struct fs *fs, struct fs_dir *d) {
         int r = local_dir_names(fs, node_ino_now(fs, d->node), &d->overlay);
         bool of_index = d->place.view || d->node->control;
@@ -143,6 +158,8 @@ static int load_overlay(struct fs *fs, struct fs_dir *d) {
                 r = local_folder_names(fs, node_ino_now(fs, d->node), &d->overlay);
         if (r == 0 && d->place.table && !of_index && (d->place.level >= LEVEL_RANGE || !table_has_range(d->place.table)))
                 r = local_names(fs, d->node, &d->overlay);
+        if (r == 0 && fs->o.show_all)
+                r = add_unlisted(d);
         if (r == 0) {
                 d->overlay_seen = mem_calloc(d->overlay.n + 1, sizeof(bool));
                 r = d->overlay_seen ? 0 : -ENOMEM;
@@ -332,7 +349,7 @@ static int plus_entry(struct filler *f, struct str name, const struct dir_entry 
         bool drafted;
         int r;
 
-        r = node_child(f->fs, de->kind == NODE_ITEM ? f->d->base : f->d->node, name, de->kind, de->level, &h.n);
+        r = node_child(f->fs, de->kind == NODE_ITEM || de->kind == NODE_ITEM_DIR ? f->d->base : f->d->node, name, de->kind, de->level, &h.n);
         if (r)
                 return error_set_errno(e, r, "listing");
         mutex_lock(&f->fs->nodes.lock);
@@ -379,7 +396,7 @@ static int fill_entry(struct filler *f, struct str name, const struct dir_entry 
         if (f->d->base != f->d->node) /* the kernel forgets it in the items' own directory only */
                 entry.valid_ns = 0;
         if (!f->plus) {
-                entry.attr.ino = node_ino(node_ino_now(f->fs, de->kind == NODE_ITEM ? f->d->base : f->d->node), name);
+                entry.attr.ino = node_ino(node_ino_now(f->fs, de->kind == NODE_ITEM || de->kind == NODE_ITEM_DIR ? f->d->base : f->d->node), name);
                 entry.attr.mode = kind_mode(f, name, de->kind);
         }
         *ret_more = f->fill(f->arg, name, &entry, next);
@@ -392,7 +409,11 @@ static int fill_entry(struct filler *f, struct str name, const struct dir_entry 
 static struct dir_entry overlay_entry(struct fs_dir *d, struct str name) {
         struct dir_entry de = { .level = d->place.level, .kind = NODE_PARTITION };
 
-        if (d->place.level == LEVEL_ATTR)
+        if (d->place.kind == NODE_ROOT)
+                de.kind = NODE_CONTROL;
+        else if ((d->place.kind == NODE_TABLE || d->place.kind == NODE_PARTITION) && view_step_name(name))
+                de = (struct dir_entry){ .level = LEVEL_RANGE, .kind = NODE_VIEW };
+        else if (d->place.level == LEVEL_ATTR)
                 de.kind = attr_scratch_form(name) ? NODE_LOCAL : NODE_ATTR;
         else if (d->place.level == LEVEL_RANGE || (d->place.table && !table_has_range(d->place.table)))
                 de.kind = NODE_ITEM;

@@ -62,6 +62,15 @@ static int add_partition(struct fs *fs, struct fs_dir *d, const struct key *key,
         return r;
 }
 
+/* Beside it. */
+static int add_item_dir(struct fs_dir *d, struct str file, struct dir_page *page) {
+        _cleanup_(buf_deinit) struct buf name = BUF_INIT(NAME_PIECE_MAX + 16);
+        struct dir_entry entry = { .kind = NODE_ITEM_DIR, .level = LEVEL_ATTR };
+
+        item_dir_name(file, d->place.kind == NODE_CHAIN, &name);
+        return buf_status(&name) ? buf_status(&name) : dir_page_add(page, buf_view(&name), &entry);
+}
+
 static bool in_partition(const struct fs_dir *d, const struct key *key) {
         return str_eq(key->parts[0].text, d->place.key.parts[0].text);
 }
@@ -103,6 +112,8 @@ static int add_items(struct fs *fs, struct fs_dir *d, const struct items *items,
                         r = add_item(fs, d, &items->v[i], &key, &text, &entry, start_ns);
                 if (r == 0)
                         r = dir_page_add(page, buf_view(&name), &entry);
+                if (r == 0 && fs->o.show_all && entry.kind == NODE_ITEM)
+                        r = add_item_dir(d, buf_view(&name), page);
                 if (r == -EAGAIN) /* renamed away, or about to be deleted, on this mount */
                         r = 0;
         }

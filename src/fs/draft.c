@@ -80,6 +80,23 @@ static struct draft *draft_join(struct fs *fs, struct op_ctx *ctx, struct node *
         return d;
 }
 
+/* The same of an attribute; what is not known without asking is left to the commit. */
+static void attr_base_from_served(struct fs *fs, struct op_ctx *ctx, struct draft *d, const struct place *p) {
+        struct error ignored = { 0 };
+        struct base base;
+
+        if (attr_base_of(fs, ctx, d->bases.program, p, false, false, &base, &ignored))
+                base.kind = BASE_NONE;
+        mutex_lock(&d->lock);
+        if (!d->created && !d->read_here && base.kind != BASE_NONE) {
+                bases_deinit(&d->bases);
+                d->bases.v[d->bases.n++] = base;
+                base.snapshot = NULL;
+        }
+        mutex_unlock(&d->lock);
+        snapshot_unref(base.snapshot);
+}
+
 /* What a save of this draft replaces: the version its program was shown. */
 static void base_from_served(struct fs *fs, struct draft *d, struct str id) {
         struct bases served;
@@ -112,6 +129,13 @@ static int base_from_away(struct fs *fs, struct op_ctx *ctx, struct draft *d, st
         return 0;
 }
 
+static void served_before(struct fs *fs, struct op_ctx *ctx, struct draft *d, const struct place *p) {
+        if (p->kind == NODE_ATTR)
+                attr_base_from_served(fs, ctx, d, p);
+        else
+                base_from_served(fs, d, buf_view(&p->id));
+}
+
 static void empty_text(struct draft *d) {
         mutex_lock(&d->lock);
         buf_reset(&d->text);
@@ -134,10 +158,16 @@ static int load_text(struct fs *fs, struct op_ctx *ctx, struct draft *d, const s
         if (!wanted)
                 return 0;
         r = item_load(fs, ctx, p, 0, true, &s, e);
+        if (r == 0 && p->kind == NODE_ATTR) {
+                struct snapshot *item = TAKE(s);
+
+                r = attr_of_item(fs, p, item, &s, e);
+                snapshot_unref(item);
+        }
         if (r)
                 return r;
         if (reading)
-                serve(fs, program_of(fs, ctx), buf_view(&p->id), s);
+                serve(fs, program_of(fs, ctx), place_file_id(p), s);
         mutex_lock(&d->lock);
         if (!unsaved(d)) {
                 d->dirty = d->refused = false;
@@ -150,7 +180,7 @@ static int load_text(struct fs *fs, struct op_ctx *ctx, struct draft *d, const s
         }
         mutex_unlock(&d->lock);
         if (!reading) /* who cannot read here has read before, perhaps an older version */
-                base_from_served(fs, d, buf_view(&p->id));
+                served_before(fs, ctx, d, p);
         return r ? error_set_errno(e, r, "opening for writing") : 0;
 }
 
@@ -182,16 +212,19 @@ static int prepare(struct fs *fs, struct op_ctx *ctx, struct draft *d, int flags
 
         if (r)
                 return r;
-        if (p.kind != NODE_ITEM && !(flags & O_TRUNC)) /* renamed to a scratch name this very moment */
+        r = p.kind == NODE_ATTR ? attr_writable(&p, e) : 0;
+        if (r)
+                return r;
+        if (p.kind != NODE_ITEM && p.kind != NODE_ATTR && !(flags & O_TRUNC)) /* renamed to a scratch name this very moment */
                 return fs_no_item(e);
         r = fs_busy_begin(fs, ctx, &d->busy, e);
         if (r)
                 return r;
         if (create) {
-                r = base_from_away(fs, ctx, d, buf_view(&p.id), e);
+                r = base_from_away(fs, ctx, d, place_file_id(&p), e);
         } else if ((flags & O_TRUNC) || was_emptied(fs, d->node)) {
                 empty_text(d);
-                base_from_served(fs, d, buf_view(&p.id));
+                served_before(fs, ctx, d, &p);
         } else {
                 r = load_text(fs, ctx, d, &p, (flags & O_ACCMODE) == O_RDWR, e);
         }
@@ -199,11 +232,48 @@ static int prepare(struct fs *fs, struct op_ctx *ctx, struct draft *d, int flags
         return r;
 }
 
+/* One more user of the node's draft, who closes it again; NULL: there is none. */
+static struct draft *draft_use(struct fs *fs, struct node *n) {
+        struct draft *d;
+
+        mutex_lock(&fs->nodes.lock);
+        d = n->draft;
+        if (d)
+                d->writers++;
+        mutex_unlock(&fs->nodes.lock);
+        return d;
+}
+
+/* An attribute that another writer has emptied and not written is emptied once more: only the last one saves that.  If
+ * it is just being saved, that comes first. */
+static int supersede_emptied(struct fs *fs, struct op_ctx *ctx, struct node *n, struct error *e) {
+        struct draft *d = draft_use(fs, n);
+        int r;
+
+        if (!d)
+                return 0;
+        r = fs_busy_begin(fs, ctx, &d->busy, e);
+        if (r == 0) {
+                mutex_lock(&d->lock);
+                if (!d->created && !d->dirty && d->text.n == 0)
+                        d->truncated = false;
+                mutex_unlock(&d->lock);
+                fs_busy_end(fs, &d->busy);
+        }
+        draft_close(fs, ctx, d);
+        return r;
+}
+
 int draft_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool create, struct draft **ret,
                struct error *e) {
-        struct draft *d = draft_join(fs, ctx, n, create, flags);
+        struct draft *d;
         int r = 0;
 
+        if (n->kind == NODE_ATTR && ((flags & O_TRUNC) || was_emptied(fs, n)))
+                r = supersede_emptied(fs, ctx, n, e);
+        if (r)
+                return r;
+        d = draft_join(fs, ctx, n, create, flags);
         if (!d)
                 return error_set(e, ERR_MEMORY, "out of memory");
         r = prepare(fs, ctx, d, flags, create, e);
@@ -225,7 +295,7 @@ static void come_back(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         struct error e = { 0 };
 
         if (place_of(fs, ctx, d->node, &p, &e) == 0)
-                away_refused(fs, buf_view(&p.id));
+                away_refused(fs, place_file_id(&p));
 }
 
 /* Unlinked before it was saved: what was renamed away goes on being away. */
@@ -234,22 +304,23 @@ static void not_written(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         struct error e = { 0 };
 
         if (place_of(fs, ctx, d->node, &p, &e) == 0)
-                away_unchanged(fs, buf_view(&p.id));
+                away_unchanged(fs, place_file_id(&p));
 }
 
 /* Before the last writer goes: a new file never written to becomes an item of only its key. */
 static void draft_finish(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         struct error e = { 0 };
-        bool touch, dirty, gone, replaces;
+        bool touch, dirty, gone, replaces, created;
         int r;
 
         mutex_lock(&fs->nodes.lock);
         gone = d->node->detached;
         mutex_unlock(&fs->nodes.lock);
         mutex_lock(&d->lock);
-        touch = d->created && !d->dirty && d->text.n == 0;
+        touch = !d->dirty && d->text.n == 0 && (d->created || (d->truncated && d->node->kind == NODE_ATTR));
         dirty = d->text.n > 0 && unsaved(d);
-        replaces = d->bases.n > 0;
+        created = d->created;
+        replaces = created && d->bases.n > 0;
         mutex_unlock(&d->lock);
         if (gone && replaces)
                 not_written(fs, ctx, d);
@@ -374,23 +445,24 @@ bool draft_stat(struct fs *fs, struct node *n, uint64_t *ret_size, uint64_t *ret
         return draft_peek(fs, n, ret_size, ret_mtime_ns, &created);
 }
 
+bool draft_emptied(struct fs *fs, struct node *n) {
+        bool emptied = false;
+
+        mutex_lock(&fs->nodes.lock);
+        if (n->draft) {
+                mutex_lock(&n->draft->lock);
+                emptied = n->draft->truncated && !n->draft->dirty && n->draft->text.n == 0;
+                mutex_unlock(&n->draft->lock);
+        }
+        mutex_unlock(&fs->nodes.lock);
+        return emptied;
+}
+
 bool draft_is_new(struct fs *fs, struct node *n) {
         uint64_t size, mtime;
         bool created = false;
 
         return draft_peek(fs, n, &size, &mtime, &created) && created;
-}
-
-/* One more user of the node's draft, who closes it again; NULL: there is none. */
-static struct draft *draft_use(struct fs *fs, struct node *n) {
-        struct draft *d;
-
-        mutex_lock(&fs->nodes.lock);
-        d = n->draft;
-        if (d)
-                d->writers++;
-        mutex_unlock(&fs->nodes.lock);
-        return d;
 }
 
 int draft_save_new(struct fs *fs, struct op_ctx *ctx, struct node *n, struct error *e) {

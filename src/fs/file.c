@@ -277,10 +277,14 @@ static int creatable(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct
         if (dir->kind == NODE_ROOT || dir->kind == NODE_CONTROL)
                 return error_set(e, ERR_PERMISSION, "files are made in tables");
         r = place_child(fs, ctx, dir, name, c, e);
+        if (node_in_item(dir) && dir->control)
+                return error_set(e, ERR_READ_ONLY, "an index is for reading");
         if (r == -ENOENT && e->kind == ERR_NO_ITEM)
-                return error_set(e, ERR_INPUT, "not the name of an item: its key, encoded, and \".json\"");
+                return error_set(e, ERR_INPUT, node_in_item(dir) ? "not the name of an attribute, encoded" : "not the name of an item: its key, encoded, and \".json\"");
         if (r == 0 && c->kind == NODE_LOCAL && !local_in_spool(fs, dir))
                 return error_set(e, ERR_PERMISSION, "the rejected folder is for reading and deleting");
+        if (r == 0 && c->kind == NODE_ATTR)
+                return attr_writable(&c->place, e);
         if (r == 0 && c->kind != NODE_ITEM && c->kind != NODE_LOCAL)
                 return error_set(e, ERR_INPUT, "this table has a sort key: items are made in the directory of their partition");
         return r;
@@ -303,7 +307,8 @@ static int create(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct st
                 return local_open(fs, *ret_node, flags & ~(O_CREAT | O_EXCL | O_TRUNC), ret, e);
         if ((flags & O_EXCL) && draft_is_new(fs, *ret_node))
                 return error_set(e, ERR_EXISTS, "it is just being made");
-        return item_open(fs, ctx, *ret_node, flags, true, ret, e);
+        return c.kind == NODE_ATTR ? attr_open(fs, ctx, *ret_node, flags, true, ret, e)
+                                   : item_open(fs, ctx, *ret_node, flags, true, ret, e);
 }
 
 int fs_create(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name, int flags, struct fs_entry *ret,
@@ -373,7 +378,7 @@ static int truncate_path(struct fs *fs, struct op_ctx *ctx, struct node *n, uint
                 return r;
         r = draft_truncate(fs, ctx, d, size, e);
         if (r == 0)
-                r = draft_commit(fs, ctx, d, false, e);
+                r = draft_commit(fs, ctx, d, size == 0 && n->kind == NODE_ATTR, e);
         draft_close(fs, ctx, d);
         return r;
 }
@@ -388,7 +393,7 @@ int fs_setattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_file 
                 return -ESTALE;
         if (size && (fs->o.read_only || (node_of_index(h.n) && h.n->kind != NODE_IMPORT)))
                 r = error_set(&e, ERR_READ_ONLY, node_of_index(h.n) ? "views are for reading" : "mounted read-only");
-        else if (size && (h.n->kind == NODE_ITEM || (f && f->draft)))
+        else if (size && (h.n->kind == NODE_ITEM || h.n->kind == NODE_ATTR || (f && f->draft)))
                 r = f && f->draft ? draft_truncate(fs, ctx, f->draft, *size, &e) : truncate_path(fs, ctx, h.n, *size, &e);
         else if (size && h.n->kind == NODE_LOCAL)
                 r = local_truncate(fs, h.n, f, *size, &e);

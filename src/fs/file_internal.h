@@ -23,6 +23,7 @@ struct draft {
         struct mutex lock;         /* everything below */
         struct buf text;
         bool created, exclusive, loaded, dirty, truncated;
+        uint32_t idle_flushes;     /* of an attribute: since it was emptied */
         uint64_t edits;            /* counts changes, to notice those made during a commit */
         bool read_here;            /* the writer was given the text at open: that is the version it knows */
         bool refused;              /* the last commit was refused ... */
@@ -86,6 +87,7 @@ _must_check_ int draft_truncate(struct fs *fs, struct op_ctx *ctx, struct draft 
 /* The node's uncommitted text, if it has any: its size and time. */
 bool draft_stat(struct fs *fs, struct node *n, uint64_t *ret_size, uint64_t *ret_mtime_ns);
 _must_check_ int draft_new_names(struct fs *fs, struct node *dir, struct names *ret); /* children not in the table yet */
+bool draft_emptied(struct fs *fs, struct node *n); /* of an attribute, which is to be empty when its writer goes */
 bool draft_is_new(struct fs *fs, struct node *n); /* created here, not in the table yet */
 _must_check_ int draft_save_new(struct fs *fs, struct op_ctx *ctx, struct node *n, struct error *e);
 /* Unlinked before it was saved: it just goes.  *ret = false: it is in the table by now. */

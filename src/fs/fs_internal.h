@@ -72,6 +72,8 @@ struct fs {
         uint64_t recent[RECENT_SLOTS]; /* monotonic time of the last own write of a partition or table */
         struct list gaps;         /* struct gap; absent.c */
         struct list local_dirs;   /* struct local_dir */
+        struct removed_attr removed_attrs[REMOVED_ATTRS]; /* a ring (attr_save.c) */
+        uint32_t n_removed_attrs;
         struct parsed *parsed;    /* the item whose attributes were looked at last (item_dir.c) */
         struct error_record errors[ERRORS_KEPT];
         uint64_t n_errors;        /* ever recorded; the ring's head */
@@ -249,8 +251,6 @@ uint64_t known_age(struct fs *fs, const struct place *p, uint64_t max_age_ns);
  * many waiters).  -ENOENT (ERR_NO_ITEM) on the service's word. */
 _must_check_ int item_load(struct fs *fs, struct op_ctx *ctx, const struct place *p, uint64_t max_age_ns, bool strong,
                            struct snapshot **ret, struct error *e);
-/* What the cache knows of it, asked for if need be; no text.  -ENOENT (ERR_NO_ITEM) on the service's word. */
-_must_check_ int item_known(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct cache_view *ret, struct error *e);
 /* w->conditions: it is still what we read: every attribute.  -EXDEV: more than one expression can name. */
 _must_check_ int item_unchanged(const struct place *p, const struct item *item, struct write *w, struct arena *a,
                                 struct error *e);

@@ -119,6 +119,16 @@ bool item_dir_file(struct str name, bool in_chain, struct buf *out) {
         return buf_status(out) == 0;
 }
 
+void item_dir_name(struct str file, bool in_chain, struct buf *out) {
+        struct str name = str_make(file.p, file.n - item_suffix.n);
+
+        if (str_ends(name, item_suffix) && (name.n > item_suffix.n || in_chain)) {
+                buf_append(out, name.p, name.n - item_suffix.n);
+                name = escaped_suffix;
+        }
+        buf_str(out, name);
+}
+
 bool attr_scratch_form(struct str name) {
         static const char *const ends[] = { "~", ".bak", ".orig", ".swp", ".tmp" };
         size_t n = 0;
@@ -280,16 +290,23 @@ bool node_is_piece(struct fs *fs, const struct node *dir) {
         return piece;
 }
 
+int item_dir_item(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct place *ret, struct error *e) {
+        return place_of_item(fs, ctx, dir, node_is_piece(fs, dir), name, ret, e);
+}
+
 int item_dir_lookup(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct node *parent, struct str name,
                     struct fs_entry *ret, struct error *e) {
+        _cleanup_(buf_deinit) struct buf file = BUF_INIT(NAME_PIECE_MAX + 16);
         _cleanup_(held_put) struct held h = { .fs = fs };
-        _cleanup_(place_deinit) struct place p = { 0 };
+        _cleanup_(child_deinit) struct child c = { .kind = NODE_ITEM };
         bool of_index;
-        int r = place_of_item(fs, ctx, dir, node_is_piece(fs, dir), name, &p, e);
+        int r = item_dir_item(fs, ctx, dir, name, &c.place, e);
 
+        if (r == 0 && !c.place.view && item_dir_file(name, node_is_piece(fs, dir), &file))
+                r = child_exists(fs, ctx, dir, buf_view(&file), &c, e);
         if (r)
                 return r;
-        of_index = p.view && p.view->index;
+        of_index = c.place.view && c.place.view->index;
         r = node_child(fs, parent, name, NODE_ITEM_DIR, LEVEL_ATTR, &h.n);
         if (r)
                 return error_set_errno(e, r, "lookup");
@@ -334,8 +351,11 @@ static int attr_in_item(struct fs *fs, struct op_ctx *ctx, const struct place *p
         if (r)
                 return r;
         v = item_get(&parsed->item, buf_view(&p->attr));
-        if (!v)
+        if (!v) { /* what was shown of it before is not what a new one replaces */
+                if (cache_served_at(fs->cache, buf_view(&p->attr_id)))
+                        cache_put_absent(fs->cache, buf_view(&p->attr_id), clock_now_ns());
                 return error_set(e, ERR_NO_ITEM, "the item has no such attribute");
+        }
         r = attr_text(fs, v, &room, &text);
         if (r)
                 return error_set_errno(e, r, "showing the attribute");
@@ -354,7 +374,7 @@ int attr_file_attr(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_
         if (r)
                 return r;
         attr_file(fs, node_ino_now(fs, n), size, mtime, 0, ret);
-        if (drafted)
+        if (drafted || draft_emptied(fs, n))
                 return 0;
         if (away_find(fs, buf_view(&p.attr_id)))
                 return not_there(e);

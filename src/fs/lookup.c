@@ -32,8 +32,7 @@ static int known_absent(struct fs *fs, struct op_ctx *ctx, const struct place *p
 }
 
 /* Does what the name spells exist?  Tables were asked for by place_child; a chain directory always resolves. */
-static int child_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct child *c,
-                        struct error *e) {
+int child_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct child *c, struct error *e) {
         uint64_t since = 0;
         int r = 0;
 

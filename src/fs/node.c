@@ -276,7 +276,7 @@ int node_move(struct fs *fs, struct node *n, struct node *parent, struct str nam
                 n->page_hash = n->told_hash = 0;
         n->kind = kind;
         set_place(fs, n, parent, copy, (uint32_t)name.n);
-        if (n->kind == NODE_PARTITION)
+        if (n->kind == NODE_PARTITION || n->kind == NODE_ITEM_DIR)
                 renumber(fs);
         mutex_unlock(&fs->nodes.lock);
         return 0;

@@ -10,7 +10,7 @@ struct program {
         uint32_t id, session; /* 0: unknown */
 };
 
-enum base_kind { BASE_NONE, BASE_SNAPSHOT, BASE_HASH };
+enum base_kind { BASE_NONE, BASE_SNAPSHOT, BASE_HASH, BASE_ABSENT /* of an attribute: there was none */ };
 
 /* A version that a save replaces. */
 struct base {

@@ -22,7 +22,7 @@ void dir_linger(struct fs *fs, struct node *dir) {
                 local_dir_add(fs, parent, str_make(name, n), clock_now_ns() + LINGER_NS);
 }
 
-static int delete_item(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct error *e) {
+int item_delete(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct error *e) {
         struct condition exists = { .op = COND_EXISTS, .attr = p->table->key.attrs[0].name };
         struct write w = { .op = WRITE_DELETE, .table = p->table, .key = p->key, .conditions = &exists,
                            .n_conditions = 1 };
@@ -54,7 +54,7 @@ static int unlink_stored(struct fs *fs, struct op_ctx *ctx, struct node *dir, st
         if (r)
                 return r;
         readers_forget(fs, program, buf_view(&p->id));
-        r = removals_streak(fs, dir, program) ? removals_add(fs, ctx, p, dir, name, e) : delete_item(fs, ctx, p, e);
+        r = removals_streak(fs, dir, program) ? removals_add(fs, ctx, p, dir, name, e) : item_delete(fs, ctx, p, e);
         if (r == 0)
                 removals_succeeded(fs, dir);
         return r;
@@ -77,17 +77,22 @@ static int unlink_item(struct fs *fs, struct op_ctx *ctx, struct node *dir, stru
                         node_detach(fs, h.n);
                 return r;
         }
-        if (c.kind != NODE_ITEM)
+        if (node_in_item(dir) && dir->control)
+                return error_set(e, ERR_READ_ONLY, "an index is for reading");
+        if (c.kind != NODE_ITEM && c.kind != NODE_ATTR)
                 return c.kind == NODE_CONTROL_FILE ? error_set(e, ERR_PERMISSION, "control files cannot be removed")
                                                    : error_set_errno(e, -EISDIR, "a directory");
         if (h.n && draft_is_new(fs, h.n))
                 r = draft_drop_new(fs, ctx, h.n, &was_new, e);
         if (r == 0 && !was_new)
-                r = unlink_stored(fs, ctx, dir, name, &c.place, e);
+                r = c.kind == NODE_ATTR ? attr_remove(fs, ctx, &c.place, e) : unlink_stored(fs, ctx, dir, name, &c.place, e);
         if (r == 0 || r == -ENOENT) {
                 if (h.n)
                         node_detach(fs, h.n);
-                dir_linger(fs, dir);
+                if (c.kind == NODE_ATTR)
+                        item_dir_changed(fs, dir);
+                else
+                        dir_linger(fs, dir);
         }
         return r;
 }
@@ -110,9 +115,14 @@ int fs_unlink(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str nam
 static int not_a_partition(const struct child *c, struct error *e) {
         if (c->kind == NODE_TABLE)
                 return error_set(e, ERR_PERMISSION, "tables are not made or removed as directories");
-        if (c->kind == NODE_ITEM || c->kind == NODE_CONTROL_FILE || c->kind == NODE_LOCAL)
+        if (c->kind == NODE_ITEM || c->kind == NODE_CONTROL_FILE || c->kind == NODE_LOCAL || c->kind == NODE_ATTR)
                 return error_set_errno(e, -ENOTDIR, "a file");
         return error_set(e, ERR_PERMISSION, "not a partition");
+}
+
+/* No item's directory, but for the last pieces of long names. */
+static bool dotted(struct fs *fs, struct node *dir, struct str name) {
+        return name.p[0] == '.' && !node_is_piece(fs, dir);
 }
 
 /* Tools make folders for what they have not finished: `.~tmp~` of rsync --delay-updates, .rsync-partial.  Other names
@@ -152,7 +162,13 @@ static int make_partition(struct fs *fs, struct op_ctx *ctx, struct node *dir, s
                 return error_set(e, ERR_READ_ONLY, "mounted read-only");
         if (dir->kind == NODE_ROOT || dir->kind == NODE_CONTROL)
                 return error_set(e, ERR_PERMISSION, "tables are not made or removed as directories");
+        if (node_in_item(dir) && dir->control)
+                return error_set(e, ERR_READ_ONLY, "an index is for reading");
         r = place_child(fs, ctx, dir, name, &c, e);
+        if (node_in_item(dir) && (c.kind != NODE_LOCAL || name.p[0] != '.'))
+                return error_set(e, ERR_PERMISSION, "attributes are files");
+        if (dir->kind != NODE_LOCAL && !dotted(fs, dir, name) && (c.kind == NODE_LOCAL || (r == -ENOENT && c.kind == NODE_ROOT)))
+                return item_dir_make(fs, ctx, dir, name, ret, e);
         if (r == -ENOENT && e->kind == ERR_NO_ITEM)
                 return error_set(e, ERR_INPUT, "not the name of a partition: its key, encoded");
         if (r)
@@ -213,6 +229,9 @@ static int remove_dir(struct fs *fs, struct op_ctx *ctx, struct node *dir, struc
         if (fs->o.read_only)
                 return error_set(e, ERR_READ_ONLY, "mounted read-only");
         r = place_child(fs, ctx, dir, name, &c, e);
+        if (dir->kind != NODE_LOCAL && !node_in_item(dir) && !dotted(fs, dir, name) &&
+            (c.kind == NODE_LOCAL || (r == -ENOENT && c.kind == NODE_ROOT)))
+                return item_dir_remove(fs, ctx, dir, name, e);
         if (r)
                 return r;
         if (c.kind == NODE_LOCAL)

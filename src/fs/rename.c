@@ -30,7 +30,9 @@ static int end_init(struct fs *fs, struct op_ctx *ctx, struct end *x, struct err
                 return r;
         if (x->child.kind == NODE_CHAIN)
                 return error_set_errno(e, -EXDEV, "the beginning of a long name is moved by copying");
-        if (x->child.kind == NODE_ITEM || x->child.kind == NODE_PARTITION ||
+        if (node_in_item(x->dir) && x->dir->control)
+                return error_set(e, ERR_READ_ONLY, "an index is for reading");
+        if (x->child.kind == NODE_ITEM || x->child.kind == NODE_PARTITION || x->child.kind == NODE_ATTR ||
             (x->child.kind == NODE_LOCAL && !(x->dir->kind == NODE_CONTROL)))
                 return 0;
         return error_set(e, ERR_PERMISSION, "this cannot be renamed");
@@ -221,7 +223,7 @@ static struct program author(struct fs *fs, struct op_ctx *ctx, struct end *from
                 p = h.n->writer;
                 mutex_unlock(&fs->nodes.lock);
         }
-        knows = readers_knows(fs, p, buf_view(&to->child.place.id), &known);
+        knows = readers_knows(fs, p, place_file_id(&to->child.place), &known);
         bases_deinit(&known);
         return knows ? p : program_of(fs, ctx);
 }
@@ -277,6 +279,46 @@ static int move_nodes(struct fs *fs, struct end *from, struct end *to, unsigned 
 }
 
 static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, unsigned flags,
+                       struct error *e);
+
+/* Neither an item's own file nor a scratch file. */
+static bool is_item_dir(struct fs *fs, const struct end *from) {
+        struct stat st;
+
+        return from->child.kind == NODE_LOCAL && from->dir->kind != NODE_LOCAL && !node_in_item(from->dir) &&
+               local_stat(fs, from->dir, from->name, &st) == -ENOENT;
+}
+
+/* The directory of an item is renamed with its item.  One that is there is never empty, so it is not replaced. */
+static int rename_item_dir(struct fs *fs, struct op_ctx *ctx, struct node *n, struct end *from, struct end *to, unsigned flags,
+                           struct error *e) {
+        _cleanup_(buf_deinit) struct buf from_name = BUF_INIT(512);
+        _cleanup_(buf_deinit) struct buf to_name = BUF_INIT(512);
+        _cleanup_(end_deinit) struct end a = { .dir = from->dir };
+        _cleanup_(end_deinit) struct end b = { .dir = to->dir };
+        int r;
+
+        items_init(&a.items);
+        items_init(&b.items);
+        if (flags & RENAME_EXCHANGE)
+                return error_set_errno(e, -EINVAL, "items are exchanged by their files");
+        if (node_in_item(to->dir) || !item_dir_file(from->name, node_is_piece(fs, from->dir), &from_name) ||
+            !item_dir_file(to->name, node_is_piece(fs, to->dir), &to_name))
+                return error_set(e, ERR_INPUT, "the new name is no item's: its key, encoded");
+        a.name = buf_view(&from_name);
+        b.name = buf_view(&to_name);
+        r = rename_ends(fs, ctx, &a, &b, flags | RENAME_NOREPLACE, e);
+        if (r)
+                return r;
+        if (fs->notify.entry) {
+                fs->notify.entry(fs->notify.arg, a.dir->id, a.name);
+                fs->notify.entry(fs->notify.arg, b.dir->id, b.name);
+        }
+        r = n ? node_move(fs, n, to->dir, to->name, NODE_ITEM_DIR) : 0;
+        return r ? error_set_errno(e, r, "renaming") : 0;
+}
+
+static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, unsigned flags,
                        struct error *e) {
         _cleanup_(held_put) struct held n = { .fs = fs, .n = node_find(fs, from->dir, from->name) };
         _cleanup_(arena_deinit) struct arena a = ARENA_INIT(MOVE_ARENA_MAX);
@@ -289,6 +331,8 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
         r = end_init(fs, ctx, from, e);
         if (r)
                 return r;
+        if (is_item_dir(fs, from))
+                return rename_item_dir(fs, ctx, n.n, from, to, flags, e);
         r = end_init(fs, ctx, to, e);
         if (r == -ENOENT && e->kind == ERR_NO_ITEM)
                 return error_set(e, ERR_INPUT, "the new name is no item's: its key, encoded, and \".json\"");
@@ -307,6 +351,12 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
                 return r;
         if (from->child.kind == NODE_PARTITION || to->child.kind == NODE_PARTITION)
                 r = partition_rename(fs, ctx, from, to, flags, e);
+        else if (from->child.kind == NODE_ATTR && to->child.kind == NODE_ATTR)
+                r = attr_rename(fs, ctx, from, to, flags, e);
+        else if (from->child.kind == NODE_ATTR && to->child.kind == NODE_LOCAL)
+                r = attr_to_scratch(fs, ctx, from, to, e);
+        else if (from->child.kind == NODE_ATTR || (to->child.kind == NODE_ATTR && from->child.kind != NODE_LOCAL))
+                r = error_set_errno(e, -EXDEV, "between items and attributes is moved by copying");
         else if (from->child.kind == NODE_LOCAL)
                 r = to->child.kind == NODE_LOCAL
                             ? local_rename(fs, from->dir, from->name, to->dir, to->name, flags, e)
@@ -317,9 +367,11 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
                 r = flags & RENAME_EXCHANGE ? exchange(fs, ctx, from, to, &a, e) : replace(fs, ctx, from, to, flags, &a, e);
         if (r == 0 && from->child.kind == NODE_ITEM)
                 dir_linger(fs, from->dir);
-        takes = r == 0 && from->child.kind == NODE_LOCAL && to->child.kind == NODE_ITEM;
+        takes = r == 0 && from->child.kind == NODE_LOCAL && to->child.kind != NODE_LOCAL;
         if (r == 0)
                 r = move_nodes(fs, from, to, flags, e);
+        if (r == 0 && node_in_item(from->dir))
+                item_dir_changed(fs, from->dir);
         if (takes)
                 scratch_taken(fs, ctx, from, to, buf_view(&taken));
         return r;

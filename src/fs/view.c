@@ -322,6 +322,16 @@ bool view_step_name(struct str name) {
         return false;
 }
 
+bool view_step_at(size_t i, bool in_partition, struct str *ret) {
+        for (size_t k = 0; k < ARRAY_LEN(steps); k++) {
+                if ((in_partition ? steps[k].table_only : steps[k].partition_only) || i-- > 0)
+                        continue;
+                *ret = steps[k].name;
+                return true;
+        }
+        return false;
+}
+
 static int begin_step(struct view *v, struct str name, struct error *e) {
         const struct view_step *s = NULL;
 

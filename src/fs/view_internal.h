@@ -70,6 +70,8 @@ void view_deinit(struct view *v);
 _must_check_ int view_feed(struct view *v, struct str name, struct error *e);
 /* Is it one of the names that are not listed and lead from a table or partition into a view? */
 bool view_step_name(struct str name);
+/* The i-th of those that begin a path below a table, or below a partition; false: there are no more. */
+bool view_step_at(size_t i, bool in_partition, struct str *ret);
 static inline const struct key_schema *view_key(const struct view *v) {
         return v->index ? &v->index->key : &v->table->key;
 }

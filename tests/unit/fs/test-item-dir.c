@@ -233,6 +233,27 @@ START_TEST(test_mtime) {
 }
 END_TEST
 
+/* -o show=all: everything that has a name without arguments, and it ends. */
+START_TEST(test_show_all) {
+        struct fx x;
+
+        fx_init(&x);
+        x.o.show_all = true;
+        fx_start(&x);
+        mem_put(x.m, "Music", "{\"Artist\":\"A\",\"Song\":\"S.json\",\"v\":1}");
+        mem_put(x.m, "Users", "{\"Id\":\"42\"}");
+        ck_assert_ptr_nonnull(strstr(fx_names(&x, ""), ".ddbfs"));
+        ck_assert_str_eq(fx_names(&x, "Music"), ".columns .export .filter .import .info A");
+        ck_assert_str_eq(fx_names(&x, "Music/A"), ".between .columns .export .filter .first .last .prefix S%2Ejson S.json.json");
+        ck_assert_str_eq(fx_names(&x, "Music/A/S%2Ejson"), "Artist Song v");
+        ck_assert_str_eq(fx_names(&x, "Music/A/.filter"), "");
+        ck_assert_str_eq(fx_names(&x, "Users"), ".columns .export .filter .import .info 42 42.json");
+        ck_assert_str_eq(fx_names(&x, "Users/42"), "Id");
+        ck_assert_str_eq(fx_names(&x, "Music/A/.last/1"), "S.json.json");
+        fx_end(&x);
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("item-dir");
         TCase *t = tcase_create("reading");
@@ -246,6 +267,7 @@ int main(void) {
         tcase_add_test(t, test_absent);
         tcase_add_test(t, test_ranges);
         tcase_add_test(t, test_mtime);
+        tcase_add_test(t, test_show_all);
         suite_add_tcase(s, t);
         return fx_run(s);
 }
