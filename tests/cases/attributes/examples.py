@@ -33,6 +33,7 @@ def fill(t):
                    gsi=[("GenreAlbumTitle", "Genre:S", "AlbumTitle:S")])
     t.put("Music", {"Artist": {"S": "No One You Know"}, "SongTitle": {"S": "Call Me Today"},
                     "AlbumTitle": {"S": "Hey Now"}, "Genre": {"S": "Country"}})
+    t.create_table("Copy", "Artist:S", "SongTitle:S")
     t.create_table("Users", "UserId:N")
     t.put("Users", {"UserId": {"N": "42"}, "Age": {"N": "42"}, "Mail": {"S": "ada@example.org"}})
     t.create_table("Sensors", "Id:S", "Time:N")
@@ -55,6 +56,8 @@ def every_one(t):
         os.symlink(m / name, os.path.join(here, name))
     with open(os.path.join(here, "photo.jpg"), "wb") as file:
         file.write(b"\xff\xd8" + bytes(1000))
+    with open(os.path.join(here, "new-users.csv"), "w", encoding="ascii") as file:
+        file.write("UserId,Name\n50,Bo\n")
     ran = 0
     for command in examples():
         if command.startswith(LEFT_OUT):
@@ -68,6 +71,8 @@ def every_one(t):
          {"UserId": {"N": "42"}, "Email": {"S": "ada@example.org"}, "Photo": {"B": b"\xff\xd8" + bytes(1000)}})
     t.eq(t.get("Users", {"UserId": {"N": "43"}}), None)
     t.eq(len(t.scan("Logs")), 1)
+    t.eq(t.get("Users", {"UserId": {"N": "50"}}), {"UserId": {"N": "50"}, "Name": {"S": "Bo"}})
+    t.eq(t.scan("Copy"), t.scan("Music"))
 
 
 @test
@@ -80,7 +85,7 @@ def show_all(t):
                  "./Music/No One You Know/Call Me Today/AlbumTitle", "./Logs/web/.first", "./Logs/web/.export/jsonl"):
         t.true(path in found, path)
     t.at_most(len(found), 300, "names")
-    t.sh("grep -r 2023 Logs Orders >/dev/null", cwd=m.path)
+    t.sh("grep -r --exclude-dir=.import 2023 Logs Orders >/dev/null", cwd=m.path)    # those are for writing
 
 
 run()
