@@ -9,7 +9,7 @@
 #include "fs_internal.h"
 
 #define IMPORT_LINE_MAX (4 * MIB)     /* of one: 400 KB of any type fit in the longest notation */
-#define IMPORT_AHEAD_MAX (6 * MIB)    /* of lines that are queued or given: more are not taken */
+#define IMPORT_AHEAD_MAX (4 * MIB)    /* of lines that are queued or given: more are not taken */
 #define IMPORT_AHEAD_MIN (32 * KIB)
 #define IMPORT_BAD_MAX (4 * MIB)      /* of refused lines, then they go to disk */
 #define IMPORT_TOLD_MAX 100           /* refused lines told one by one */
