@@ -198,6 +198,8 @@ int fs_mkdir(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name
         if (!dir.n)
                 return -ESTALE;
         r = view_write(fs, ctx, &dir, name, &e);
+        if (r == 0 && dir.n->id != parent)
+                r = error_set(&e, ERR_INPUT, "directories are made in the partition itself, not in a range of it");
         if (r == 0)
                 r = make_partition(fs, ctx, dir.n, name, ret, &e);
         return fs_done(fs, ctx, dir.n, name, r, &e);
