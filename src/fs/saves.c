@@ -313,6 +313,8 @@ static bool concerns(const struct save_entry *x, const struct table_schema *tabl
 
 /* lock is held. */
 static bool is_waiting(struct saves *s, const struct table_schema *table, const struct key *key, uint64_t up_to) {
+        if (s->finishing > 0)
+                return true;
         LIST_FOR_EACH(l, &s->queue) {
                 const struct save_entry *x = CONTAINER_OF(l, struct save_entry, all);
 

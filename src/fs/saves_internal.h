@@ -101,7 +101,8 @@ struct saves {
         uint64_t next_seq;
         unsigned hurry;          /* waiters */
         bool stopping, given_up;
-        unsigned running, idle;
+        unsigned running;
+        unsigned finishing;      /* senders that are noting down what is sent: the file is not emptied yet */
         uint64_t retry_ns;       /* not before, unless somebody waits */
         uint64_t retry_after_ns; /* how long next time */
         uint64_t failures;

@@ -291,9 +291,11 @@ static void sort_out(struct saves *s, struct op_ctx *ctx, struct load *load, con
                 failed(s, e);
         else
                 s->retry_ns = s->retry_after_ns = 0;
+        s->finishing++;
         mutex_unlock(&s->lock);
         log_done(s, &record); /* before those who wait are told, so that the file is empty after an fsync */
         mutex_lock(&s->lock);
+        s->finishing--;
         if (s->n == 0)
                 save_log_clear(s->log);
         cond_broadcast(&s->cond);
