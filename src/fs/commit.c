@@ -17,10 +17,12 @@
 #include "ddbfs/base/metrics.h"
 
 #define SAVE_ARENA_MAX (128 * MIB)
+#define JOURNALED_MAX (16 * KIB) /* of an item, where larger ones may go to S3 */
 
 static void save_deinit(struct save *s) {
         place_deinit(&s->place);
         arena_deinit(&s->arena);
+        items_deinit(&s->now);
         buf_deinit(&s->text);
         bases_deinit(&s->bases);
         snapshot_unref(s->recovered);
@@ -116,20 +118,43 @@ int item_diff(const struct place *p, const struct item *base, const struct item 
         return 0;
 }
 
+/* What is in S3, or may go there, is not for the journal. */
+static bool for_s3(const struct save *s) {
+        bool large = item_size(&s->item) > JOURNALED_MAX;
+
+        for (uint32_t i = 0; i < s->item.n; i++)
+                large = large || s->item.attributes[i].value.type == VALUE_LARGE;
+        for (uint32_t i = 0; i < s->base_item.n; i++)
+                large = large || s->base_item.attributes[i].value.type == VALUE_LARGE;
+        return s->fs->o.text.any_size && large;
+}
+
 /* -o commit=batch: into the journal.  1: it must be sent now. */
 static int save_later(struct save *s, const struct write *w, struct error *e) {
-        return s->later ? saves_write(s->fs, s->ctx, &s->place, buf_view(&s->path), s->ino, w, &s->base_item, &s->result,
+        return s->later && !for_s3(s) ? saves_write(s->fs, s->ctx, &s->place, buf_view(&s->path), s->ino, w, &s->base_item, &s->result,
                                       &s->seq, e)
                         : 1;
 }
 
-static int save_update(struct save *s, struct error *e) {
-        struct write w = { .op = WRITE_UPDATE, .table = s->place.table, .key = s->place.key };
-        _cleanup_(items_deinit) struct items now;
+/* It is saved.  now: the item as it is, if the store has said that; then what went to S3 is known by its reference. */
+static int saved(struct save *s, struct items *now, struct error *e) {
+        struct error ignored;
+        int r;
+
+        if (now->n > 0) {
+                s->unfilled = item_unfilled(s->fs, &now->v[0]) && items_fill(s->fs, s->ctx, now, &ignored);
+                item_take_references(&s->item, &now->v[0]);
+        }
+        r = item_snapshot(s->fs, &s->place, now->n > 0 ? &now->v[0] : &s->item, &s->result);
+        return r ? error_set_errno(e, r, "saving") : 0;
+}
+
+static int save_update(struct save *s, struct items *now, struct error *e) {
+        struct write w = { .op = WRITE_UPDATE, .table = s->place.table, .key = s->place.key,
+                           .item = s->fs->o.text.any_size ? &s->item : NULL };
         struct error local = { 0 };
         int r;
 
-        items_init(&now);
         r = base_parse(s->fs, &s->place, &s->base, &s->arena, &s->base_item, e);
         if (r)
                 return r;
@@ -147,19 +172,15 @@ static int save_update(struct save *s, struct error *e) {
         r = save_later(s, &w, e);
         if (r <= 0)
                 return r;
-        r = s->fs->store->ops->write(s->fs->store, s->ctx, &w, &now, &local);
+        r = s->fs->store->ops->write(s->fs->store, s->ctx, &w, now, &local);
         if (r && local.kind == ERR_CONDITION)
                 return explain_conflict(s, &w, e);
         if (r && e)
                 *e = local;
-        if (r == 0) {
-                r = item_snapshot(s->fs, &s->place, now.n > 0 ? &now.v[0] : &s->item, &s->result);
-                r = r ? error_set_errno(e, r, "saving") : 0;
-        }
-        return r;
+        return r ? r : saved(s, now, e);
 }
 
-static int save_put(struct save *s, struct error *e) {
+static int save_put(struct save *s, struct items *now, struct error *e) {
         struct condition absent = { .op = COND_NOT_EXISTS, .attr = s->place.table->key.attrs[0].name };
         struct write w = { .op = WRITE_PUT, .table = s->place.table, .item = &s->item, .conditions = &absent,
                            .n_conditions = s->exclusive ? 1 : 0 };
@@ -168,16 +189,16 @@ static int save_put(struct save *s, struct error *e) {
 
         if (r <= 0)
                 return r;
-        r = s->fs->store->ops->write(s->fs->store, s->ctx, &w, NULL, &local);
+        r = s->fs->store->ops->write(s->fs->store, s->ctx, &w, now, &local);
         if (r && local.kind == ERR_CONDITION)
-                return error_set(e, ERR_EXISTS, "somebody else has made this item meanwhile");
+                return s->exclusive ? error_set(e, ERR_EXISTS, "somebody else has made this item meanwhile")
+                                    : error_set(e, ERR_CONDITION, "an attribute in S3 was replaced by somebody else meanwhile");
         if (r) {
                 if (e)
                         *e = local;
                 return r;
         }
-        r = item_snapshot(s->fs, &s->place, &s->item, &s->result);
-        return r ? error_set_errno(e, r, "saving") : 0;
+        return saved(s, now, e);
 }
 
 /* Only the hash of the version that was read is left: the table's item must still be that one. */
@@ -204,12 +225,11 @@ static int save_item(struct save *s, struct error *e) {
 
         if (r)
                 return r;
-
         if (s->fs->o.write_mode == FS_WRITE_OVERWRITE || s->base.kind == BASE_NONE)
-                return save_put(s, e);
+                return save_put(s, &s->now, e);
         if (s->base.kind == BASE_HASH)
                 r = recover_base(s, e);
-        return r ? r : save_update(s, e);
+        return r ? r : save_update(s, &s->now, e);
 }
 
 static int touched_item(struct save *s, struct error *e) {
@@ -237,7 +257,9 @@ static void publish(struct save *s, struct snapshot **ret_own) {
                 metric_add(METRIC_COMMITS, 1);
                 fs_wrote(s->fs, &s->place);
                 partition_wrote(s->fs, &s->place, true);
-                if (!s->seq) /* or long since */
+                if (s->unfilled)
+                        cache_invalidate(s->fs->cache, id);
+                else if (!s->seq) /* or long since */
                         cache_put_own(s->fs->cache, id, s->result);
         }
         if (*ret_own)
@@ -415,6 +437,7 @@ static int refuse_replaced(struct save *s, struct draft *d, struct error *e) {
 
 int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch, struct error *e) {
         _cleanup_(save_deinit) struct save s = { .fs = fs, .ctx = ctx, .touch = touch, .arena = ARENA_INIT(SAVE_ARENA_MAX),
+                                                 .now = { .arena = ARENA_INIT(ITEMS_ARENA_MAX) },
                                                  .text = BUF_INIT(ITEM_TEXT_MAX) };
         bool detached, replaced, scratch;
         int r = fs_busy_begin(fs, ctx, &d->busy, e);
@@ -436,6 +459,7 @@ int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch,
 int save_text(struct fs *fs, struct op_ctx *ctx, struct program program, struct node *dir, struct str name,
               struct str text, bool exclusive, struct error *e) {
         _cleanup_(save_deinit) struct save s = { .fs = fs, .ctx = ctx, .arena = ARENA_INIT(SAVE_ARENA_MAX),
+                                                 .now = { .arena = ARENA_INIT(ITEMS_ARENA_MAX) },
                                                  .text = BUF_INIT(ITEM_TEXT_MAX), .exclusive = exclusive };
         _cleanup_(child_deinit) struct child c = { 0 };
         struct snapshot *own = NULL, *away = NULL;

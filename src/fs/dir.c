@@ -357,8 +357,14 @@ static int plus_entry(struct filler *f, struct str name, const struct dir_entry 
                 h.n->control = de->control;
         drafted = h.n->draft != NULL;
         mutex_unlock(&f->fs->nodes.lock);
-        if ((de->kind != NODE_ITEM && de->kind != NODE_VIEW_ITEM) || changed || drafted)
-                return entry_of(f->fs, f->ctx, h.n, ret, e);
+        if ((de->kind != NODE_ITEM && de->kind != NODE_VIEW_ITEM) || changed || drafted || de->size == SIZE_UNREAD) {
+                r = entry_of(f->fs, f->ctx, h.n, ret, e);
+                if (r && r != -ENOENT && de->size == SIZE_UNREAD) { /* its name is known all the same: who asks for more is told */
+                        *ret = (struct fs_entry){ .node = 0, .attr = { .ino = node_ino_now(f->fs, h.n), .mode = S_IFREG } };
+                        return 0;
+                }
+                return r;
+        }
         attr_file(f->fs, node_ino_now(f->fs, h.n), de->size, de->mtime_ns, ttl_left(f->fs, f->d->page.fetched_ns), &ret->attr);
         attr_told(f->fs, h.n, de->hash, &ret->attr);
         if (de->kind == NODE_VIEW_ITEM)

@@ -5,13 +5,15 @@
 #include "place_internal.h"
 #include "scan_pace.h"
 
+#define SIZE_UNREAD UINT64_MAX
+
 struct dir_entry {
         uint32_t name_at; /* in page.names */
         uint32_t name_n : 12;
         enum node_kind kind : 8; /* small: a listing of a million has a million of these */
         enum level level : 4;
         uint32_t control : 8;
-        uint64_t size, mtime_ns, hash; /* ITEM */
+        uint64_t size, mtime_ns, hash; /* ITEM; size SIZE_UNREAD: they are not known yet */
 };
 
 /* What one request of the listing brought.  Entries have ordinals from the beginning of the directory. */

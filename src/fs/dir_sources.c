@@ -40,6 +40,10 @@ static int add_item(struct fs *fs, struct fs_dir *d, const struct item *item, co
         r = place_item_id(d->place.table, key, &id);
         if (r == 0 && item_hidden(fs, buf_view(&id)))
                 return -EAGAIN;
+        if (r == 0 && item_unfilled(fs, item)) {
+                entry->size = SIZE_UNREAD;
+                return 0;
+        }
         if (r == 0)
                 r = item_text_render(item, &d->place.table->key, &fs->o.text, text);
         if (r == 0)

@@ -108,6 +108,8 @@ static int next_text(struct fs *fs, struct op_ctx *ctx, struct export *x, struct
                 return 0;
         }
         r = x->pump ? 0 : view_next(fs, ctx, &x->place, true, &x->cursor, e);
+        if (r == 0 && !x->pump)
+                r = items_fill(fs, ctx, &x->cursor.items, e);
         if (r)
                 return r;
         x->begun = true;

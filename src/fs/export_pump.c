@@ -87,8 +87,11 @@ static void put_text(struct pump *x, struct buf *text) {
 static int take_page(void *arg, struct items *page, struct error *e) {
         struct pump *x = arg;
         _cleanup_(buf_deinit) struct buf text = BUF_INIT(EXPORT_TEXT_MAX);
-        int r = export_put(x->fs, x->place, x->writer, page, false, &text);
+        int r = items_fill(x->fs, &x->ctx, page, e);
 
+        if (r)
+                return r;
+        r = export_put(x->fs, x->place, x->writer, page, false, &text);
         if (r)
                 return error_set_errno(e, r, "export");
         put_text(x, &text);

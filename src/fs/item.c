@@ -5,6 +5,7 @@
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"
+#include "ddbfs/store/large.h"
 
 int item_snapshot(struct fs *fs, const struct place *p, const struct item *item, struct snapshot **ret) {
         _cleanup_(buf_deinit) struct buf text = BUF_INIT(ITEM_TEXT_MAX);
@@ -17,6 +18,46 @@ uint64_t known_age(struct fs *fs, const struct place *p, uint64_t max_age_ns) {
         uint64_t wrote = p->view ? fs_wrote_ns(fs, p) : 0, now = clock_now_ns();
 
         return wrote ? MIN(max_age_ns, now - MIN(now, wrote)) : max_age_ns;
+}
+
+static int fill(struct fs *fs, struct op_ctx *ctx, struct items *items, struct error *e) {
+        struct store *s = fs->store;
+        int r = 0;
+
+        for (uint32_t i = 0; s->ops->large && r == 0 && i < items->n; i++)
+                r = s->ops->large->fill(s, ctx, &items->v[i], &items->arena, e);
+        return r;
+}
+
+static int object_gone(struct error *e) {
+        return error_set(e, ERR_PROTOCOL, "the item refers to an object that is not in S3 (any more)");
+}
+
+int items_fill(struct fs *fs, struct op_ctx *ctx, struct items *items, struct error *e) {
+        struct error local = { 0 };
+        int r = fill(fs, ctx, items, &local);
+
+        if (r && local.kind == ERR_NO_ITEM)
+                return object_gone(e);
+        if (r && e)
+                *e = local;
+        return r;
+}
+
+bool item_unfilled(struct fs *fs, const struct item *item) {
+        return fs->store->ops->large && fs->store->ops->large->unfilled(fs->store, item);
+}
+
+void item_take_references(struct item *to, const struct item *from) {
+        for (uint32_t i = 0; i < from->n; i++) {
+                const struct value *v = &from->attributes[i].value;
+                struct value *mine = v->type == VALUE_LARGE
+                                             ? (struct value *)(uintptr_t)item_get(to, from->attributes[i].name)
+                                             : NULL;
+
+                if (mine && value_equal(mine, v))
+                        *mine = *v;
+        }
 }
 
 bool item_hidden(struct fs *fs, struct str id) {
@@ -52,6 +93,24 @@ static int keep(struct fs *fs, const struct place *p, const struct item *item, s
         return 0;
 }
 
+/* The item as it is read.  An object that was replaced meanwhile is gone: then the item says what replaced it. */
+static int get_filled(struct fs *fs, struct op_ctx *ctx, struct get_request *get, struct items *items, struct error *e) {
+        struct error local = { 0 };
+        int r = fs->store->ops->get(fs->store, ctx, get, items, e);
+
+        if (r)
+                return r;
+        r = fill(fs, ctx, items, &local);
+        if (r && local.kind == ERR_NO_ITEM) {
+                get->consistent = true;
+                r = fs->store->ops->get(fs->store, ctx, get, items, e);
+                return r ? r : items_fill(fs, ctx, items, e);
+        }
+        if (r && e)
+                *e = local;
+        return r;
+}
+
 /* One GetItem; the cache learns the answer. */
 static int fetch(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool strong, struct snapshot **ret,
                  struct error *e) {
@@ -65,7 +124,7 @@ static int fetch(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool 
         items_init(&items);
         if (p->view)
                 return view_fetch(fs, ctx, p, ret, e);
-        r = fs->store->ops->get(fs->store, ctx, &get, &items, e);
+        r = get_filled(fs, ctx, &get, &items, e);
         if (r)
                 return r;
         if (items.n == 0) {
@@ -89,6 +148,8 @@ static int keep_others(struct fs *fs, const struct place *p, const struct items 
                 struct key key;
                 int r = key_of_item(&p->table->key, &items->v[i], &key);
 
+                if (r == 0 && item_unfilled(fs, &items->v[i]))
+                        continue;
                 if (r == 0)
                         r = place_item_id(p->table, &key, &id);
                 if (r == 0)
@@ -119,7 +180,9 @@ static int fetch_ahead(struct fs *fs, struct op_ctx *ctx, const struct place *p,
         crawl_brought(fs, p, items.n);
         if (items.n > 0 && key_of_item(&p->table->key, &items.v[0], &key) == 0)
                 found = key_equal(&key, &p->key);
-        if (found)
+        if (found && item_unfilled(fs, &items.v[0]))
+                r = fetch(fs, ctx, p, false, ret, e);
+        else if (found)
                 r = keep(fs, p, &items.v[0], buf_view(&p->id), start, ret, e);
         if (r)
                 return r;

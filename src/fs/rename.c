@@ -57,6 +57,8 @@ static int end_read(struct fs *fs, struct op_ctx *ctx, struct end *x, struct err
         r = fs->store->ops->get(fs->store, ctx, &get, &x->items, e);
         if (r == 0 && x->items.n == 0)
                 return fs_no_item(e);
+        if (r == 0)
+                r = items_fill(fs, ctx, &x->items, e);
         if (r)
                 return r;
         x->was_served = was_served(fs, x);
@@ -74,6 +76,7 @@ static int move_item(struct fs *fs, const struct end *from, struct end *to, stru
                             &text, a, &to->moved, e);
         if (r)
                 return r;
+        item_take_references(&to->moved, &from->items.v[0]);
         r = item_snapshot(fs, &to->child.place, &to->moved, &to->moved_text);
         return r ? error_set_errno(e, r, "renaming") : 0;
 }

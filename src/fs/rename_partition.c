@@ -39,7 +39,7 @@ static int read_items(struct fs *fs, struct op_ctx *ctx, const struct place *p, 
 
         if (r)
                 return r;
-        return m->items.n > PARTITION_MOVE_MAX || m->items.next ? too_many(e) : 0;
+        return m->items.n > PARTITION_MOVE_MAX || m->items.next ? too_many(e) : items_fill(fs, ctx, &m->items, e);
 }
 
 static int alloc(struct partition_move *m, struct error *e) {
@@ -85,6 +85,7 @@ static int prepare_item(struct fs *fs, const struct place *from, const struct pl
         r = item_text_parse(stored, &is->table->key, &is->key, &options, &m->arena, &m->moved[m->n - 1], e);
         if (r)
                 return r;
+        item_take_references(&m->moved[m->n - 1], item);
         *bytes += item_size(item);
         *absent = (struct condition){ .op = COND_NOT_EXISTS, .attr = to->table->key.attrs[0].name };
         *put = (struct write){ .op = WRITE_PUT, .table = to->table, .item = &m->moved[m->n - 1], .conditions = absent,

@@ -21,7 +21,9 @@ struct save {
         bool later;              /* into the journal, under this path */
         struct buf path;
         uint64_t ino, seq;       /* seq: of the journal; 0: it was sent */
+        struct items now;        /* what the write has made of it */
         struct snapshot *result; /* the item as it is in the table now; NULL: nothing was sent */
+        bool unfilled;           /* ... but for what is in S3 and could not be read back */
 };
 
 /* s->text becomes the attribute of s->place.  *ret_own: what the writers know of it then. */

@@ -36,6 +36,10 @@ static int keep_item(struct fs *fs, struct fs_dir *d, const struct item *item, s
         }
         if (r == 0 && item_hidden(fs, buf_view(&id)))
                 return -EAGAIN;
+        if (r == 0 && item_unfilled(fs, item)) {
+                entry->size = SIZE_UNREAD;
+                return 0;
+        }
         if (r == 0)
                 r = item_snapshot(fs, &d->place, item, &s);
         if (r)

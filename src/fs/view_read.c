@@ -127,6 +127,9 @@ int view_fetch(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct 
                 for (uint32_t i = 0; i < items.n; i++) {
                         if (!is_item(p->view, &items.v[i]))
                                 continue;
+                        r = items_fill(fs, ctx, &items, e);
+                        if (r)
+                                return r;
                         r = item_snapshot(fs, p, &items.v[i], ret);
                         if (r)
                                 return error_set_errno(e, r, "showing the item");

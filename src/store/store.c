@@ -205,5 +205,5 @@ bool write_fits(const struct write *w) {
 
         return m.update_len <= EXPRESSION_MAX && m.condition_len <= EXPRESSION_MAX &&
                m.update_ops <= EXPRESSION_OPERATORS_MAX && m.condition_ops <= EXPRESSION_OPERATORS_MAX &&
-               m.placeholder_bytes <= EXPRESSION_VALUES_MAX;
+               (m.placeholder_bytes <= EXPRESSION_VALUES_MAX || (w->op == WRITE_UPDATE && w->item));
 }

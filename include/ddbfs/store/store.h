@@ -155,7 +155,8 @@ struct write_measure {
 #define EXPRESSION_OPERATORS_MAX 300
 #define EXPRESSION_VALUES_MAX (2 * MIB)
 struct write_measure write_measure(const struct write *w);
-/* Within the service's limits of one write's expressions; if not, PUT the whole item instead. */
+/* Within the service's limits of one write's expressions; if not, PUT the whole item instead.  The values of an UPDATE
+ * with its item may be of any size: the large ones become references. */
 bool write_fits(const struct write *w);
 
 /*
