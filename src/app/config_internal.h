@@ -6,7 +6,7 @@
 #include "ddbfs/app/config.h"
 
 enum option_type { OPTION_BOOL, OPTION_INT, OPTION_OCTAL, OPTION_SIZE, OPTION_TIME, OPTION_ENUM, OPTION_STRING };
-enum option_group { GROUP_RUN, GROUP_ACCESS, GROUP_ACCOUNT, GROUP_LIMITS, GROUP_DATA, _GROUP_N };
+enum option_group { GROUP_RUN, GROUP_ACCESS, GROUP_ACCOUNT, GROUP_LIMITS, GROUP_DATA, GROUP_S3, _GROUP_N };
 
 enum {
         OPTION_FOREVER = 1,      /* a time that may be "forever" */

@@ -26,6 +26,7 @@ const char *const config_groups[_GROUP_N] = {
         [GROUP_ACCOUNT] = "Account and service",
         [GROUP_LIMITS] = "Limits",
         [GROUP_DATA] = "Reading and writing",
+        [GROUP_S3] = "Large attributes",
 };
 
 const struct config_option config_options[] = {
@@ -153,6 +154,19 @@ const struct config_option config_options[] = {
         { .name = "grace", .type = OPTION_TIME, .group = GROUP_DATA, .offset = OFFSET(grace), .by_default = "10s",
           .min = 100 * MS_IN_NS, .max = H_IN_NS, .argument = "TIME",
           .help = "how long an item an editor moves away stays in the table" },
+        /* large attributes */
+        { .name = "s3_bucket", .type = OPTION_STRING, .group = GROUP_S3, .offset = OFFSET(s3_bucket),
+          .argument = "BUCKETS", .help = "where large attributes are kept; more, with colons: read only" },
+        { .name = "s3_prefix", .type = OPTION_STRING, .group = GROUP_S3, .offset = OFFSET(s3_prefix),
+          .by_default = "ddbfs/", .argument = "TEXT", .help = "what the keys of all objects begin with" },
+        { .name = "s3_threshold", .type = OPTION_SIZE, .group = GROUP_S3, .offset = OFFSET(s3_threshold),
+          .by_default = "64K", .min = 1, .max = 384 * KIB, .argument = "SIZE",
+          .help = "a text or binary attribute over it is kept in S3" },
+        { .name = "inline_max", .type = OPTION_SIZE, .group = GROUP_S3, .offset = OFFSET(inline_max),
+          .by_default = "64K", .max = 4 * MIB, .argument = "SIZE",
+          .help = "an attribute in S3 up to it is shown in the item's text" },
+        { .name = "s3_grace", .type = OPTION_TIME, .group = GROUP_S3, .offset = OFFSET(s3_grace), .by_default = "1m",
+          .max = 24 * H_IN_NS, .argument = "TIME", .help = "how long an object that was replaced stays" },
 };
 
 const size_t n_config_options = ARRAY_LEN(config_options);

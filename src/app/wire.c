@@ -16,12 +16,8 @@
 #include "ddbfs/app/paths.h"
 #include "ddbfs/app/signals.h"
 #include "ddbfs/app/wire.h"
-#include "ddbfs/aws/client.h"
 #include "ddbfs/base/log.h"
-#include "ddbfs/ddb/ddb.h"
-#include "wire_internal.h"
-
-#define PARALLEL_MAX 8          /* requests in flight for one operation */
+#include "service.h"
 
 struct stack {
         const struct config *c;
@@ -30,11 +26,7 @@ struct stack {
         char *mountpoint; /* resolved */
         struct signals *signals;
         struct local_engine *engine;
-        struct aws_settings *settings;
-        struct cred_provider *credentials;
-        struct http_transport *transport;
-        struct aws_client *client;
-        struct store *store;
+        struct service service;
         char *state_dir;
         char mount_id[MOUNT_ID_LEN];
         struct buf json, mount_options;
@@ -106,53 +98,8 @@ static int protect_secrets(struct stack *s, struct error *reterr) {
         return 0;
 }
 
-static int load_settings(struct stack *s, struct error *reterr) {
-        const struct config *c = s->c;
-        struct aws_options o = {
-                .profile = c->profile,
-                .region = c->region,
-                .endpoint_url = c->endpoint_url,
-                .ca_bundle = c->ca_bundle,
-                .max_attempts = c->max_attempts == CONFIG_UNSET ? 0 : (unsigned)c->max_attempts,
-                .use_fips = c->fips,
-                .use_dualstack = c->dualstack,
-        };
-
-        if (s->engine) {
-                o.endpoint_url = local_engine_url(s->engine);
-                o.region = LOCAL_ENGINE_REGION;
-                o.access_key_id = o.secret_access_key = LOCAL_ENGINE_KEY;
-        }
-        return aws_settings_load(&o, &s->settings, reterr);
-}
-
-static int find_credentials(struct stack *s, struct error *reterr) {
-        return cred_default_new(s->settings, &s->credentials, reterr);
-}
-
-static int open_transport(struct stack *s, struct error *reterr) {
-        return wire_transport_new(s->c, s->settings, &s->transport, reterr);
-}
-
-static int make_client(struct stack *s, struct error *reterr) {
-        struct aws_client_options o = {
-                .service = "dynamodb",
-                .target_prefix = "DynamoDB_20120810.",
-                .transport = s->transport,
-                .credentials = s->credentials,
-                .settings = s->settings,
-                .max_parallel = (unsigned)MIN(s->c->max_connections, PARALLEL_MAX),
-        };
-
-        return aws_client_new(&o, &s->client, reterr);
-}
-
-static int make_store(struct stack *s, struct error *reterr) {
-        int r = ddb_store_new(s->client, &s->store);
-
-        if (!r)
-                ddb_store_limit(s->store, (double)s->c->max_rcu, (double)s->c->max_wcu);
-        return r ? error_set_errno(reterr, r, "store") : 0;
+static int open_service(struct stack *s, struct error *reterr) {
+        return service_open(&s->service, s->c, s->engine ? local_engine_url(s->engine) : NULL, reterr);
 }
 
 static int make_state_dir(struct stack *s, struct error *reterr) {
@@ -160,7 +107,7 @@ static int make_state_dir(struct stack *s, struct error *reterr) {
         struct aws_endpoint e;
         int r;
 
-        r = aws_endpoint_resolve(s->settings, "dynamodb", NULL, &e, reterr);
+        r = aws_endpoint_resolve(s->service.settings, "dynamodb", NULL, &e, reterr);
         if (r)
                 return r;
         if (s->c->state_dir)
@@ -173,7 +120,7 @@ static int make_state_dir(struct stack *s, struct error *reterr) {
                 return error_set(reterr, ERR_INPUT, "the mount would hide the state folder %s; use --state-dir", base);
         if (!r)
                 r = state_dir_make(base, s->c->local ? s->c->local : e.url, str_of(e.signing_region),
-                                   s->settings->profile, &s->state_dir, reterr);
+                                   s->service.settings->profile, &s->state_dir, reterr);
         if (r && s->c->read_only && !s->c->state_dir) {
                 log_warn("no state folder: %s", reterr->message); /* nothing will have to be kept */
                 return 0;
@@ -203,7 +150,8 @@ static int make_fs(struct stack *s, struct error *reterr) {
                 .parallel = (unsigned)MIN(c->max_connections, PARALLEL_MAX),
                 .text = { .format = (enum item_format)c->format,
                           .compact = c->compact,
-                          .strict_keys = c->strict_keys },
+                          .strict_keys = c->strict_keys,
+                          .any_size = c->s3_bucket != NULL },
                 .write_mode = (enum fs_write_mode)c->write,
                 .show_all = c->show == 1,
                 .uid = (uid_t)c->uid,
@@ -217,7 +165,7 @@ static int make_fs(struct stack *s, struct error *reterr) {
         r = config_render_json(c, &s->json);
         o.config_json = s->json.p;
         if (!r)
-                r = fs_new(&o, s->store, &s->fs);
+                r = fs_new(&o, s->service.store, &s->fs);
         return r ? error_set_errno(reterr, r, "file system") : 0;
 }
 
@@ -282,8 +230,8 @@ static int mount_session(struct stack *s, struct error *reterr) {
 }
 
 static int (*const steps[])(struct stack *, struct error *) = {
-        forget_account, start_signals, start_engine, protect_secrets, load_settings, find_credentials, open_transport,
-        make_client,    make_store,    make_state_dir, make_fs,      probe,         mount_session,
+        forget_account, start_signals,  start_engine, protect_secrets, open_service,
+        make_state_dir, make_fs,        probe,        mount_session,
 };
 
 static int build(struct stack *s, struct error *reterr) {
@@ -299,11 +247,7 @@ static int build(struct stack *s, struct error *reterr) {
 static void tear_down(struct stack *s) {
         s->session = session_free(s->session);
         s->fs = fs_free(s->fs);
-        s->store = store_free(s->store);
-        s->client = aws_client_free(s->client);
-        s->transport = http_transport_free(s->transport);
-        s->credentials = cred_provider_free(s->credentials);
-        s->settings = aws_settings_free(s->settings);
+        service_close(&s->service);
         s->engine = local_engine_free(s->engine);
         s->signals = signals_free(s->signals);
         if (s->state_dir)

@@ -44,6 +44,11 @@ struct config {
         uint64_t commit; /* 0: close, 1: batch */
         uint64_t show;   /* 1: all */
         uint64_t grace;  /* ns */
+        /* large attributes */
+        char *s3_bucket;      /* names separated by ':' or ','; NULL: none */
+        char *s3_prefix;
+        uint64_t s3_threshold, inline_max; /* bytes */
+        uint64_t s3_grace;    /* ns */
         /* positional */
         char *tables;         /* NULL: all */
         char *mountpoint;     /* as given */
