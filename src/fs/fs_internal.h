@@ -12,6 +12,7 @@
 #include "dir_internal.h"
 #include "file_internal.h"
 #include "listing_internal.h"
+#include "fill_internal.h"
 #include "item_dir_internal.h"
 #include "node_internal.h"
 #include "readers_internal.h"
@@ -255,12 +256,6 @@ _must_check_ int item_load(struct fs *fs, struct op_ctx *ctx, const struct place
 _must_check_ int item_unchanged(const struct place *p, const struct item *item, struct write *w, struct arena *a,
                                 struct error *e);
 _must_check_ int item_snapshot(struct fs *fs, const struct place *p, const struct item *item, struct snapshot **ret);
-/* Small attributes that are kept in S3 are shown in the text: their content is fetched first (of all items).  An object
- * that is gone is ERR_PROTOCOL. */
-_must_check_ int items_fill(struct fs *fs, struct op_ctx *ctx, struct items *items, struct error *e);
-bool item_unfilled(struct fs *fs, const struct item *item); /* its text is not what reading it would show */
-/* Where both have the same content, `to` refers to S3 as `from` does. */
-void item_take_references(struct item *to, const struct item *from);
 /* Does the partition hold an item (or exist locally)?  -ENOENT: no. */
 _must_check_ int partition_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name,
                                   const struct place *p, struct error *e);

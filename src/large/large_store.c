@@ -74,6 +74,13 @@ static int pass_describe_all(struct store *s, struct op_ctx *ctx, const struct s
         return inner->ops->describe_all(inner, ctx, tables, n, sink, arg, e);
 }
 
+static int pass_scan_all(struct store *s, struct op_ctx *ctx, const struct scan_request *q, uint32_t segments,
+                         const struct scan_sink *sink, struct error *e) {
+        struct store *inner = large_of(s)->inner;
+
+        return inner->ops->scan_all(inner, ctx, q, segments, sink, e);
+}
+
 static int pass_explain_get(struct store *s, const struct get_request *q, struct buf *out) {
         struct store *inner = large_of(s)->inner;
 
@@ -213,6 +220,7 @@ static void set_ops(struct large_store *ls) {
                 .batch_get = inner->batch_get ? read_batch : NULL,
                 .query = read_query,
                 .scan = read_scan,
+                .scan_all = inner->scan_all ? pass_scan_all : NULL,
                 .write = large_write,
                 .batch_write = inner->batch_write ? large_batch_write : NULL,
                 .transact_write = inner->transact_write ? large_transact_write : NULL,

@@ -99,9 +99,9 @@ int store_scan_all(struct store *s, struct op_ctx *ctx, const struct scan_reques
         struct scan_request next = *q;
         int r;
 
+        items_init(&page);
         if (s->ops->scan_all)
                 return s->ops->scan_all(s, ctx, q, segments, sink, reterr);
-        items_init(&page);
         do {
                 if (!sink->room(sink->arg, true))
                         return error_set(reterr, ERR_INTERRUPTED, "interrupted");
