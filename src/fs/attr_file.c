@@ -5,6 +5,19 @@
  */
 #include "fs_internal.h"
 
+/* What is in S3 is read from there. */
+static int open_content(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, const struct place *p, struct snapshot *item,
+                        struct error *e) {
+        _cleanup_(parsed_unrefp) struct parsed *parsed = NULL;
+        const struct value *v;
+        int r = parsed_of(fs, p, item, &parsed, e);
+
+        if (r)
+                return r;
+        v = item_get(&parsed->item, buf_view(&p->attr));
+        return v ? attr_large_open(fs, ctx, f, p, v, e) : 0;
+}
+
 static int open_reader(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct fs_opened *ret, struct error *e) {
         _cleanup_(snapshot_unrefp) struct snapshot *item = NULL;
         _cleanup_(place_deinit) struct place p = { 0 };
@@ -21,6 +34,8 @@ static int open_reader(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, str
                 r = item_load(fs, ctx, &p, fs->o.cache_ttl_ns, false, &item, e);
         if (r == 0)
                 r = attr_of_item(fs, &p, item, &f->snapshot, e);
+        if (r == 0)
+                r = open_content(fs, ctx, f, &p, item, e);
         return r ? r : file_serve(fs, ctx, f, place_file_id(&p), ret);
 }
 

@@ -20,7 +20,7 @@
 /* The kernel has no pages of it and knows its size, without which it would take the last page for a part of one. */
 static bool may_store(struct fs *fs, const struct fs_file *f, bool told) {
         return fs->notify.store && told && f->node->page_hash == 0 && f->node->n_cached == 0 &&
-               f->snapshot->n > 0 && f->snapshot->n <= STORE_MAX;
+               !f->large && f->snapshot->n > 0 && f->snapshot->n <= STORE_MAX;
 }
 
 /* Decide how this reader shares the page cache; whether the kernel's attributes are of another version, or else
@@ -39,7 +39,7 @@ static bool share_pages(struct fs *fs, struct fs_file *f, struct fs_opened *ret,
                 *ret_store = may_store(fs, f, told);
                 ret->keep_cache = n->page_hash == hash || *ret_store;
                 n->page_hash = hash;
-                n->page_size = f->snapshot->n;
+                n->page_size = f->large ? f->large_size : f->snapshot->n;
                 n->n_cached++;
                 f->cached = true;
         }
@@ -87,6 +87,7 @@ void file_free(struct fs *fs, struct fs_file *f) {
                 f->node->n_cached--;
                 mutex_unlock(&fs->nodes.lock);
         }
+        attr_large_close(fs, f);
         snapshot_unref(f->snapshot);
         buf_deinit(&f->content);
         export_free(f->export);
@@ -163,6 +164,8 @@ int file_read_text(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_
         (void)ctx;
         if (f->draft)
                 return read_draft(f->draft, offset, n, ret, ret_hold, e);
+        if (f->large)
+                return attr_large_read(fs, ctx, f, offset, n, ret, ret_hold, e);
         *ret = STR_NULL;
         if (offset < f->snapshot->n)
                 *ret = str_make(f->snapshot->text + offset, MIN(n, f->snapshot->n - offset));

@@ -49,6 +49,8 @@ struct fs_file {
         int flags;
         bool cached;                 /* counted in node.n_cached */
         struct snapshot *snapshot;   /* reader: what it reads */
+        struct large_reader *large;  /* ... in S3, and then snapshot is what stands for it; owned */
+        uint64_t large_size;
         struct draft *draft;         /* writer */
         struct buf content;          /* control file: its text */
         struct export *export;       /* stream of items; owned */

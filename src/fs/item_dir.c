@@ -343,6 +343,7 @@ static int attr_in_item(struct fs *fs, struct op_ctx *ctx, const struct place *p
         _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
         _cleanup_(parsed_unrefp) struct parsed *parsed = NULL;
         const struct value *v;
+        bool in_s3;
         struct str text;
         int r = item_load(fs, ctx, p, fs->o.cache_ttl_ns, false, &s, e);
 
@@ -361,6 +362,9 @@ static int attr_in_item(struct fs *fs, struct op_ctx *ctx, const struct place *p
                 return error_set_errno(e, r, "showing the attribute");
         *ret_hash = snapshot_hash(text);
         ret->size = text.n;
+        r = attr_large_size(fs, ctx, v, &in_s3, &ret->size, e);
+        if (r)
+                return r;
         ret->mtime_ns = cache_seen(fs->cache, buf_view(&p->attr_id), *ret_hash);
         return 0;
 }

@@ -88,5 +88,14 @@ _must_check_ int attr_delete_away(struct fs *fs, struct op_ctx *ctx, const struc
 _must_check_ int item_dir_make(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct fs_entry *ret,
                                struct error *e);
 _must_check_ int item_dir_remove(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct error *e);
+/* attr_large.c: is the value's content in S3?  Of another tool's string S3 is asked. */
+_must_check_ int attr_large_size(struct fs *fs, struct op_ctx *ctx, const struct value *v, bool *ret, uint64_t *ret_size,
+                                 struct error *e);
+/* If it is, f->large reads it. */
+_must_check_ int attr_large_open(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, const struct place *p,
+                                 const struct value *v, struct error *e);
+_must_check_ int attr_large_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n,
+                                 struct str *ret, void **ret_hold, struct error *e);
+void attr_large_close(struct fs *fs, struct fs_file *f);
 _must_check_ int attr_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool create, struct fs_opened *ret,
                            struct error *e);

@@ -142,9 +142,12 @@ def while_it_is_used(t):
     m = large_mount(t)
     for i in range(20):
         write(m / ("Docs/%d.json" % i), json.dumps({"body": "%d" % i * 50000}))
-    child = subprocess.Popen(["/bin/bash", "-c", "for n in 1 2 3 4 5; do for i in {0..19}; do printf '{\"body\": \"%0100000d\"}' "
-                              "$n$i > Docs/$i.json; mv Docs/$i.json Docs/r$i.json; mv Docs/r$i.json Docs/$i.json; done; done"],
-                             cwd=m.path)
+    script = """
+        for n in 1 2 3 4 5; do for i in {0..19}; do
+                printf '{"body": "%0100000d"}' $n$i > Docs/$i.json
+                mv Docs/$i.json Docs/r$i.json; mv Docs/r$i.json Docs/$i.json
+        done; done"""
+    child = subprocess.Popen(["/bin/bash", "-c", script], cwd=m.path)
     while child.poll() is None:
         fsck(t, "-y", "-g", "60")
     t.eq(child.returncode, 0)
