@@ -27,7 +27,7 @@ int attr_large_size(struct fs *fs, struct op_ctx *ctx, const struct value *v, bo
 }
 
 /* The reference itself: the item's text says only what it stands for. */
-static int read_reference(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct items *now, const struct value **ret,
+int attr_large_reference(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct items *now, const struct value **ret,
                           struct error *e) {
         struct str attr = buf_view(&p->attr);
         struct get_request get = { .table = p->table, .key = p->key, .consistent = true, .projection = &attr,
@@ -52,7 +52,7 @@ int attr_large_open(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, const 
         if (r || !is)
                 return r;
         if (v->type == VALUE_LARGE) {
-                r = read_reference(fs, ctx, p, &now, &v, e);
+                r = attr_large_reference(fs, ctx, p, &now, &v, e);
                 if (r)
                         return r;
                 if (v->type != VALUE_LARGE) /* it was replaced by something small this very moment */
@@ -60,6 +60,22 @@ int attr_large_open(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, const 
                 f->large_size = v->large->size;
         }
         r = s->ops->large->open(s, ctx, v, &f->large, &local);
+        if (r && local.kind == ERR_NO_ITEM)
+                return not_in_s3(e);
+        if (r && e)
+                *e = local;
+        return r;
+}
+
+int attr_large_content(struct fs *fs, struct op_ctx *ctx, const struct value *v, struct buf *ret, struct error *e) {
+        const struct large_ops *ops = fs->store->ops->large;
+        struct large_reader *in = NULL;
+        struct error local = { 0 };
+        int r = ops->open(fs->store, ctx, v, &in, &local);
+
+        if (r == 0)
+                r = ops->read(in, ctx, 0, (size_t)v->large->size, ret, &local);
+        ops->close(in);
         if (r && local.kind == ERR_NO_ITEM)
                 return not_in_s3(e);
         if (r && e)
@@ -82,7 +98,7 @@ static int explain_gone(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, st
 
         items_init(&now);
         if (r == 0)
-                r = read_reference(fs, ctx, &p, &now, &v, e);
+                r = attr_large_reference(fs, ctx, &p, &now, &v, e);
         if (r)
                 return r == -ENOENT ? not_in_s3(e) : r;
         return error_set(e, ERR_PROTOCOL, v->type == VALUE_LARGE && v->large->size == f->large_size

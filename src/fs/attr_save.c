@@ -9,9 +9,11 @@
  *      (O_EXCL)                              it is not there
  */
 #include "save_internal.h"
+#include "stream_internal.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"
 #include "ddbfs/base/metrics.h"
+#include "ddbfs/store/large_ref.h"
 
 static int changed(const struct place *p, const char *how, struct error *e) {
         metric_add(METRIC_CONFLICTS, 1);
@@ -151,12 +153,50 @@ static bool type_before(struct fs *fs, const struct place *p, enum value_type *r
         return newest > 0;
 }
 
+/* Of an attribute in S3 the item's text does not say it; VALUE_LARGE: it is not there any more. */
+static int type_in_s3(struct save *s, enum value_type *ret, struct error *e) {
+        _cleanup_(items_deinit) struct items now;
+        const struct value *v = NULL;
+        int r;
+
+        items_init(&now);
+        r = attr_large_reference(s->fs, s->ctx, &s->place, &now, &v, e);
+        *ret = r == 0 && v->type == VALUE_LARGE ? v->large->type : VALUE_LARGE;
+        if (r == -ENOENT && e->kind == ERR_NO_ITEM)
+                r = 0;
+        return r;
+}
+
+/* type: of what it replaces; VALUE_LARGE: nothing. */
+static int finish_stream(struct save *s, enum value_type type, struct value *ret, struct error *e) {
+        bool text = stream_is_text(s->stream);
+
+        if (type == VALUE_LARGE)
+                type = text ? VALUE_S : VALUE_B;
+        if (type == VALUE_S && !text)
+                return error_set_at(e, 1, 1, "the attribute is text (S), and this is not UTF-8");
+        if (type != VALUE_S && type != VALUE_B)
+                return error_set(e, ERR_INPUT, "the attribute is of type %s, which no file of that size can be",
+                                 value_type_name(type));
+        return stream_finish(s->stream, s->ctx, type, &s->arena, ret, e);
+}
+
 /* The text as what the attribute is, or was; a new one is text, or bytes. */
 static int read_value(struct save *s, const struct value *old, struct value *ret, struct error *e) {
         struct str text = buf_view(&s->text);
+        enum value_type type, old_type = old ? old->type : VALUE_LARGE;
         struct error ignored = { 0 };
-        enum value_type type;
+        int r;
 
+        if (old && old->type == VALUE_LARGE) {
+                r = type_in_s3(s, &old_type, e);
+                if (r)
+                        return r;
+        }
+        if (s->stream)
+                return finish_stream(s, old_type, ret, e);
+        if (old && old->type == VALUE_LARGE && old_type != VALUE_LARGE)
+                return attr_text_parse(text, old_type, &s->arena, ret, e);
         if (old && old->type != VALUE_LARGE)
                 return attr_text_parse(text, old->type, &s->arena, ret, e);
         if (!old && type_before(s->fs, &s->place, &type) && attr_text_parse(text, type, &s->arena, ret, &ignored) == 0)
@@ -176,6 +216,8 @@ static int check_size(struct save *s, const struct parsed *parsed, const struct 
         size_t before = old ? value_size(old) : 0, after = value_size(new) + (old ? 0 : s->place.attr.n), total;
         int r;
 
+        if (s->fs->o.text.any_size) /* the store moves to S3 what does not fit */
+                return 0;
         if (item_size(&parsed->item) - before + after <= ITEM_SIZE_MAX)
                 return 0;
         r = item_load(s->fs, s->ctx, &s->place, 0, true, &item, e);
@@ -208,7 +250,12 @@ static int add_conditions(struct save *s, const struct value *old, const struct 
         if (!old)
                 return changed(&s->place, "removed", e);
         if (old->type == VALUE_LARGE) {
-                *room = *old;
+                struct str shown = str_make(s->base.snapshot->text, s->base.snapshot->n);
+
+                if (value_text_parse(shown, &s->arena, room, &ignored) || room->type != VALUE_LARGE)
+                        return changed(&s->place, "changed", e);
+                if (!s->stream && value_equal(room, new))
+                        return 1;
         } else {
                 int r = attr_text_parse(str_make(s->base.snapshot->text, s->base.snapshot->n), old->type, &s->arena, room, &ignored);
 
@@ -216,7 +263,7 @@ static int add_conditions(struct save *s, const struct value *old, const struct 
                         return error_set(e, ERR_MEMORY, "out of memory");
                 if (r) /* it has another type by now */
                         return changed(&s->place, "changed", e);
-                if (value_equal(room, new))
+                if (!s->stream && value_equal(room, new))
                         return 1;
         }
         conditions[w->n_conditions++] = (struct condition){ .op = COND_EQ, .attr = attr, .value = room };
@@ -247,6 +294,7 @@ static int explain(struct save *s, struct error *e) {
 int attr_update(struct fs *fs, struct op_ctx *ctx, const struct place *p, const struct write *w, struct snapshot **ret,
                 struct error *e) {
         _cleanup_(items_deinit) struct items now;
+        struct error ignored;
         int r;
 
         *ret = NULL;
@@ -254,13 +302,25 @@ int attr_update(struct fs *fs, struct op_ctx *ctx, const struct place *p, const 
         r = fs->store->ops->write(fs->store, ctx, w, &now, e);
         fs_wrote(fs, p);
         partition_wrote(fs, p, r == 0);
-        if (r == 0 && now.n > 0)
+        if (r == 0 && now.n > 0 && items_fill(fs, ctx, &now, &ignored) == 0)
                 r = item_snapshot(fs, p, &now.v[0], ret);
         if (*ret)
                 cache_put_own(fs->cache, buf_view(&p->id), *ret);
         else /* it may or may not have been applied */
                 cache_invalidate(fs->cache, buf_view(&p->id));
         return *ret || r < 0 ? r : 0;
+}
+
+/* The item as it will be, for the store to see what must go to S3. */
+static int item_then(struct save *s, const struct item *now, const struct attribute *set, struct item *ret) {
+        *ret = (struct item){ .attributes = arena_array(&s->arena, (size_t)now->n + 1, sizeof(*ret->attributes)) };
+        if (!ret->attributes)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < now->n; i++)
+                if (!str_eq(now->attributes[i].name, set->name))
+                        ret->attributes[ret->n++] = now->attributes[i];
+        ret->attributes[ret->n++] = *set;
+        return attributes_sort(ret->attributes, ret->n, NULL);
 }
 
 static int send(struct save *s, const struct parsed *parsed, const struct value *new, struct error *e) {
@@ -270,6 +330,7 @@ static int send(struct save *s, const struct parsed *parsed, const struct value 
         struct write w = { .op = WRITE_UPDATE, .table = s->place.table, .key = s->place.key, .set = &set, .n_set = 1,
                            .conditions = conditions };
         struct error local = { 0 };
+        struct item whole;
         struct value was;
         int r = add_conditions(s, old, new, conditions, &w, &was, e);
 
@@ -280,6 +341,8 @@ static int send(struct save *s, const struct parsed *parsed, const struct value 
         r = check_size(s, parsed, old, new, e);
         if (r)
                 return r;
+        if (s->fs->o.text.any_size && item_then(s, &parsed->item, &set, &whole) == 0)
+                w.item = &whole;
         r = attr_update(s->fs, s->ctx, &s->place, &w, &s->result, &local);
         if (r && local.kind == ERR_CONDITION)
                 return explain(s, e);
@@ -290,21 +353,44 @@ static int send(struct save *s, const struct parsed *parsed, const struct value 
         return r;
 }
 
+/* What readers are shown of it from now on; *ret NULL: for want of memory. */
+static void shown(struct save *s, const struct value *new, struct snapshot **ret) {
+        _cleanup_(buf_deinit) struct buf room = BUF_INIT(ITEM_TEXT_MAX);
+        struct error ignored = { 0 };
+        struct str text;
+        int r;
+
+        if (s->fs->o.text.any_size && s->result) /* it may be in S3 now */
+                r = attr_of_item(s->fs, &s->place, s->result, ret, &ignored);
+        else
+                r = attr_text(s->fs, new, &room, &text) ? -ENOMEM : snapshot_new(text, ret);
+        if (r)
+                *ret = NULL;
+}
+
+static int send_value(struct save *s, const struct parsed *parsed, const struct value *old, struct value *new,
+                      struct error *e) {
+        int r = read_value(s, old, new, e);
+
+        if (r == 0)
+                r = send(s, parsed, new, e);
+        if (s->stream)
+                stream_written(s->stream, s->ctx, r, e);
+        return r;
+}
+
 static int save_value(struct save *s, const struct parsed *parsed, struct snapshot **ret_own, struct error *e) {
         const struct value *old = item_get(&parsed->item, buf_view(&s->place.attr));
-        _cleanup_(buf_deinit) struct buf room = BUF_INIT(ITEM_TEXT_MAX);
         struct value new;
-        struct str text;
         int r;
 
         if (s->touch && !s->created && old && !takes_nothing(old->type)) /* emptied, and nothing written: it stays as it was */
                 return 0;
-        r = read_value(s, old, &new, e);
-        if (r == 0)
-                r = send(s, parsed, &new, e);
+        r = send_value(s, parsed, old, &new, e);
         if (r)
                 return r;
-        if (attr_text(s->fs, &new, &room, &text) == 0 && snapshot_new(text, ret_own) == 0) {
+        shown(s, &new, ret_own);
+        if (*ret_own) {
                 if (s->result)
                         cache_put_own(s->fs->cache, buf_view(&s->place.attr_id), *ret_own);
                 cache_serve(s->fs->cache, buf_view(&s->place.attr_id), *ret_own);

@@ -14,6 +14,7 @@
  */
 #include "save_internal.h"
 #include "saves_internal.h"
+#include "stream_internal.h"
 #include "ddbfs/base/metrics.h"
 
 #define SAVE_ARENA_MAX (128 * MIB)
@@ -306,10 +307,12 @@ static bool save_begin(struct save *s, struct draft *d) {
         bool wanted;
 
         mutex_lock(&d->lock);
-        s->claim = !s->touch && d->created && d->exclusive && !d->dirty && d->text.n == 0;
+        s->claim = !s->touch && d->created && d->exclusive && !d->dirty && d->text.n + d->streamed == 0 && !d->lost;
         s->touch = s->touch || s->claim;
-        wanted = s->touch ? d->created || (s->place.kind == NODE_ATTR && d->truncated && !d->dirty) : d->dirty && d->text.n > 0;
+        wanted = s->touch ? d->created || (s->place.kind == NODE_ATTR && d->truncated && !d->dirty) : d->dirty && d->text.n + d->streamed > 0;
+        wanted = wanted && !d->lost;
         if (wanted) {
+                s->stream = d->streamed > 0 ? d->stream : NULL;
                 buf_str(&s->text, buf_view(&d->text));
                 s->edits = d->edits;
                 s->created = d->created;
@@ -390,7 +393,9 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
         d->refused_edits = s->edits;
         mutex_unlock(&d->lock);
         away_refused(s->fs, place_file_id(&s->place));
-        if (!s->touch && !again)
+        if (s->stream) /* the program that wrote it has it still */
+                draft_give_up(d, s->ctx);
+        else if (!s->touch && !again)
                 reject_text(s->fs, d->node, STR_NULL, buf_view(&s->text), e);
         mutex_lock(&d->lock);
         d->refused_error = *e;
@@ -435,6 +440,12 @@ static int refuse_replaced(struct save *s, struct draft *d, struct error *e) {
         return r;
 }
 
+/* Its name is another's by now. */
+static int refuse_stream(struct save *s, struct draft *d, struct error *e) {
+        draft_give_up(d, s->ctx);
+        return error_set(e, ERR_CONDITION, "it was renamed or replaced while it was being written");
+}
+
 int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch, struct error *e) {
         _cleanup_(save_deinit) struct save s = { .fs = fs, .ctx = ctx, .touch = touch, .arena = ARENA_INIT(SAVE_ARENA_MAX),
                                                  .now = { .arena = ARENA_INIT(ITEMS_ARENA_MAX) },
@@ -451,7 +462,8 @@ int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch,
         s.place.kind = d->node->kind;
         mutex_unlock(&fs->nodes.lock);
         if ((!detached || replaced) && save_begin(&s, d))
-                r = detached ? refuse_replaced(&s, d, e) : scratch ? commit_to_scratch(&s, d, e) : commit(&s, d, e);
+                r = s.stream && (detached || scratch) ? refuse_stream(&s, d, e)
+                    : detached ? refuse_replaced(&s, d, e) : scratch ? commit_to_scratch(&s, d, e) : commit(&s, d, e);
         fs_busy_end(fs, &d->busy);
         return r;
 }

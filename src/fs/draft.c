@@ -4,6 +4,7 @@
  * states are in file_internal.h.  Readers never see a draft: they read the committed text.
  */
 #include "fs_internal.h"
+#include "stream_internal.h"
 #include "ddbfs/base/clock.h"
 
 /* Written and neither saved nor refused: a refused text is in rejected, and its writers know. */
@@ -33,6 +34,7 @@ static void draft_free(struct fs *fs, struct draft *d) {
         mutex_lock(&fs->open_lock);
         list_remove(&d->all);
         mutex_unlock(&fs->open_lock);
+        stream_free(d->stream, NULL);
         bases_deinit(&d->bases);
         buf_deinit(&d->text);
         mutex_deinit(&d->lock);
@@ -137,8 +139,11 @@ static void served_before(struct fs *fs, struct op_ctx *ctx, struct draft *d, co
 }
 
 static void empty_text(struct draft *d) {
+        d->stream = stream_free(d->stream, NULL);
         mutex_lock(&d->lock);
         buf_reset(&d->text);
+        d->streamed = 0;
+        d->lost = false;
         d->loaded = d->truncated = true;
         d->dirty = false; /* not to be committed before something is written */
         d->edits++;
@@ -149,7 +154,8 @@ static void empty_text(struct draft *d) {
 static int load_text(struct fs *fs, struct op_ctx *ctx, struct draft *d, const struct place *p, bool reading,
                      struct error *e) {
         _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
-        bool wanted;
+        _cleanup_(buf_deinit) struct buf content = BUF_INIT(ITEM_TEXT_MAX);
+        bool wanted, in_s3 = false;
         int r;
 
         mutex_lock(&d->lock);
@@ -162,6 +168,8 @@ static int load_text(struct fs *fs, struct op_ctx *ctx, struct draft *d, const s
                 struct snapshot *item = TAKE(s);
 
                 r = attr_of_item(fs, p, item, &s, e);
+                if (r == 0)
+                        r = draft_load_large(fs, ctx, d, p, item, &content, &in_s3, e);
                 snapshot_unref(item);
         }
         if (r)
@@ -172,7 +180,8 @@ static int load_text(struct fs *fs, struct op_ctx *ctx, struct draft *d, const s
         if (!unsaved(d)) {
                 d->dirty = d->refused = false;
                 buf_reset(&d->text);
-                buf_append(&d->text, s->text, s->n);
+                d->streamed = d->stream ? stream_size(d->stream) : 0;
+                buf_str(&d->text, in_s3 ? buf_view(&content) : str_make(s->text, s->n));
                 r = buf_status(&d->text);
                 bases_set(&d->bases, snapshot_ref(s));
                 d->read_here = reading;
@@ -199,7 +208,7 @@ void note_emptied(struct fs *fs, struct draft *d) {
         bool emptied;
 
         mutex_lock(&d->lock);
-        emptied = d->truncated && !d->dirty && d->text.n == 0;
+        emptied = d->truncated && !d->dirty && d->text.n + d->streamed == 0 && !d->lost;
         mutex_unlock(&d->lock);
         mutex_lock(&fs->nodes.lock);
         d->node->emptied_ns = emptied ? clock_now_ns() : 0;
@@ -255,7 +264,7 @@ static int supersede_emptied(struct fs *fs, struct op_ctx *ctx, struct node *n, 
         r = fs_busy_begin(fs, ctx, &d->busy, e);
         if (r == 0) {
                 mutex_lock(&d->lock);
-                if (!d->created && !d->dirty && d->text.n == 0)
+                if (!d->created && !d->dirty && d->text.n + d->streamed == 0)
                         d->truncated = false;
                 mutex_unlock(&d->lock);
                 fs_busy_end(fs, &d->busy);
@@ -317,8 +326,8 @@ static void draft_finish(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         gone = d->node->detached;
         mutex_unlock(&fs->nodes.lock);
         mutex_lock(&d->lock);
-        touch = !d->dirty && d->text.n == 0 && (d->created || (d->truncated && d->node->kind == NODE_ATTR));
-        dirty = d->text.n > 0 && unsaved(d);
+        touch = !d->dirty && d->text.n + d->streamed == 0 && !d->lost && (d->created || (d->truncated && d->node->kind == NODE_ATTR));
+        dirty = d->text.n + d->streamed > 0 && unsaved(d);
         created = d->created;
         replaces = created && d->bases.n > 0;
         mutex_unlock(&d->lock);
@@ -399,8 +408,14 @@ int draft_write(struct draft *d, uint64_t offset, bool append, struct str data, 
 }
 
 int draft_truncate(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t size, struct error *e) {
+        uint64_t streamed;
         int r = 0;
 
+        mutex_lock(&d->lock);
+        streamed = d->streamed;
+        mutex_unlock(&d->lock);
+        if (streamed > 0 && size > 0)
+                return size == streamed ? 0 : draft_not_at_its_end(e);
         if (size > ITEM_TEXT_MAX)
                 return error_set(e, ERR_TOO_LARGE, "the text of an item is at most %zu bytes", (size_t)ITEM_TEXT_MAX);
         if (size == 0)
@@ -431,7 +446,7 @@ static bool draft_peek(struct fs *fs, struct node *n, uint64_t *size, uint64_t *
                 mutex_lock(&d->lock);
                 shows = d->created; /* others see the committed text, and its size */
                 *created = d->created;
-                *size = d->text.n;
+                *size = d->text.n + d->streamed;
                 *mtime_ns = d->mtime_ns;
                 mutex_unlock(&d->lock);
         }
@@ -451,7 +466,7 @@ bool draft_emptied(struct fs *fs, struct node *n) {
         mutex_lock(&fs->nodes.lock);
         if (n->draft) {
                 mutex_lock(&n->draft->lock);
-                emptied = n->draft->truncated && !n->draft->dirty && n->draft->text.n == 0;
+                emptied = n->draft->truncated && !n->draft->dirty && !n->draft->lost && n->draft->text.n + n->draft->streamed == 0;
                 mutex_unlock(&n->draft->lock);
         }
         mutex_unlock(&fs->nodes.lock);

@@ -149,7 +149,9 @@ static int read_draft(struct draft *d, uint64_t offset, size_t n, struct str *re
 
         *ret = STR_NULL;
         mutex_lock(&d->lock);
-        if (offset < d->text.n)
+        if (d->streamed > 0)
+                r = -EOPNOTSUPP;
+        else if (offset < d->text.n)
                 r = snapshot_new(str_make(d->text.p + offset, MIN(n, d->text.n - offset)), &copy);
         mutex_unlock(&d->lock);
         if (copy)
@@ -179,12 +181,15 @@ int file_write_text(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64
         (void)ctx;
         if (!f->draft)
                 return error_set_errno(e, -EBADF, "not open for writing");
-        return draft_write(f->draft, offset, f->flags & O_APPEND, data, e);
+        return f->node->kind == NODE_ATTR ? draft_write_attr(fs, ctx, f->draft, offset, f->flags & O_APPEND, data, e)
+                                          : draft_write(f->draft, offset, f->flags & O_APPEND, data, e);
 }
 
 int file_commit_text(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, struct error *e) {
-        int r = f->draft ? draft_commit(fs, ctx, f->draft, false, e) : 0;
+        int r = f->draft ? draft_check_killed(fs, ctx, f->draft, e) : 0;
 
+        if (r == 0 && f->draft)
+                r = draft_commit(fs, ctx, f->draft, false, e);
         if (f->draft && r == 0)
                 note_emptied(fs, f->draft);
         return r;
@@ -404,7 +409,7 @@ int fs_setattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_file 
                 r = node_attr(fs, ctx, h.n, ret, &e);
         if (r == 0 && size && f && f->draft) { /* the writer's own view */
                 mutex_lock(&f->draft->lock);
-                ret->size = f->draft->text.n;
+                ret->size = f->draft->text.n + f->draft->streamed;
                 mutex_unlock(&f->draft->lock);
                 ret->valid_ns = 0;
         }

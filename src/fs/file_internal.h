@@ -20,8 +20,11 @@ struct draft {
         struct node *node;         /* reference */
         uint32_t writers;          /* nodes.lock */
         bool busy;                 /* fs.gate: loading or committing */
+        struct stream *stream;     /* busy: what is too large for text, on its way to S3; owned (stream.c) */
         struct mutex lock;         /* everything below */
         struct buf text;
+        uint64_t streamed;         /* bytes of the stream; then text is empty */
+        bool lost;                 /* what was streamed could not be saved: there is nothing left to save */
         bool created, exclusive, loaded, dirty, truncated;
         uint32_t idle_flushes;     /* of an attribute: since it was emptied */
         uint64_t edits;            /* counts changes, to notice those made during a commit */
@@ -85,6 +88,15 @@ _must_check_ int draft_open(struct fs *fs, struct op_ctx *ctx, struct node *n, i
 void note_emptied(struct fs *fs, struct draft *d);
 void draft_close(struct fs *fs, struct op_ctx *ctx, struct draft *d);
 _must_check_ int draft_write(struct draft *d, uint64_t offset, bool append, struct str data, struct error *e);
+/* The same of an attribute: what grows large streams to S3.  -EOPNOTSUPP: it does, and this is not its end. */
+_must_check_ int draft_write_attr(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t offset, bool append,
+                                  struct str data, struct error *e);
+int draft_not_at_its_end(struct error *e); /* that error */
+/* Its writer closes it: -EINTR when it was killed, for what it has streamed is not the whole, and is given up. */
+_must_check_ int draft_check_killed(struct fs *fs, struct op_ctx *ctx, struct draft *d, struct error *e);
+void draft_give_up(struct draft *d, struct op_ctx *ctx); /* what was streamed; busy */
+_must_check_ int draft_load_large(struct fs *fs, struct op_ctx *ctx, struct draft *d, const struct place *p,
+                                  struct snapshot *item, struct buf *content, bool *ret, struct error *e);
 _must_check_ int draft_truncate(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t size, struct error *e);
 /* The node's uncommitted text, if it has any: its size and time. */
 bool draft_stat(struct fs *fs, struct node *n, uint64_t *ret_size, uint64_t *ret_mtime_ns);

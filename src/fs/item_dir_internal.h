@@ -96,6 +96,11 @@ _must_check_ int attr_large_open(struct fs *fs, struct op_ctx *ctx, struct fs_fi
                                  const struct value *v, struct error *e);
 _must_check_ int attr_large_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n,
                                  struct str *ret, void **ret_hold, struct error *e);
+/* The reference itself, in now: the item's text says only what it stands for.  Whatever the attribute is by now. */
+_must_check_ int attr_large_reference(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct items *now,
+                                      const struct value **ret, struct error *e);
+/* The whole content of a reference. */
+_must_check_ int attr_large_content(struct fs *fs, struct op_ctx *ctx, const struct value *v, struct buf *ret, struct error *e);
 void attr_large_close(struct fs *fs, struct fs_file *f);
 _must_check_ int attr_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool create, struct fs_opened *ret,
                            struct error *e);

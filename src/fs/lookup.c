@@ -156,7 +156,7 @@ void fs_forget(struct fs *fs, uint64_t node, uint64_t n_lookups) {
 
 /* What the handle reads is this long, whatever the table holds by now: a program that appends asks. */
 static void own_size(struct fs_file *f, struct fs_attr *ret) {
-        uint64_t size = f->snapshot ? f->snapshot->n : ret->size;
+        uint64_t size = f->large ? f->large_size : f->snapshot ? f->snapshot->n : ret->size;
 
         if (f->draft) {
                 mutex_lock(&f->draft->lock);

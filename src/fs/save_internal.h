@@ -9,6 +9,7 @@ struct save {
         struct place place;
         struct arena arena;      /* the two items */
         struct buf text;         /* a copy of the draft's */
+        struct stream *stream;   /* instead of it; the draft's, which is busy */
         struct item item;        /* what is to be saved */
         bool touch;              /* an item of only its key, an attribute without content */
         bool claim;              /* touch: made with O_EXCL and closed empty, as a lock: who comes second is told */

@@ -81,6 +81,12 @@ static int pass_scan_all(struct store *s, struct op_ctx *ctx, const struct scan_
         return inner->ops->scan_all(inner, ctx, q, segments, sink, e);
 }
 
+static int pass_write_all(struct store *s, struct op_ctx *ctx, const struct write_source *source, struct error *e) {
+        struct store *inner = large_of(s)->inner;
+
+        return inner->ops->write_all(inner, ctx, source, e);
+}
+
 static int pass_explain_get(struct store *s, const struct get_request *q, struct buf *out) {
         struct store *inner = large_of(s)->inner;
 
@@ -209,7 +215,7 @@ static int copy_names(struct large_store *ls, const struct large_options *o) {
         return 0;
 }
 
-static void set_ops(struct large_store *ls) {
+static void set_ops(struct large_store *ls, bool buckets) {
         const struct store_ops *inner = ls->inner->ops;
 
         ls->ops = (struct store_ops){
@@ -223,6 +229,7 @@ static void set_ops(struct large_store *ls) {
                 .scan_all = inner->scan_all ? pass_scan_all : NULL,
                 .write = large_write,
                 .batch_write = inner->batch_write ? large_batch_write : NULL,
+                .write_all = inner->write_all && !buckets ? pass_write_all : NULL, /* else batch_write, which looks at each */
                 .transact_write = inner->transact_write ? large_transact_write : NULL,
                 .transact_get = inner->transact_get ? read_transact : NULL,
                 .large = &large_ops,
@@ -253,7 +260,7 @@ int large_store_new(const struct large_options *o, struct store *inner, struct b
         mutex_init(&ls->lock);
         cond_init(&ls->cond);
         list_init(&ls->removals);
-        set_ops(ls);
+        set_ops(ls, o->n_buckets > 0);
         r = copy_names(ls, o);
         if (r)
                 large_free(&ls->face);

@@ -130,6 +130,10 @@ static void send_part(struct slot *s) {
                 fail(w, r, &e);
         mutex_unlock(&w->lock);
         op_ctx_deinit(&ctx);
+        if (s->part.max > PART) { /* the first one is larger */
+                buf_deinit(&s->part);
+                buf_init(&s->part, PART);
+        }
         buf_reset(&s->part); /* the memory is for the next part */
 }
 
@@ -161,8 +165,14 @@ static void wake(void *arg) {
         mutex_unlock(&w->lock);
 }
 
-/* Lock held. */
+/* Lock held.  The first part is larger: no more is in flight at once than SLOTS of the others. */
 static struct slot *free_slot(struct large_writer *w) {
+        size_t in_flight = 0;
+
+        for (unsigned i = 0; i < SLOTS; i++)
+                in_flight += w->slots[i].ready ? w->slots[i].part.n : 0;
+        if (in_flight > 0 && in_flight + w->filling.n > (size_t)SLOTS * PART)
+                return NULL;
         for (unsigned i = 0; i < SLOTS; i++)
                 if (!w->slots[i].ready)
                         return &w->slots[i];
@@ -210,7 +220,7 @@ static int give_part(struct large_writer *w, struct op_ctx *ctx, struct error *e
                 return r;
         if (!s->running) {
                 s->w = w;
-                buf_init(&s->part, FIRST);
+                buf_init(&s->part, PART);
                 if (!large_thread(&s->thread, slot_thread, s))
                         return error_set(e, ERR_MEMORY, "no thread for an upload");
                 s->running = true;
@@ -226,6 +236,8 @@ static int give_part(struct large_writer *w, struct op_ctx *ctx, struct error *e
         s->ready = true;
         cond_broadcast(&w->cond);
         mutex_unlock(&w->lock);
+        if (!buf_reserve(&w->filling, PART)) /* at once: growing leaves holes in the heap */
+                return error_set_errno(e, buf_status(&w->filling), "saving to S3");
         return 0;
 }
 

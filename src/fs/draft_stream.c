@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Drafts of attributes that are too large for memory: written from beginning to end, they stream to S3 (stream.c). */
+#include <stdio.h>
+#include "fs_internal.h"
+#include "stream_internal.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/store/large_ref.h"
+
+int draft_not_at_its_end(struct error *e) {
+        return error_set(e, ERR_UNSUPPORTED, "an attribute of more than %zu MB is written from its beginning to its end",
+                         STREAM_FROM / MIB);
+}
+
+void draft_give_up(struct draft *d, struct op_ctx *ctx) {
+        d->stream = stream_free(d->stream, ctx);
+        mutex_lock(&d->lock);
+        d->streamed = 0;
+        d->lost = true;
+        d->dirty = false;
+        mutex_unlock(&d->lock);
+}
+
+/* What was written so far goes ahead; busy. */
+static int start(struct fs *fs, struct op_ctx *ctx, struct draft *d, struct error *e) {
+        _cleanup_(place_deinit) struct place p = { 0 };
+        _cleanup_(buf_deinit) struct buf text = BUF_INIT(ITEM_TEXT_MAX);
+        int r = place_of(fs, ctx, d->node, &p, e);
+
+        if (r == 0 && p.kind != NODE_ATTR)
+                r = error_set(e, ERR_BUSY, "it is just being renamed");
+        if (r == 0)
+                r = stream_new(fs, ctx, &p, &d->stream, e);
+        if (r)
+                return r;
+        mutex_lock(&d->lock);
+        text = d->text;
+        buf_init(&d->text, ITEM_TEXT_MAX);
+        mutex_unlock(&d->lock);
+        return stream_append(d->stream, ctx, buf_view(&text), e);
+}
+
+static int append_data(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t offset, bool append, struct str data,
+                       struct error *e) {
+        int r = d->stream ? 0 : start(fs, ctx, d, e);
+
+        if (r == 0 && !append && offset != stream_size(d->stream))
+                return draft_not_at_its_end(e);
+        if (r == 0)
+                r = stream_append(d->stream, ctx, data, e);
+        if (r) {
+                draft_give_up(d, ctx);
+                return r;
+        }
+        mutex_lock(&d->lock);
+        d->streamed = stream_size(d->stream);
+        d->dirty = true;
+        d->edits++;
+        d->mtime_ns = clock_wall_ns();
+        mutex_unlock(&d->lock);
+        return 0;
+}
+
+int draft_write_attr(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t offset, bool append, struct str data,
+                     struct error *e) {
+        bool streams, lost;
+        int r;
+
+        mutex_lock(&d->lock);
+        lost = d->lost;
+        streams = d->streamed > 0 || (fs->o.text.any_size && (append || offset == d->text.n) && data.n > 0 &&
+                                      d->text.n + data.n > STREAM_FROM);
+        mutex_unlock(&d->lock);
+        if (lost)
+                return error_set(e, ERR_INTERNAL, "what was written before could not be saved");
+        if (!streams)
+                return draft_write(d, offset, append, data, e);
+        r = fs_busy_begin(fs, ctx, &d->busy, e);
+        if (r)
+                return r;
+        r = append_data(fs, ctx, d, offset, append, data, e);
+        fs_busy_end(fs, &d->busy);
+        return r;
+}
+
+/* Flags of a process in its stat file: it was killed by a signal (linux/sched.h). */
+#define PF_SIGNALED_FLAG 0x400u
+
+static bool was_killed(uint32_t pid) {
+        char path[64], text[1024], *p;
+        unsigned flags = 0;
+        size_t n;
+        FILE *f;
+
+        (void)snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+        f = pid ? fopen(path, "re") : NULL;
+        if (!f)
+                return false;
+        n = fread(text, 1, sizeof(text) - 1, f);
+        fclose(f);
+        text[n] = '\0';
+        p = strrchr(text, ')'); /* behind its name: state ppid pgrp session tty tpgid flags */
+        return p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && (flags & PF_SIGNALED_FLAG);
+}
+
+int draft_check_killed(struct fs *fs, struct op_ctx *ctx, struct draft *d, struct error *e) {
+        bool streams;
+        int r = 0;
+
+        mutex_lock(&d->lock);
+        streams = d->streamed > 0 && d->dirty;
+        mutex_unlock(&d->lock);
+        if (!streams || !was_killed(ctx->pid))
+                return 0;
+        r = fs_busy_begin(fs, ctx, &d->busy, e);
+        if (r)
+                return r;
+        draft_give_up(d, ctx);
+        fs_busy_end(fs, &d->busy);
+        return error_set(e, ERR_INTERRUPTED, "the program was killed while it was writing: the attribute stays as it was");
+}
+
+/* To be written on: the content, or, of a large one, a stream at its end.  *ret: it is in S3 at all. */
+int draft_load_large(struct fs *fs, struct op_ctx *ctx, struct draft *d, const struct place *p, struct snapshot *item,
+                     struct buf *content, bool *ret, struct error *e) {
+        _cleanup_(parsed_unrefp) struct parsed *parsed = NULL;
+        _cleanup_(items_deinit) struct items now;
+        const struct value *v;
+        uint64_t size;
+        int r = parsed_of(fs, p, item, &parsed, e);
+
+        items_init(&now);
+        *ret = false;
+        v = r ? NULL : item_get(&parsed->item, buf_view(&p->attr));
+        if (!v)
+                return r;
+        r = attr_large_size(fs, ctx, v, ret, &size, e);
+        if (r || !*ret)
+                return r;
+        if (v->type != VALUE_LARGE)
+                return error_set(e, ERR_UNSUPPORTED, "it names another tool's object in S3: it can be replaced, not changed");
+        r = attr_large_reference(fs, ctx, p, &now, &v, e);
+        if (r)
+                return r;
+        if (v->type != VALUE_LARGE)
+                return error_set(e, ERR_BUSY, "the attribute is just being replaced");
+        if (v->large->size <= STREAM_FROM)
+                return attr_large_content(fs, ctx, v, content, e);
+        stream_free(d->stream, ctx);
+        d->stream = NULL;
+        return stream_of_value(fs, p, v, &d->stream, e);
+}
