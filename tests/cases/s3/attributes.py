@@ -96,7 +96,7 @@ def random_reads(t):
 @test
 def memory(t):
     m = start(t)
-    path = source(t, blob(60 * MB))
+    path = source(t, blob(int(os.environ.get("DDBFS_LARGE_MB", "60")) * MB))
     idle = peak_rss(m)
     t.sh("cp %s Docs/1/body" % path, timeout=120)
     t.at_most(peak_rss(m), 31, "MB of memory after writing, %d before" % idle)
