@@ -166,10 +166,6 @@ static void adopt_file(struct fs *fs, struct op_ctx *ctx, int folder, const char
         struct error e = { 0 };
         int r;
 
-        if (strncmp(name, SAVES_NAME, sizeof(SAVES_NAME) - 1) == 0) {
-                adopt_saves(fs, ctx, folder, name);
-                return;
-        }
         if (strstr(name, ".new")) { /* of a rename that never returned */
                 (void)unlinkat(folder, name, 0);
                 return;
@@ -185,22 +181,37 @@ static void adopt_file(struct fs *fs, struct op_ctx *ctx, int folder, const char
                 log_warn("journal of an item renamed away: %s; it is kept for the next mount", e.message);
 }
 
-static void adopt_folder(struct fs *fs, struct op_ctx *ctx, int parent, const char *name) {
-        struct dirent *entry;
-        int fd, copy;
-        DIR *d;
+static bool is_saves(const char *name) {
+        return strncmp(name, SAVES_NAME, sizeof(SAVES_NAME) - 1) == 0;
+}
 
-        if (lock_folder(parent, name, &fd))
-                return;
-        copy = dup(fd); /* of the same lock */
-        d = copy < 0 ? NULL : fdopendir(copy);
-        while (d && (entry = readdir(d)))
-                if (entry->d_name[0] != '.')
+static void adopt_files(struct fs *fs, struct op_ctx *ctx, int fd, bool saves) {
+        int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *d = copy < 0 ? NULL : fdopendir(copy);
+        struct dirent *entry;
+
+        while (d && (entry = readdir(d))) {
+                if (entry->d_name[0] == '.' || is_saves(entry->d_name) != saves)
+                        continue;
+                if (saves)
+                        adopt_saves(fs, ctx, fd, entry->d_name);
+                else
                         adopt_file(fs, ctx, fd, entry->d_name);
+        }
         if (d)
                 closedir(d);
         else if (copy >= 0)
                 close(copy);
+}
+
+/* Saves first: what was renamed away may have been saved a moment before, and is compared with what is there. */
+static void adopt_folder(struct fs *fs, struct op_ctx *ctx, int parent, const char *name) {
+        int fd;
+
+        if (lock_folder(parent, name, &fd))
+                return;
+        adopt_files(fs, ctx, fd, true);
+        adopt_files(fs, ctx, fd, false);
         (void)unlinkat(parent, name, AT_REMOVEDIR);
         close(fd);
 }

@@ -94,7 +94,7 @@ bool saves_any(struct fs *fs) {
         if (!s)
                 return false;
         mutex_lock(&s->lock);
-        any = s->n > 0;
+        any = s->n > 0 || s->finishing > 0; /* or what follows could be undone by a replay */
         mutex_unlock(&s->lock);
         return any;
 }

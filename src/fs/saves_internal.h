@@ -101,6 +101,7 @@ struct saves {
         uint64_t next_seq;
         unsigned hurry;          /* waiters */
         bool stopping, given_up;
+        bool adopting;           /* a chain is sent as one only when all of it is here */
         unsigned running;
         unsigned finishing;      /* senders that are noting down what is sent: the file is not emptied yet */
         uint64_t retry_ns;       /* not before, unless somebody waits */

@@ -141,6 +141,13 @@ static uint64_t *done_list(struct str text, size_t *ret_n) {
         return v;
 }
 
+static void saves_hold(struct saves *s, bool hold) {
+        mutex_lock(&s->lock);
+        s->adopting = hold;
+        cond_broadcast(&s->cond);
+        mutex_unlock(&s->lock);
+}
+
 int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf *left) {
         size_t n = 0, n_done;
         _cleanup_(mem_freep) uint64_t *done = done_list(text, &n_done);
@@ -149,6 +156,7 @@ int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf 
 
         if (!done)
                 return -ENOMEM;
+        saves_hold(fs->saves, true);
         while (next_record(&rest, &rec)) {
                 struct error e = { 0 };
 
@@ -161,6 +169,7 @@ int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf 
                 log_warn("journal of a save: %s; it is kept for the next mount", e.message);
                 buf_str(left, rec.whole);
         }
+        saves_hold(fs->saves, false);
         if (n)
                 log_info("%zu saves that an earlier mount did not get to send are sent now", n);
         return buf_status(left);

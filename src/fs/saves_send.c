@@ -100,6 +100,8 @@ static void choose(struct saves *s, struct load *load, uint64_t *ret_due) {
 
         load->n = 0;
         *ret_due = UINT64_MAX;
+        if (s->adopting)
+                return;
         if (clock_now_ns() < s->retry_ns && !s->hurry && !s->stopping) {
                 *ret_due = s->retry_ns;
                 return;
@@ -134,55 +136,83 @@ static bool for_good(enum error_kind kind) {
                kind == ERR_UNSUPPORTED || kind == ERR_PERMISSION;
 }
 
-/* A mount that died may have sent it: then the table has it already. */
-static bool was_sent(struct saves *s, struct op_ctx *ctx, const struct save_entry *x, const struct write *w,
-                     const struct item *item) {
-        struct get_request get = { .table = x->place.table, .key = x->place.key, .consistent = true };
+/* Does the table have what this save has made of the item? */
+static bool has_arrived(const struct save_entry *x, const struct item *now, struct arena *a) {
+        struct write w = { .op = WRITE_UPDATE };
+        bool same = true;
+
+        if (x->op == WRITE_PUT)
+                return item_equal(now, &x->item);
+        if (item_diff(&x->place, &x->base, &x->item, a, &w))
+                return false;
+        for (uint32_t i = 0; same && i < w.n_set; i++) {
+                const struct value *v = item_get(now, w.set[i].name);
+
+                same = v && value_equal(v, &w.set[i].value);
+        }
+        for (uint32_t i = 0; same && i < w.n_remove; i++)
+                same = !item_get(now, w.remove[i]);
+        return same;
+}
+
+static int send_update(struct saves *s, struct op_ctx *ctx, const struct place *p, const struct item *base,
+                       const struct item *item, struct arena *a, struct error *e) {
+        struct write w = { .op = WRITE_UPDATE, .table = p->table, .key = p->key };
+        int r = item_diff(p, base, item, a, &w);
+
+        if (r)
+                return error_set_errno(e, r, "saving");
+        if (w.n_set + w.n_remove == 0)
+                return 0;
+        if (!write_fits(&w))
+                return error_set(e, ERR_INPUT, "more attributes changed at once than one conditional update can carry");
+        return s->inner->ops->write(s->inner, ctx, &w, NULL, e);
+}
+
+/* A condition did not hold, but a mount that died may have sent the first saves of this chain, or all: go on behind
+ * the last one the table has.  Otherwise *e stays the refusal. */
+static int resume(struct saves *s, struct op_ctx *ctx, const struct load *load, struct arena *a, struct error *e) {
+        struct save_entry *first = load->first[0], *last = load->last[0], *x = last;
+        struct get_request get = { .table = first->place.table, .key = first->place.key, .consistent = true };
         _cleanup_(items_deinit) struct items now;
-        bool same;
+        struct error local = { 0 };
+        int r;
 
         items_init(&now);
-        if (!x->replayed || s->inner->ops->get(s->inner, ctx, &get, &now, NULL) || now.n == 0)
-                return false;
-        same = w->op == WRITE_UPDATE || item_equal(&now.v[0], item);
-        for (uint32_t i = 0; same && i < w->n_set; i++) {
-                const struct value *v = item_get(&now.v[0], w->set[i].name);
-
-                same = v && value_equal(v, &w->set[i].value);
+        if (!first->replayed)
+                return -error_errno(e->kind);
+        r = s->inner->ops->get(s->inner, ctx, &get, &now, &local);
+        if (r) {
+                *e = local;
+                return r;
         }
-        for (uint32_t i = 0; same && i < w->n_remove; i++)
-                same = !item_get(&now.v[0], w->remove[i]);
-        return same;
+        while (now.n > 0 && !has_arrived(x, &now.v[0], a)) {
+                if (x == first)
+                        return -error_errno(e->kind);
+                x = x->chain.prev == &first->chain ? first : CONTAINER_OF(x->chain.prev, struct save_entry, chain);
+        }
+        if (now.n == 0)
+                return -error_errno(e->kind);
+        return x == last ? 0 : send_update(s, ctx, &first->place, &x->item, &last->item, a, e);
 }
 
 static int send_one(struct saves *s, struct op_ctx *ctx, const struct load *load, struct error *e) {
         const struct save_entry *x = load->first[0], *last = load->last[0];
         struct condition absent = { .op = COND_NOT_EXISTS, .attr = x->place.table->key.attrs[0].name };
         _cleanup_(arena_deinit) struct arena a = ARENA_INIT(SAVE_ITEM_MAX);
-        struct write w = { .op = WRITE_PUT, .table = x->place.table, .item = &last->item, .conditions = &absent,
-                           .n_conditions = x->exclusive ? 1 : 0 };
-        int r = 0;
+        struct write put = { .op = WRITE_PUT, .table = x->place.table, .item = &last->item, .conditions = &absent,
+                             .n_conditions = x->exclusive ? 1 : 0 };
+        int r = load->op[0] == WRITE_UPDATE ? send_update(s, ctx, &x->place, &x->base, &last->item, &a, e)
+                                            : s->inner->ops->write(s->inner, ctx, &put, NULL, e);
 
-        if (load->op[0] == WRITE_UPDATE) {
-                w = (struct write){ .op = WRITE_UPDATE, .table = x->place.table, .key = x->place.key };
-                r = item_diff(&x->place, &x->base, &last->item, &a, &w);
-                if (r)
-                        return error_set_errno(e, r, "saving");
-                if (w.n_set + w.n_remove == 0)
-                        return 0;
-                if (!write_fits(&w))
-                        return error_set(e, ERR_INPUT, "more attributes changed at once than one conditional update can carry");
-        }
-        r = s->inner->ops->write(s->inner, ctx, &w, NULL, e);
-        if (r && e->kind == ERR_CONDITION && was_sent(s, ctx, x, &w, &last->item))
-                return 0;
-        if (r && e->kind == ERR_CONDITION) {
-                metric_add(METRIC_CONFLICTS, 1);
-                return x->exclusive && w.op == WRITE_PUT
-                               ? error_set(e, ERR_EXISTS, "somebody else has made this item meanwhile")
-                               : error_set(e, ERR_CONDITION, "the item was changed by somebody else since it was read");
-        }
-        return r;
+        if (r && e->kind == ERR_CONDITION)
+                r = resume(s, ctx, load, &a, e);
+        if (r == 0 || e->kind != ERR_CONDITION)
+                return r;
+        metric_add(METRIC_CONFLICTS, 1);
+        return x->exclusive && load->op[0] == WRITE_PUT
+                       ? error_set(e, ERR_EXISTS, "somebody else has made this item meanwhile")
+                       : error_set(e, ERR_CONDITION, "the item was changed by somebody else since it was read");
 }
 
 static void send_batch(struct saves *s, struct op_ctx *ctx, const struct load *load, int *results, struct error *e) {
