@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A parallel Scan ahead of its reader: a thread asks for the segments' pages, renders each as it comes, and stops asking
- * while PUMP_PAGES are under way or wait to be read.  The thread lives from the first read to the end of the stream, or
- * until the file is closed; it sleeps while the reader does.  Lock order: gate > pump.lock.
+ * while PUMP_PAGES, or what may become PUMP_BYTES of text, are under way or wait to be read.  The thread lives from the
+ * first read to the end of the stream, or until the file is closed; it sleeps while the reader does.  Lock order:
+ * gate > pump.lock.
  */
 #include "fs_internal.h"
 #include "export_internal.h"
 
 #define PUMP_PAGES 10        /* a megabyte of the service each */
+#define PUMP_BYTES (16 * MIB) /* the text of a page can be several */
 #define PUMPS_MAX 4          /* of one mount; other exports read page after page */
 #define PUMP_SEGMENT (1 * MIB)
 #define ITEM_GUESS 512       /* bytes, where only the number of items is known */
@@ -32,6 +34,7 @@ struct pump {
         struct cond cond;
         struct pump_text texts[PUMP_PAGES + 1];
         unsigned first, n, asked;      /* texts that wait, pages under way */
+        size_t bytes, page_bytes;      /* of the texts that wait; of the longest text so far */
         bool stopping, ended;
         int result;
         struct error error;
@@ -44,7 +47,7 @@ uint32_t pump_segments(struct fs *fs, const struct place *p, bool *ret_unknown) 
         *ret_unknown = false;
         if (view_is_query(p->view) || fs->o.parallel < 2)
                 return 1;
-        *ret_unknown = bytes == 0;
+        *ret_unknown = p->table->size_bytes == 0 && bytes < 2 * PUMP_SEGMENT;
         return (uint32_t)MIN(MAX(bytes / PUMP_SEGMENT, 1), MIN(fs->o.parallel, SCAN_SEGMENTS_MAX));
 }
 
@@ -57,14 +60,20 @@ static void set_ready(struct pump *x) {
         mutex_unlock(&x->fs->gate);
 }
 
+/* lock is held.  One page is always taken, however long its text may be. */
+static bool is_full(const struct pump *x) {
+        return x->n + x->asked >= PUMP_PAGES ||
+               (x->n + x->asked > 0 && x->bytes + (x->asked + 1) * x->page_bytes > PUMP_BYTES);
+}
+
 static bool has_room(void *arg, bool wait) {
         struct pump *x = arg;
         bool room;
 
         mutex_lock(&x->lock);
-        while (wait && !x->stopping && x->n + x->asked >= PUMP_PAGES)
+        while (wait && !x->stopping && is_full(x))
                 cond_wait(&x->cond, &x->lock);
-        room = !x->stopping && x->n + x->asked < PUMP_PAGES;
+        room = !x->stopping && !is_full(x);
         x->asked += room;
         mutex_unlock(&x->lock);
         return room;
@@ -72,12 +81,17 @@ static bool has_room(void *arg, bool wait) {
 
 /* *text is taken over; it waits for the reader unless it is empty. */
 static void put_text(struct pump *x, struct buf *text) {
+        size_t n = 0;
+        char *p = text->n > 0 ? buf_steal(text, &n) : NULL; /* without the room it has grown into */
+
         mutex_lock(&x->lock);
-        if (text->n > 0) {
+        if (p) {
+                x->bytes += n;
+                x->page_bytes = MAX(x->page_bytes, n);
                 x->texts[(x->first + x->n++) % ARRAY_LEN(x->texts)] = (struct pump_text){
-                        .text = *text, .rcu = x->ctx.rcu - x->rcu, .requests = x->ctx.requests - x->requests,
+                        .text = { .p = p, .n = n, .cap = n, .max = EXPORT_TEXT_MAX },
+                        .rcu = x->ctx.rcu - x->rcu, .requests = x->ctx.requests - x->requests,
                 };
-                buf_init(text, text->max);
                 x->rcu = x->ctx.rcu;
                 x->requests = x->ctx.requests;
         }
@@ -173,6 +187,7 @@ int pump_next(struct pump *x, struct op_ctx *ctx, struct buf *text, bool *ret_en
                 ctx->rcu += t->rcu;
                 ctx->requests += t->requests;
                 *t = (struct pump_text){ .rcu = 0 };
+                x->bytes -= text->n;
                 x->first = (x->first + 1) % ARRAY_LEN(x->texts);
                 x->n--;
         } else {

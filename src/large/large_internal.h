@@ -8,6 +8,7 @@
 #include "ddbfs/large/large.h"
 
 #define SEEN_SLOTS 4096
+#define WRITE_ARENA_MAX (64 * MIB)
 #define REMOVALS_MAX 10000 /* waiting; more are left to fsck.ddbfs */
 
 struct seen;
@@ -91,3 +92,8 @@ void removal_stop(struct large_store *ls);
 int large_write(struct store *s, struct op_ctx *ctx, const struct write *w, struct items *ret_new, struct error *e);
 int large_batch_write(struct store *s, struct op_ctx *ctx, const struct write *w, uint32_t n, int *results, struct error *e);
 int large_transact_write(struct store *s, struct op_ctx *ctx, const struct write *w, uint32_t n, struct error *e);
+
+/* ---- whole tables (stream.c) ---- */
+int large_scan_all(struct store *s, struct op_ctx *ctx, const struct scan_request *q, uint32_t segments,
+                   const struct scan_sink *sink, struct error *e);
+int large_write_all(struct store *s, struct op_ctx *ctx, const struct write_source *source, struct error *reterr);

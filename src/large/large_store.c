@@ -74,19 +74,6 @@ static int pass_describe_all(struct store *s, struct op_ctx *ctx, const struct s
         return inner->ops->describe_all(inner, ctx, tables, n, sink, arg, e);
 }
 
-static int pass_scan_all(struct store *s, struct op_ctx *ctx, const struct scan_request *q, uint32_t segments,
-                         const struct scan_sink *sink, struct error *e) {
-        struct store *inner = large_of(s)->inner;
-
-        return inner->ops->scan_all(inner, ctx, q, segments, sink, e);
-}
-
-static int pass_write_all(struct store *s, struct op_ctx *ctx, const struct write_source *source, struct error *e) {
-        struct store *inner = large_of(s)->inner;
-
-        return inner->ops->write_all(inner, ctx, source, e);
-}
-
 static int pass_explain_get(struct store *s, const struct get_request *q, struct buf *out) {
         struct store *inner = large_of(s)->inner;
 
@@ -215,7 +202,7 @@ static int copy_names(struct large_store *ls, const struct large_options *o) {
         return 0;
 }
 
-static void set_ops(struct large_store *ls, bool buckets) {
+static void set_ops(struct large_store *ls) {
         const struct store_ops *inner = ls->inner->ops;
 
         ls->ops = (struct store_ops){
@@ -226,10 +213,10 @@ static void set_ops(struct large_store *ls, bool buckets) {
                 .batch_get = inner->batch_get ? read_batch : NULL,
                 .query = read_query,
                 .scan = read_scan,
-                .scan_all = inner->scan_all ? pass_scan_all : NULL,
+                .scan_all = inner->scan_all ? large_scan_all : NULL,
                 .write = large_write,
                 .batch_write = inner->batch_write ? large_batch_write : NULL,
-                .write_all = inner->write_all && !buckets ? pass_write_all : NULL, /* else batch_write, which looks at each */
+                .write_all = inner->write_all ? large_write_all : NULL,
                 .transact_write = inner->transact_write ? large_transact_write : NULL,
                 .transact_get = inner->transact_get ? read_transact : NULL,
                 .large = &large_ops,
@@ -260,7 +247,7 @@ int large_store_new(const struct large_options *o, struct store *inner, struct b
         mutex_init(&ls->lock);
         cond_init(&ls->cond);
         list_init(&ls->removals);
-        set_ops(ls, o->n_buckets > 0);
+        set_ops(ls);
         r = copy_names(ls, o);
         if (r)
                 large_free(&ls->face);

@@ -55,6 +55,11 @@ static bool any_large(const struct large_store *ls, const struct attribute *a, u
         return false;
 }
 
+bool plan_moves(const struct large_store *ls, const struct write *w) {
+        return w->op == WRITE_PUT && (any_large(ls, w->item->attributes, w->item->n) ||
+                                      (ls->n_buckets > 0 && item_size(w->item) > ITEM_SIZE_MAX));
+}
+
 bool plan_needed(const struct large_store *ls, const struct write *w) {
         if (ls->n_buckets > 0 && w->op != WRITE_CHECK && needs_old(w))
                 return true;
@@ -62,10 +67,9 @@ bool plan_needed(const struct large_store *ls, const struct write *w) {
                 if (w->conditions[i].op == COND_EQ &&
                     (is_large(w->conditions[i].value) || (ls->n_buckets > 0 && may_be_kept(w->conditions[i].value))))
                         return true;
-        if (w->item && (w->op == WRITE_PUT ? any_large(ls, w->item->attributes, w->item->n)
-                                           : ls->n_buckets > 0 && item_size(w->item) > ITEM_SIZE_MAX))
+        if (w->item && w->op != WRITE_PUT && ls->n_buckets > 0 && item_size(w->item) > ITEM_SIZE_MAX)
                 return true;
-        return any_large(ls, w->set, w->n_set) || (ls->n_buckets > 0 && w->op == WRITE_PUT && item_size(w->item) > ITEM_SIZE_MAX);
+        return any_large(ls, w->set, w->n_set) || plan_moves(ls, w);
 }
 
 struct large_owner plan_owner(const struct plan *p, struct str attr) {

@@ -34,6 +34,8 @@ struct plan {
 
 /* 0: the write can go as it is.  1: there is something to do. */
 bool plan_needed(const struct large_store *ls, const struct write *w);
+/* A PUT of which something goes to S3, or comes from there. */
+bool plan_moves(const struct large_store *ls, const struct write *w);
 /* Of a write with this many attributes and conditions at most; everything in the arena. */
 _must_check_ int plan_init(struct plan *p, struct large_store *ls, const struct write *w, struct arena *a, struct error *e);
 void plan_deinit(struct plan *p);

@@ -2,8 +2,6 @@
 /* The writing ops: objects first, then the inner store's write, then what is garbage now. */
 #include "plan_internal.h"
 
-#define WRITE_ARENA_MAX (64 * MIB)
-
 /* ---- one ---- */
 
 /* Send it; content in its conditions may turn out to be in S3. */
