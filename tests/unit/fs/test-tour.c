@@ -366,12 +366,13 @@ END_TEST
 START_TEST(test_failure) {
         struct tour_fx f;
 
-        init(&f, 5, 10);
+        init(&f, 20, 2000);
+        f.x.o.cache_size = MIB / 2; /* three partitions at a time */
         start(&f, LISTING);
         mem_fail(f.x.m, MEM_SCAN, 1, 1000, ERR_BUSY, false);
         visit_some(&f, 0, PARTITIONS);
         ck_assert_uint_eq(scans(&f), 1);
-        ck_assert_uint_eq(queries(&f), PARTITIONS);
+        ck_assert_uint_ge(queries(&f), PARTITIONS);
         fx_end(&f.x);
 }
 END_TEST
@@ -456,12 +457,16 @@ END_TEST
 START_TEST(test_listed_anew) {
         struct tour_fx f;
 
-        init(&f, 5, 10);
+        init(&f, 1, 10);
         f.x.o.cache_ttl_ns = NS_PER_S;
         fx_clock(&f.x);
         start(&f, LISTING);
         visit_some(&f, 0, PARTITIONS);
         ck_assert_uint_eq(queries(&f), 3);
+        for (unsigned i = 0; i < PARTITIONS; i += 2) {
+                ck_assert(mem_delete(f.x.m, "Music", f.names[i], "0000"));
+                mem_putf(f.x.m, "Music", "{\"Artist\":\"q%02u\",\"Song\":\"s\"}", i);
+        }
         fx_advance(2 * NS_PER_S);
         list_table(&f, LISTING);
         visit_some(&f, 0, PARTITIONS);
