@@ -250,8 +250,9 @@ static void wake(void *arg) {
         mutex_unlock(&r->lock);
 }
 
-/* Lock held.  Wait for a window being fetched.  0: look again. */
-static int wait_window(struct large_reader *r, struct op_ctx *ctx, const struct window *w, struct error *e) {
+/* Wait for a window being fetched.  0: look again. */
+static int wait_window(struct large_reader *r, struct op_ctx *ctx, const struct window *w, struct error *e)
+        REQUIRES(r->lock) {
         int k = 0;
 
         mutex_unlock(&r->lock);
@@ -265,9 +266,9 @@ static int wait_window(struct large_reader *r, struct op_ctx *ctx, const struct 
         return k;
 }
 
-/* What a window has of the range; *ret_n 0: none has any.  Lock held. */
+/* What a window has of the range; *ret_n 0: none has any. */
 static int from_window(struct large_reader *r, struct op_ctx *ctx, uint64_t offset, size_t n, struct buf *ret,
-                       size_t *ret_n, struct error *e) {
+                       size_t *ret_n, struct error *e) REQUIRES(r->lock) {
         struct window *w;
         int k = 0;
 

@@ -118,8 +118,8 @@ static int remove_one(struct large_store *ls, const struct removal *x, uint64_t 
         return r;
 }
 
-/* The first that is due, out of the list; NULL: stop.  Lock held. */
-static struct removal *next_due(struct large_store *ls) {
+/* The first that is due, out of the list; NULL: stop. */
+static struct removal *next_due(struct large_store *ls) REQUIRES(ls->lock) {
         while (!ls->stopping) {
                 struct removal *first = NULL;
 
