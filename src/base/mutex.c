@@ -10,13 +10,7 @@
 #include <time.h>
 #include "ddbfs/base/clock.h"
 
-/* The wrappers are what the analysis is told about; it must not look inside them. */
-#if defined(__clang__)
-#define NO_ANALYSIS __attribute__((no_thread_safety_analysis))
-#else
-#define NO_ANALYSIS
-#endif
-
+/* The wrappers are what the analysis is told about; it must not look inside them (NO_ANALYSIS). */
 static _Thread_local unsigned held;
 
 void mutex_init(struct mutex *m) {

@@ -17,12 +17,6 @@
 #include "ddbfs/base/log.h"
 #include "ddbfs/base/metrics.h"
 
-#if defined(__clang__)
-#define NO_ANALYSIS __attribute__((no_thread_safety_analysis))
-#else
-#define NO_ANALYSIS
-#endif
-
 #define CLOSE_AT_ONCE 8 /* idle slots one caller closes for the others */
 
 static struct mutex global_lock = MUTEX_INIT; /* curl_global_init(), curl_global_cleanup() */

@@ -17,11 +17,13 @@
 #define ACQUIRE(x) __attribute__((acquire_capability(x)))
 #define RELEASE(x) __attribute__((release_capability(x)))
 #define REQUIRES(x) __attribute__((requires_capability(x)))
+#define NO_ANALYSIS __attribute__((no_thread_safety_analysis)) /* does with locks what it cannot follow */
 #else
 #define CAPABILITY
 #define ACQUIRE(x)
 #define RELEASE(x)
 #define REQUIRES(x)
+#define NO_ANALYSIS
 #endif
 
 struct CAPABILITY mutex {

@@ -66,11 +66,7 @@ START_TEST(locks_held_per_thread) {
 END_TEST
 
 /* A lock or unlock that fails does not go into the count. */
-#if defined(__clang__)
-__attribute__((no_thread_safety_analysis))
-#endif
-static void
-lock_twice(struct mutex *m) {
+NO_ANALYSIS static void lock_twice(struct mutex *m) {
         mutex_lock(m);
         mutex_lock(m);
         ck_assert_uint_eq(locks_held(), 1);

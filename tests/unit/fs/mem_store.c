@@ -439,12 +439,6 @@ void mem_before(struct mem_store *m, enum mem_op op, unsigned nth, void (*fn)(st
 /* ---- around every call ---- */
 
 /* From mem_begin() to mem_end() the lock is held, which the analysis cannot follow over the two. */
-#if defined(__clang__)
-#define NO_ANALYSIS __attribute__((no_thread_safety_analysis))
-#else
-#define NO_ANALYSIS
-#endif
-
 NO_ANALYSIS static void lock(struct mem_store *m) {
         mutex_lock(&m->lock);
 }

@@ -98,8 +98,7 @@ struct call {
 };
 
 /* 0 with the lock held, or the fault without: more than the analysis can follow. */
-__attribute__((no_thread_safety_analysis))
-static int begin(struct call *c, struct blobs *s, struct op_ctx *ctx, enum blob_op op, struct error *e) {
+NO_ANALYSIS static int begin(struct call *c, struct blobs *s, struct op_ctx *ctx, enum blob_op op, struct error *e) {
         struct mem_blobs *b = of(s);
         unsigned violation = locks_held() > 0;
         enum error_kind kind = ERR_NONE;
@@ -128,8 +127,7 @@ static int begin(struct call *c, struct blobs *s, struct op_ctx *ctx, enum blob_
         return 0;
 }
 
-__attribute__((no_thread_safety_analysis))
-static int end(struct call *c, int r, struct error *e) {
+NO_ANALYSIS static int end(struct call *c, int r, struct error *e) {
         mutex_unlock(&c->b->lock);
         return r == 0 && c->lost ? error_set(e, c->lost, "made to fail") : r;
 }
