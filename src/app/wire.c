@@ -134,7 +134,7 @@ static int make_fs(struct stack *s, struct error *reterr) {
                 .tables = c->tables,
                 .state_dir = s->state_dir,
                 .read_only = c->read_only,
-                .commit_batch = c->commit != 0,
+                .commit_batch = c->commit != 0 && !c->s3_bucket,
                 .consistent = c->consistent,
                 .xattrs = c->xattr,
                 .no_readahead = !c->readahead,
@@ -160,6 +160,8 @@ static int make_fs(struct stack *s, struct error *reterr) {
         };
         int r;
 
+        if (c->commit && c->s3_bucket)
+                log_warn("commit=batch is not for tables with an S3 bucket: saves are sent at close");
         mount_id_make(s->mountpoint, s->mount_id);
         s->json = BUF_INIT(MIB);
         r = config_render_json(c, &s->json);

@@ -24,14 +24,62 @@ struct save_entry *save_entry_free(struct save_entry *x) {
         return mem_free(x);
 }
 
+/* What a store of large attributes can do besides goes to it: nothing of that is ever waiting. */
+static int front_fill(struct store *store, struct op_ctx *ctx, struct item *item, struct arena *a, struct error *e) {
+        struct store *inner = saves_of(store)->inner;
+
+        return inner->ops->large->fill(inner, ctx, item, a, e);
+}
+
+static bool front_unfilled(struct store *store, const struct item *item) {
+        struct store *inner = saves_of(store)->inner;
+
+        return inner->ops->large->unfilled(inner, item);
+}
+
+static int front_size(struct store *store, struct op_ctx *ctx, const struct value *v, bool *ret, uint64_t *ret_size,
+                      struct error *e) {
+        struct store *inner = saves_of(store)->inner;
+
+        return inner->ops->large->size(inner, ctx, v, ret, ret_size, e);
+}
+
+static int front_open(struct store *store, struct op_ctx *ctx, const struct value *v, struct large_reader **ret,
+                      struct error *e) {
+        struct store *inner = saves_of(store)->inner;
+
+        return inner->ops->large->open(inner, ctx, v, ret, e);
+}
+
+static int front_begin(struct store *store, struct op_ctx *ctx, const struct large_owner *owner, struct large_writer **ret,
+                       struct error *e) {
+        struct store *inner = saves_of(store)->inner;
+
+        return inner->ops->large->begin(inner, ctx, owner, ret, e);
+}
+
+static void make_face(struct saves *s) {
+        s->ops = saves_ops;
+        s->face.ops = &s->ops;
+        if (!s->inner->ops->large)
+                return;
+        s->large = *s->inner->ops->large;
+        s->large.fill = front_fill;
+        s->large.unfilled = front_unfilled;
+        s->large.size = front_size;
+        s->large.open = front_open;
+        s->large.begin = front_begin;
+        s->ops.large = &s->large;
+}
+
 static struct saves *saves_new(struct fs *fs) {
         struct saves *s = mem_zalloc(sizeof(*s));
 
         if (!s)
                 return NULL;
-        s->face.ops = &saves_ops;
         s->fs = fs;
         s->inner = fs->store;
+        make_face(s);
         s->batch = fs->o.commit_batch;
         s->next_seq = 1;
         mutex_init(&s->lock);
@@ -45,8 +93,6 @@ int saves_open(struct fs *fs) {
 
         if (fs->saves)
                 return 0;
-        if (fs->store->ops->large)
-                return -EOPNOTSUPP;
         fd = openat(fs->journal_fd, SAVES_NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return -errno;

@@ -12,6 +12,7 @@
  */
 #include "ddbfs/base/buf.h"
 #include "place_internal.h"
+#include "ddbfs/store/large.h"
 
 /* One save.  All: saves.lock, but what is constant after the start. */
 struct save_entry {
@@ -89,6 +90,8 @@ struct str item_contradicts(const struct write *w, const struct item *now);
 /* What the sender does with the queue (saves.c). */
 struct saves {
         struct store face;       /* what fs->store is */
+        struct store_ops ops;    /* its */
+        struct large_ops large;
         struct fs *fs;
         struct store *inner;     /* constant */
         struct save_log *log;

@@ -157,7 +157,7 @@ static bool has_arrived(const struct save_entry *x, const struct item *now, stru
 
 static int send_update(struct saves *s, struct op_ctx *ctx, const struct place *p, const struct item *base,
                        const struct item *item, struct arena *a, struct error *e) {
-        struct write w = { .op = WRITE_UPDATE, .table = p->table, .key = p->key };
+        struct write w = { .op = WRITE_UPDATE, .table = p->table, .key = p->key, .item = item };
         int r = item_diff(p, base, item, a, &w);
 
         if (r)

@@ -23,6 +23,15 @@ static int sync_all(struct fx *x) {
         return r;
 }
 
+/* The attempt under way may still fail for the old reason. */
+static int sync_soon(struct fx *x) {
+        int r = -EIO;
+
+        for (unsigned i = 0; r && i < 10; i++)
+                r = sync_all(x);
+        return r;
+}
+
 /* How large the journals of saves are, of all mounts. */
 static long long journal_bytes(struct fx *x) {
         char path[256];
@@ -172,7 +181,7 @@ START_TEST(test_network) {
         fx_release(&f);
         ck_assert_int_gt(journal_bytes(&x), 0);
         mem_fail(x.m, MEM_BATCH_WRITE, 1000, 1, ERR_CONNECT, false); /* works again */
-        ck_assert_ok(sync_all(&x));
+        ck_assert_ok(sync_soon(&x));
         ck_assert_item(&x, "Users", "42", NULL, ITEM);
         fx_end(&x);
 }
@@ -192,7 +201,7 @@ START_TEST(test_replay) {
         x.o.commit_batch = _i == 0;
         fx_restart(&x);
         mem_fail(x.m, MEM_BATCH_WRITE, 1000, 1, ERR_CONNECT, false); /* works again */
-        ck_assert_ok(sync_all(&x));
+        ck_assert_ok(sync_soon(&x));
         ck_assert_item(&x, "Users", "42", NULL, ITEM);
         ck_assert_item(&x, "Users", "43", NULL, "{\"Id\":\"43\",\"a\":2}");
         ck_assert_int_eq(journal_bytes(&x), 0);
