@@ -99,7 +99,7 @@ def own_writes_are_seen(t):
 
 @test
 def off_by_option(t):
-    make(t)
+    make(t, items=10)
     t.mount("Crawl", ["cache_ttl=60", "readahead=false"])
     t.sh("ls Crawl >/dev/null")
     with t.proxy.counting() as c:
@@ -109,7 +109,7 @@ def off_by_option(t):
 
 @test
 def no_reading_ahead_of_who_does_not_crawl(t):
-    make(t)
+    make(t, items=10)
     t.mount("Crawl", "cache_ttl=60")
     t.sh("ls Crawl >/dev/null")
     with t.proxy.counting() as c:
