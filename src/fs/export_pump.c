@@ -47,7 +47,7 @@ uint32_t pump_segments(struct fs *fs, const struct place *p, bool *ret_unknown) 
         *ret_unknown = false;
         if (view_is_query(p->view) || fs->o.parallel < 2)
                 return 1;
-        *ret_unknown = p->table->size_bytes == 0 && bytes < 2 * PUMP_SEGMENT;
+        *ret_unknown = bytes == 0;
         return (uint32_t)MIN(MAX(bytes / PUMP_SEGMENT, 1), MIN(fs->o.parallel, SCAN_SEGMENTS_MAX));
 }
 

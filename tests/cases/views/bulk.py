@@ -12,7 +12,7 @@ from case import build_kind, read, run, test, write
 # few items and large ones: bytes are what memory is bounded against, items are what takes time to make and compare.
 # tests/soak/run bulk has 100,000 and 1,000,000
 COUNT = int(os.environ.get("DDBFS_ITEMS", "0")) or {"plain": 2500}.get(build_kind(), 1000)
-HALF = max(2000, COUNT // 2)
+HALF = max(5000, COUNT // 2)
 MANY = int(os.environ.get("DDBFS_MANY", "0")) or 5000
 EVERY = 25 if COUNT < 10000 else 500     # how many items have one that is large among them
 LONG = 60 + COUNT // 100        # seconds
