@@ -2,11 +2,13 @@
 /*
  * Reading ahead for crawls (grep -r, cp -r, tar, rm -r): when items of one partition are asked for one after
  * the other and their listing has gone stale, the next ones are refreshed by a Query from the item asked for,
- * instead of a GetItem each.  It begins small, grows while at least a quarter of what it brought was used, and
- * stops otherwise, so that a random reader of a large partition pays for single items.
+ * instead of a GetItem each.  It begins small and grows while at least a quarter of what it brought was used; where
+ * less was, but many, the reader is slow and the rest went stale: it asks for as many as were used.  It stops when
+ * hardly any were, so that a random reader of a large partition pays for single items.
  */
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
+#include "ddbfs/base/hash.h"
 
 #define WINDOW_NS (2 * NS_PER_S) /* misses further apart are no crawl */
 #define MISSES_MIN 8
@@ -22,8 +24,17 @@ static struct crawl *slot(struct fs *fs, const struct place *p) {
         return c;
 }
 
+/* How many the next Query asks for, after what came of the last; 0: none. */
+static uint32_t next_limit(const struct crawl *c) {
+        if (c->brought == 0)
+                return FIRST_LIMIT;
+        if (c->hits * 4 >= c->brought)
+                return MIN(c->brought * 4, LIMIT_MAX);
+        return c->hits >= FIRST_LIMIT / 4 ? MAX(c->hits, FIRST_LIMIT) : 0;
+}
+
 uint32_t crawl_miss(struct fs *fs, const struct place *p) {
-        uint64_t now = clock_now_ns();
+        uint64_t now = clock_now_ns(), item = hash_seeded(0, buf_view(&p->id));
         uint32_t limit = 0;
         struct crawl *c;
 
@@ -34,11 +45,12 @@ uint32_t crawl_miss(struct fs *fs, const struct place *p) {
         if (now - c->last_ns > WINDOW_NS)
                 *c = (struct crawl){ .hash = c->hash };
         c->last_ns = now;
+        c->last_item = item;
         c->absents -= MIN(c->absents, 1U); /* made up for when there is none */
-        if (++c->misses >= MISSES_MIN && c->hits * 4 >= c->brought) {
-                limit = c->brought ? MIN(c->brought * 4, LIMIT_MAX) : FIRST_LIMIT;
+        if (++c->misses >= MISSES_MIN && (limit = next_limit(c)) > 0) {
                 c->hits = 0;
                 c->brought = limit;
+                c->brought_ns = now;
         }
         mutex_unlock(&fs->small_lock);
         return limit;
@@ -71,15 +83,22 @@ uint32_t crawl_absents(struct fs *fs, const struct place *p) {
 
 void crawl_brought(struct fs *fs, const struct place *p, uint32_t n) {
         mutex_lock(&fs->small_lock);
-        slot(fs, p)->brought = n;
+        slot(fs, p)->brought = MAX(n, FIRST_LIMIT); /* the few at a partition's end prove nothing */
         mutex_unlock(&fs->small_lock);
 }
 
+/* An item counts once, however often it is looked at, and not when it was asked for by itself. */
 void crawl_hit(struct fs *fs, const struct place *p) {
+        uint64_t item = hash_seeded(0, buf_view(&p->id));
+        struct crawl *c;
+
         if (fs->o.no_readahead)
                 return;
         mutex_lock(&fs->small_lock);
-        slot(fs, p)->hits++;
-        slot(fs, p)->last_ns = clock_now_ns();
+        c = slot(fs, p);
+        c->last_ns = clock_now_ns();
+        if (c->last_item != item && c->last_ns - c->brought_ns < fs->o.cache_ttl_ns) /* later ones are of something else */
+                c->hits++;
+        c->last_item = item;
         mutex_unlock(&fs->small_lock);
 }

@@ -27,8 +27,8 @@
 /* A partition whose items are asked for one after the other (crawl.c). */
 #define CRAWL_SLOTS 64
 struct crawl {
-        uint64_t hash, last_ns;
-        uint32_t misses, brought, hits; /* hits: of what was brought last */
+        uint64_t hash, last_ns, last_item, brought_ns;
+        uint32_t misses, brought, hits; /* hits: of what was brought last, while it was fresh */
         uint32_t absents;               /* look-ups of what is not there */
 };
 

@@ -104,7 +104,7 @@ JOBS = [
         kernel="static Warm", bindfs="Warm", target={0: (1.25, "kernel")}, limits={"requests": 0}),
     Job("M1", "ls -l of a partition of 100,000 items", data.make_many, "Many", group="memory", rtts=(0,), rounds=3,
         ours="ls -l %(t)s/many | wc -l", expect="100001", floor=(1, "many"), boto3="names Many many",
-        limits={"over_cache": 64}),
+        limits={"over_cache": 64, "requests": 100}),
     Job("M2", "ls -U of a partition of 100,000 items", data.make_many, "Many", group="memory", rtts=(0,), rounds=3,
         ours="ls -U %(t)s/many | wc -l", expect="100000", floor=(1, "many"), limits={"over_cache": 64}),
     Job("M3", "ls -U of a partition of 1,000,000 items", data.make_million, "Million", group="large", rtts=(0,),
