@@ -146,7 +146,7 @@ const struct config_option config_options[] = {
           .by_default = "optimistic", .argument = "MODE", .help = "what to do when an item changed underneath" },
         { .name = "commit", .type = OPTION_ENUM, .group = GROUP_DATA, .names = commits, .offset = OFFSET(commit),
           .by_default = "close", .argument = "WHEN",
-          .help = "when close returns: saved in the table, or in a journal sent soon" },
+          .help = "where a save is when close returns: table, or journal" },
         { .name = "xattr", .type = OPTION_BOOL, .group = GROUP_DATA, .offset = OFFSET(xattr),
           .by_default = "true", .help = "extended attributes user.ddbfs.*" },
         { .name = "readahead", .type = OPTION_BOOL, .group = GROUP_DATA, .offset = OFFSET(readahead),
