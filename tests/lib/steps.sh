@@ -12,10 +12,10 @@ build_of() {
 
 options_of() {
         case $1 in
-        gcc | clang) echo "--werror -Dman=auto" ;;
-        asan) echo "--werror -Db_sanitize=address,undefined -Dman=disabled" ;;
-        tsan) echo "--werror -Db_sanitize=thread -Dman=disabled" ;;
-        fuzz) echo "-Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false -Dman=disabled" ;;
+        gcc | clang) echo "-Dtests=true --werror -Dman=auto" ;;
+        asan) echo "-Dtests=true --werror -Db_sanitize=address,undefined -Dman=disabled" ;;
+        tsan) echo "-Dtests=true --werror -Db_sanitize=thread -Dman=disabled" ;;
+        fuzz) echo "-Dtests=true -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false -Dman=disabled" ;;
         release) echo "--werror -Dtests=false -Dbuildtype=release -Db_lto=true -Dman=disabled" ;;
         esac
 }
