@@ -10,6 +10,7 @@
 #include "ddb_requests.h"
 #include "ddbfs/base/json.h"
 #include "ddbfs/codec/wire.h"
+#include "ddbfs/store/large_ref.h"
 
 #define ASK_CAPACITY ",\"ReturnConsumedCapacity\":\"TOTAL\"}"
 
@@ -220,11 +221,20 @@ const char *ddb_write_operation(enum write_op op) {
         return names[op];
 }
 
+bool ddb_has_claim(const struct attribute *a, uint32_t n) {
+        for (uint32_t i = 0; i < n; i++)
+                if (a[i].value.type == VALUE_LARGE && large_ref_is_claim(a[i].value.large))
+                        return true;
+        return false;
+}
+
 int ddb_put_write(const struct write *w, struct buf *out) {
         uint64_t n = w->op == WRITE_UPDATE ? (uint64_t)w->n_set + w->n_remove : 0;
         _cleanup_(expr_deinit) struct expr e = { 0 };
         int r;
 
+        if (ddb_has_claim(w->set, w->n_set) || (w->op == WRITE_PUT && ddb_has_claim(w->item->attributes, w->item->n)))
+                return -EINVAL;
         r = expr_init(&e, out, n + w->n_conditions, (uint64_t)(w->op == WRITE_UPDATE ? w->n_set : 0) + w->n_conditions);
         if (r)
                 return r;

@@ -11,6 +11,10 @@ _must_check_ int ddb_put_get(const struct get_request *q, struct buf *out);
 /* The members of a PutItem, UpdateItem, DeleteItem or of a transaction's action, without braces. */
 _must_check_ int ddb_put_write(const struct write *w, struct buf *out);
 
+/* A claim ({"$s3": ...} that names no object) is for the layer above to resolve: written as it is it would be an empty
+ * reference.  No request is built of one. */
+bool ddb_has_claim(const struct attribute *a, uint32_t n);
+
 /* Make room for about n more bytes in one go. */
 void ddb_presize(struct buf *out, size_t n);
 size_t ddb_item_room(const struct item *item);

@@ -107,7 +107,7 @@ static void group_by_table(const struct write *w, uint32_t *pick, uint32_t n) {
 static int put_batched(const struct write *w, struct buf *out) {
         int r = 0;
 
-        if (w->n_conditions > 0)
+        if (w->n_conditions > 0 || (w->op == WRITE_PUT && ddb_has_claim(w->item->attributes, w->item->n)))
                 return -EINVAL;
         switch (w->op) {
         case WRITE_PUT:

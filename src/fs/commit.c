@@ -119,15 +119,15 @@ int item_diff(const struct place *p, const struct item *base, const struct item 
         return 0;
 }
 
-/* What is in S3, or may go there, is not for the journal. */
+/* What is in S3, or may go there, is not for the journal.  (A reference may be in an item without s3_bucket too.) */
 static bool for_s3(const struct save *s) {
-        bool large = item_size(&s->item) > JOURNALED_MAX;
+        bool large = s->fs->o.text.any_size && item_size(&s->item) > JOURNALED_MAX;
 
         for (uint32_t i = 0; i < s->item.n; i++)
                 large = large || s->item.attributes[i].value.type == VALUE_LARGE;
         for (uint32_t i = 0; i < s->base_item.n; i++)
                 large = large || s->base_item.attributes[i].value.type == VALUE_LARGE;
-        return s->fs->o.text.any_size && large;
+        return large;
 }
 
 /* -o commit=batch: into the journal.  1: it must be sent now. */

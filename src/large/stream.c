@@ -146,8 +146,6 @@ int large_write_all(struct store *s, struct op_ctx *ctx, const struct write_sour
         struct error e = { .kind = ERR_NONE };
         int r;
 
-        if (tap.ls->n_buckets == 0)
-                return inner->ops->write_all(inner, ctx, source, reterr);
         list_init(&tap.open);
         r = inner->ops->write_all(inner, ctx, &mine, &e);
         if (r == 0) {

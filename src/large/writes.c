@@ -257,10 +257,13 @@ int large_batch_write(struct store *s, struct op_ctx *ctx, const struct write *w
         struct plan *p = arena_array(&arena, (size_t)n + 1, sizeof(*p));
         struct write *out = arena_array(&arena, (size_t)n + 1, sizeof(*out));
         struct error local = { 0 };
+        bool needed = ls->n_buckets > 0;
         int r = 0;
 
         items_init(&old);
-        if (ls->n_buckets == 0 || n == 0)
+        for (uint32_t i = 0; !needed && i < n; i++) /* a reference is looked at without a bucket too */
+                needed = plan_moves(ls, &w[i]);
+        if (!needed || n == 0)
                 return ls->inner->ops->batch_write(ls->inner, ctx, w, n, results, e);
         for (uint32_t i = 0; i < n; i++)
                 results[i] = -EIO;
@@ -278,7 +281,7 @@ int large_batch_write(struct store *s, struct op_ctx *ctx, const struct write *w
                         r = error_set(&local, ERR_INPUT, "{\"$s3\": ...} is not for many items at once");
                 out[i] = p[i].out;
         }
-        if (r == 0)
+        if (r == 0 && ls->n_buckets > 0)
                 r = read_deleted(ls, ctx, w, n, &arena, &old, &local);
         if (r == 0)
                 r = ls->inner->ops->batch_write(ls->inner, ctx, out, n, results, &local);

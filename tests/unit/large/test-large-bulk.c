@@ -191,6 +191,32 @@ START_TEST(test_refused) {
 }
 END_TEST
 
+/* Without a bucket too: an empty reference would be written. */
+START_TEST(test_refused_without_bucket) {
+        struct large_ref claim = { .type = VALUE_NULL, .size = 5 };
+        int results[2] = { 1, 1 };
+        struct stream s;
+        struct error e;
+        struct lx x;
+
+        start(&x);
+        x.s = store_free(x.s);
+        x.o.n_buckets = 0;
+        lx_start(&x);
+        stream_init(&x, &s);
+        s.items[3].a[1].value = (struct value){ .type = VALUE_LARGE, .large = &claim };
+        ck_assert_int_eq(stream_run(&x, &s, &e), 0);
+        for (unsigned i = 0; i < WRITES; i++)
+                ck_assert_int_eq(s.why[i], i == 3 ? ERR_INPUT : ERR_NONE);
+        ck_assert_int_eq(LX_CALL(x.s->ops->batch_write(x.s, &ctx, &s.w[3], 2, results, &e)), -EINVAL);
+        ck_assert_int_eq(e.kind, ERR_INPUT);
+        ck_assert_int_ne(results[0], 0);
+        ck_assert_ptr_null(mem_text(x.m, "Docs", "3", NULL));
+        ck_assert_int_eq(LX_CALL(x.s->ops->batch_write(x.s, &ctx, &s.w[4], 2, results, &e)), 0);
+        lx_end(&x);
+}
+END_TEST
+
 /* The store stops in the middle: what was not told is not done, and its objects go. */
 START_TEST(test_stopped) {
         struct stream s;
@@ -222,6 +248,7 @@ int main(void) {
         tcase_add_test(t, test_written);
         tcase_add_test(t, test_scanned);
         tcase_add_test(t, test_refused);
+        tcase_add_test(t, test_refused_without_bucket);
         tcase_add_test(t, test_stopped);
         suite_add_tcase(s, t);
         sr = srunner_create(s);
