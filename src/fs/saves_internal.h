@@ -30,6 +30,7 @@ struct save_entry {
         char *path;              /* constant, owned: as the person sees it */
         uint64_t ino;
         bool durable, sending, alone;
+        bool tried;              /* sent before, without an answer: the table may have it */
 };
 
 #define SAVE_ITEM_MAX (64 * MIB) /* of memory for the two items of a save */

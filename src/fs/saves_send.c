@@ -169,8 +169,8 @@ static int send_update(struct saves *s, struct op_ctx *ctx, const struct place *
         return s->inner->ops->write(s->inner, ctx, &w, NULL, e);
 }
 
-/* A condition did not hold, but a mount that died may have sent the first saves of this chain, or all: go on behind
- * the last one the table has.  Otherwise *e stays the refusal. */
+/* A condition did not hold, but a mount that died, or an attempt whose answer was lost, may have sent the first saves of
+ * this chain, or all: go on behind the last one the table has.  Otherwise *e stays the refusal. */
 static int resume(struct saves *s, struct op_ctx *ctx, const struct load *load, struct arena *a, struct error *e) {
         struct save_entry *first = load->first[0], *last = load->last[0], *x = last;
         struct get_request get = { .table = first->place.table, .key = first->place.key, .consistent = true };
@@ -179,7 +179,7 @@ static int resume(struct saves *s, struct op_ctx *ctx, const struct load *load, 
         int r;
 
         items_init(&now);
-        if (!first->replayed)
+        if (!first->replayed && !first->tried)
                 return -error_errno(e->kind);
         r = s->inner->ops->get(s->inner, ctx, &get, &now, &local);
         if (r) {
@@ -271,9 +271,11 @@ static void again(struct save_entry *first, bool alone) {
                 struct save_entry *x = CONTAINER_OF(first->chain.next, struct save_entry, chain);
 
                 x->sending = false;
+                x->tried = true;
                 list_remove(&x->chain);
         }
         first->sending = false;
+        first->tried = true;
         first->alone = first->alone || alone;
 }
 

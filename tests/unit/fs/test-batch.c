@@ -187,6 +187,35 @@ START_TEST(test_network) {
 }
 END_TEST
 
+/* The answer to the first attempt is lost: what that has written is no conflict, made anew or edited. */
+START_TEST(test_lost_answer) {
+        char text[FX_TEXT_MAX];
+        struct fx_file f;
+        struct fx x;
+
+        begin(&x);
+        mem_put(x.m, "Users", ITEM);
+        ck_assert_ok(fx_open(&x, PATH, O_RDWR, &f));
+        ck_assert_ok(fx_read(&f, text, sizeof(text)));
+        mem_fail(x.m, MEM_WRITE, 1, 1, ERR_CONNECT, true);
+        ck_assert_ok(fx_ftruncate(&f, 0));
+        ck_assert_ok(fx_pwrite(&f, "{\"a\":2}", 0));
+        ck_assert_ok(fx_flush(&f));
+        fx_release(&f);
+        ck_assert_ok(sync_soon(&x));
+        ck_assert_item(&x, "Users", "42", NULL, "{\"Id\":\"42\",\"a\":2}");
+        ck_assert_int_eq(fx_exists(&x, ".ddbfs/rejected/Users/42.json"), -ENOENT);
+        /* what was saved meanwhile goes on from there */
+        mem_fail(x.m, MEM_WRITE, 1, 1, ERR_CONNECT, true);
+        ck_assert_ok(fx_save(&x, PATH, "{\"a\":3}"));
+        ck_assert_ok(fx_save(&x, PATH, "{\"a\":4}"));
+        ck_assert_ok(sync_soon(&x));
+        ck_assert_item(&x, "Users", "42", NULL, "{\"Id\":\"42\",\"a\":4}");
+        ck_assert_int_eq(fx_exists(&x, ".ddbfs/rejected/Users/42.json"), -ENOENT);
+        fx_end(&x);
+}
+END_TEST
+
 /* Ended while nothing could be sent: the next mount sends it, whatever its own options, before it serves anything. */
 START_TEST(test_replay) {
         struct fx x;
@@ -256,6 +285,7 @@ int main(void) {
         tcase_add_test(t, test_conflict);
         tcase_add_test(t, test_edit);
         tcase_add_test(t, test_network);
+        tcase_add_test(t, test_lost_answer);
         tcase_add_loop_test(t, test_replay, 0, 2);
         tcase_add_test(t, test_lock);
         tcase_add_test(t, test_refused);
