@@ -138,26 +138,50 @@ static int read_file(int folder, const char *name, struct buf *out) {
         return got < 0 ? -EIO : buf_status(out);
 }
 
-/* Saves of -o commit=batch (saves_log.c).  They are sent before anything is served; what cannot be stays here. */
+/* In place of the file, in one step; a name with a dot is no journal until then. */
+static int replace_file(int folder, const char *name, struct str text) {
+        int r = write_file(folder, "." SAVES_NAME, text);
+
+        if (r == 0 && renameat(folder, "." SAVES_NAME, folder, name) < 0)
+                r = -errno;
+        if (r == 0 && fsync(folder) < 0)
+                r = -errno;
+        return r;
+}
+
+/* For a person to look at: no mount reads it again. */
+static int keep_damaged(struct fs *fs, int folder, struct str text) {
+        char token[UUID_LEN], kept[NAME_LEN + 16];
+        int r;
+
+        rng_uuid(token);
+        (void)snprintf(kept, sizeof(kept), ".damaged-%.16s", token);
+        r = write_file(folder, kept, text);
+        if (r == 0)
+                log_warn("journal of saves: a damaged record; %zu bytes from there on are not sent, but kept as %s in a folder of "
+                         "%s/journal", text.n, kept, fs->o.state_dir);
+        return r;
+}
+
+/* Saves of -o commit=batch (saves_log.c).  They are sent before anything is served; what cannot be, as it is of a table
+ * that is not mounted here, stays in the folder it is in, which nobody holds: a mount of that table finds it there. */
 static void adopt_saves(struct fs *fs, struct op_ctx *ctx, int folder, const char *name) {
         _cleanup_(buf_deinit) struct buf text = BUF_INIT(SAVES_FILE_MAX + 16 * MIB);
-        _cleanup_(buf_deinit) struct buf left = BUF_INIT(SAVES_FILE_MAX);
-        char token[UUID_LEN], kept[NAME_LEN + 16];
+        _cleanup_(buf_deinit) struct buf left = BUF_INIT(SAVES_FILE_MAX + 16 * MIB);
+        struct str damaged = STR_NULL;
         int r = read_file(folder, name, &text);
 
         if (r == 0 && text.n > 0)
                 r = saves_open(fs);
         if (r == 0 && text.n > 0)
-                r = saves_replay(fs, ctx, buf_view(&text), &left);
-        if (r == 0 && left.n > 0) {
-                rng_uuid(token);
-                (void)snprintf(kept, sizeof(kept), SAVES_NAME "-%.16s", token);
-                r = write_file(fs->journal_fd, kept, buf_view(&left));
-                journal_sync(fs);
-        }
-        if (r == 0)
+                r = saves_replay(fs, ctx, buf_view(&text), &left, &damaged);
+        if (r == 0 && damaged.n > 0)
+                r = keep_damaged(fs, folder, damaged);
+        if (r == 0 && left.n > 0 && !str_eq(buf_view(&left), buf_view(&text)))
+                r = replace_file(folder, name, buf_view(&left));
+        if (r == 0 && left.n == 0)
                 (void)unlinkat(folder, name, 0);
-        else
+        else if (r)
                 log_warn("journal of saves: %s; it is kept for the next mount", strerrordesc_np(-r));
 }
 

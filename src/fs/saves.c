@@ -85,6 +85,7 @@ static struct saves *saves_new(struct fs *fs) {
         mutex_init(&s->lock);
         cond_init(&s->cond);
         list_init(&s->queue);
+        s->undone = BUF_INIT(MIB);
         return s;
 }
 
@@ -126,6 +127,7 @@ void saves_free(struct fs *fs) {
                 save_entry_free(x);
         }
         save_log_free(s->log);
+        buf_deinit(&s->undone);
         hmap_deinit(&s->by_id);
         cond_deinit(&s->cond);
         mutex_deinit(&s->lock);
@@ -215,8 +217,8 @@ static int enqueue(struct saves *s, struct save_entry *x) {
 static void dequeue(struct saves *s, struct save_entry *x) {
         hmap_remove(&s->by_id, &x->node);
         list_remove(&x->all);
-        if (--s->n == 0)
-                save_log_clear(s->log);
+        if (--s->n == 0 && save_log_clear(s->log))
+                buf_reset(&s->undone);
         cond_broadcast(&s->cond);
 }
 
@@ -388,6 +390,9 @@ static int refusal(struct saves *s, uint64_t seq, struct error *e) {
                         return -error_errno(e->kind);
                 }
         }
+        if (seq && seq <= s->forgotten)
+                return error_set_errno(e, -EIO, "so many saves were refused that it is not known any more whether this one "
+                                                "was: see .ddbfs/rejected and errors.jsonl; checking the save");
         return 0;
 }
 

@@ -70,16 +70,20 @@ _must_check_ int save_log_new(int fd, size_t max, struct save_log **ret);
 struct save_log *save_log_free(struct save_log *l);
 /* Put a record in line, in the order of the calls.  -ENOSPC: the file is as large as it may be. */
 _must_check_ int save_log_put(struct save_log *l, struct str record, struct save_log_wait *w);
+/* The same of "done" records, which are small: however large the file is, for it is emptied only after them. */
+_must_check_ int save_log_put_done(struct save_log *l, struct str record, struct save_log_wait *w);
 /* On disk, with whatever else is in line.  0 or -errno: it is not in the file. */
 _must_check_ int save_log_wait(struct save_log *l, struct save_log_wait *w);
-void save_log_clear(struct save_log *l); /* nothing in it matters any more, and nothing is in line */
+/* Nothing in it matters any more, and nothing is in line.  false: it is not empty. */
+bool save_log_clear(struct save_log *l);
 bool save_log_crowded(struct save_log *l); /* over half of what it may hold */
 
 /* Records. */
 void save_record(struct buf *out, const struct save_entry *x);
 void save_record_done(struct buf *out, uint64_t seq);
-/* An adopted file: every save in it that has no "done" joins the queue; what cannot goes to *left. */
-_must_check_ int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf *left);
+/* An adopted file: every save in it that has no "done" joins the queue; what cannot goes to *left.  *ret_damaged: from a
+ * damaged record on, when there are whole ones after it (part of `text`). */
+_must_check_ int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf *left, struct str *ret_damaged);
 
 /* ---- commit.c ---- */
 /* w: the attributes in which `item` differs from `base`, each with its old value as condition. */
@@ -108,6 +112,7 @@ struct saves {
         bool adopting;           /* a chain is sent as one only when all of it is here */
         unsigned running;
         unsigned finishing;      /* senders that are noting down what is sent: the file is not emptied yet */
+        struct buf undone;       /* "done" records that could not be written: they go with the next */
         uint64_t retry_ns;       /* not before, unless somebody waits */
         uint64_t retry_after_ns; /* how long next time */
         uint64_t failures;
@@ -117,6 +122,7 @@ struct saves {
                 struct error error;
         } refused[64];
         unsigned n_refused;
+        uint64_t forgotten;      /* the highest number among those that there was no room for */
 #define SAVE_SENDERS 4
         pthread_t threads[SAVE_SENDERS];
         struct op_ctx *sending[SAVE_SENDERS];

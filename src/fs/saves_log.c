@@ -50,13 +50,13 @@ struct save_log *save_log_free(struct save_log *l) {
         return mem_free(l);
 }
 
-int save_log_put(struct save_log *l, struct str record, struct save_log_wait *w) {
+static int put(struct save_log *l, struct str record, bool beyond, struct save_log_wait *w) {
         int r = 0;
 
         w->done = false;
         list_init(&w->all);
         mutex_lock(&l->lock);
-        if (l->fd < 0 || l->size + l->line.n + record.n > l->max) {
+        if (l->fd < 0 || (!beyond && l->size + l->line.n + record.n > l->max)) {
                 r = -ENOSPC;
         } else {
                 buf_str(&l->line, record);
@@ -68,6 +68,14 @@ int save_log_put(struct save_log *l, struct str record, struct save_log_wait *w)
                 buf_reset(&l->line);
         mutex_unlock(&l->lock);
         return r;
+}
+
+int save_log_put(struct save_log *l, struct str record, struct save_log_wait *w) {
+        return put(l, record, false, w);
+}
+
+int save_log_put_done(struct save_log *l, struct str record, struct save_log_wait *w) {
+        return put(l, record, true, w);
 }
 
 static int write_out(int fd, size_t at, struct str text) {
@@ -135,11 +143,15 @@ int save_log_wait(struct save_log *l, struct save_log_wait *w) {
         return w->r;
 }
 
-void save_log_clear(struct save_log *l) {
+bool save_log_clear(struct save_log *l) {
+        bool empty;
+
         mutex_lock(&l->lock);
         if (!l->writing && l->line.n == 0 && l->size > 0 && ftruncate(l->fd, 0) == 0)
                 l->size = 0;
+        empty = !l->writing && l->line.n == 0 && l->size == 0;
         mutex_unlock(&l->lock);
+        return empty;
 }
 
 bool save_log_crowded(struct save_log *l) {

@@ -148,12 +148,57 @@ static void saves_hold(struct saves *s, bool hold) {
         mutex_unlock(&s->lock);
 }
 
-int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf *left) {
+/* Once one save of a table is left, those after it are: they may be of the same item. */
+struct left_out {
+        struct str tables[16];
+        unsigned n;
+};
+
+static struct str table_line(struct str payload) {
+        struct str op, table = STR_NULL;
+
+        return next_line(&payload, &op) && next_line(&payload, &table) ? table : STR_NULL;
+}
+
+static bool is_left_out(const struct left_out *o, struct str table) {
+        for (unsigned i = 0; i < o->n; i++)
+                if (str_eq(o->tables[i], table))
+                        return true;
+        return o->n == ARRAY_LEN(o->tables);
+}
+
+static void leave(struct left_out *o, struct str table, const struct error *e) {
+        log_warn("journal of saves to table %.*s: %s; they are kept for the next mount", (int)MIN(table.n, (size_t)255), table.p,
+                 e->message);
+        o->tables[o->n++] = table;
+}
+
+/* Is there a whole save behind what is damaged?  The end of a file that a crash has torn has none. */
+static bool save_follows(struct str rest) {
+        static const struct str marker = { "\nsave ", 6 };
+
+        while (rest.n > marker.n) {
+                const char *at = memmem(rest.p, rest.n, marker.p, marker.n);
+                struct record rec;
+                struct str from;
+
+                if (!at)
+                        return false;
+                rest = from = str_skip(rest, (size_t)(at - rest.p) + 1);
+                if (next_record(&from, &rec))
+                        return true;
+        }
+        return false;
+}
+
+int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf *left, struct str *ret_damaged) {
         size_t n = 0, n_done;
         _cleanup_(mem_freep) uint64_t *done = done_list(text, &n_done);
+        struct left_out out = { .n = 0 };
         struct str rest = text;
         struct record rec;
 
+        *ret_damaged = STR_NULL;
         if (!done)
                 return -ENOMEM;
         saves_hold(fs->saves, true);
@@ -162,13 +207,17 @@ int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf 
 
                 if (!rec.is_save || bsearch(&rec.seq, done, n_done, sizeof(*done), by_number))
                         continue;
-                if (adopt(fs, ctx, &rec, &e) == 0) {
-                        n++;
-                        continue;
+                if (!is_left_out(&out, table_line(rec.payload))) {
+                        if (adopt(fs, ctx, &rec, &e) == 0) {
+                                n++;
+                                continue;
+                        }
+                        leave(&out, table_line(rec.payload), &e);
                 }
-                log_warn("journal of a save: %s; it is kept for the next mount", e.message);
                 buf_str(left, rec.whole);
         }
+        if (save_follows(rest))
+                *ret_damaged = rest;
         saves_hold(fs->saves, false);
         if (n)
                 log_info("%zu saves that an earlier mount did not get to send are sent now", n);

@@ -252,8 +252,12 @@ static void finish(struct saves *s, const struct load *load, uint32_t i, const s
                 struct save_entry *x = list_is_empty(&first->chain) ? first
                                                                     : CONTAINER_OF(first->chain.next, struct save_entry, chain);
 
-                if (e)
-                        s->refused[s->n_refused++ % ARRAY_LEN(s->refused)] = (struct save_refused){ x->seq, *e };
+                if (e) {
+                        struct save_refused *place = &s->refused[s->n_refused++ % ARRAY_LEN(s->refused)];
+
+                        s->forgotten = MAX(s->forgotten, place->seq);
+                        *place = (struct save_refused){ x->seq, *e };
+                }
                 save_record_done(record, x->seq);
                 hmap_remove(&s->by_id, &x->node);
                 list_remove(&x->all);
@@ -288,19 +292,25 @@ static void failed(struct saves *s, const struct error *e) {
         s->retry_ns = clock_now_ns() + s->retry_after_ns;
 }
 
-static void log_done(struct saves *s, struct buf *record) {
+/* 0, or it is not on disk: a replay would send these again. */
+static int log_done(struct saves *s, struct buf *record) {
         struct save_log_wait wait;
+        int r = buf_status(record);
 
-        if (record->n == 0 || buf_status(record))
-                return;
-        if (save_log_put(s->log, buf_view(record), &wait) == 0 && save_log_wait(s->log, &wait))
-                log_warn("journal: it cannot be written");
+        if (r == 0 && record->n > 0)
+                r = save_log_put_done(s->log, buf_view(record), &wait);
+        if (r == 0 && record->n > 0)
+                r = save_log_wait(s->log, &wait);
+        if (r)
+                log_warn("journal: what was sent cannot be noted down: %s; it is tried again", strerrordesc_np(-r));
+        return r;
 }
 
 static void sort_out(struct saves *s, struct op_ctx *ctx, struct load *load, const int *results, struct error *e) {
         _cleanup_(buf_deinit) struct buf record = BUF_INIT(MIB);
         bool refused = load->single && results[0] && for_good(e->kind), transient = false;
         struct list done;
+        int r;
 
         list_init(&done);
         for (uint32_t i = 0; i < load->n; i++)
@@ -324,12 +334,16 @@ static void sort_out(struct saves *s, struct op_ctx *ctx, struct load *load, con
         else
                 s->retry_ns = s->retry_after_ns = 0;
         s->finishing++;
+        buf_str(&record, buf_view(&s->undone));
+        buf_reset(&s->undone);
         mutex_unlock(&s->lock);
-        log_done(s, &record); /* before those who wait are told, so that the file is empty after an fsync */
+        r = log_done(s, &record); /* before those who wait are told, so that the file is empty after an fsync */
         mutex_lock(&s->lock);
         s->finishing--;
-        if (s->n == 0)
-                save_log_clear(s->log);
+        if (r)
+                buf_str(&s->undone, buf_view(&record));
+        if (s->n == 0 && save_log_clear(s->log))
+                buf_reset(&s->undone);
         cond_broadcast(&s->cond);
         mutex_unlock(&s->lock);
         LIST_FOR_EACH_SAFE(l, &done)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* -o commit=batch: what close answered 0 for is in the table, in the journal, or in rejected with its reason. */
 #include <dirent.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include "fixture.h"
 
@@ -238,6 +240,185 @@ START_TEST(test_replay) {
 }
 END_TEST
 
+/* The mount ends, and then the service answers again. */
+static void end_unsent(struct fx *x) {
+        mem_fail_all(x->m, ERR_CONNECT);
+        x->fs = fs_free(x->fs);
+        mem_fail_all(x->m, ERR_NONE);
+        mem_fail(x->m, MEM_BATCH_WRITE, 1000000, 1, ERR_CONNECT, false);
+        mem_fail(x->m, MEM_WRITE, 1000000, 1, ERR_CONNECT, false);
+}
+
+/* A mount of other tables leaves it to one of the right ones, also while it goes on. */
+START_TEST(test_of_another_table) {
+        struct fx x;
+        struct fs *other;
+
+        begin(&x);
+        mem_fail(x.m, MEM_BATCH_WRITE, 1, 1000000, ERR_CONNECT, false);
+        mem_fail(x.m, MEM_WRITE, 1, 1000000, ERR_CONNECT, false);
+        ck_assert_ok(fx_save(&x, PATH, "{\"a\":1}"));
+        end_unsent(&x);
+        x.o.tables = "Music";
+        fx_start(&x);
+        ck_assert_uint_eq(mem_count(x.m, "Users"), 0);
+        ck_assert_int_gt(journal_bytes(&x), 0);
+        other = x.fs;
+        x.o.tables = "Users";
+        fx_start(&x);
+        ck_assert_ok(sync_soon(&x));
+        ck_assert_item(&x, "Users", "42", NULL, ITEM);
+        ck_assert_int_eq(journal_bytes(&x), 0);
+        (void)fs_free(other);
+        fx_end(&x);
+}
+END_TEST
+
+/* The journal of this mount, or of the one that has ended. */
+static void journal_file(struct fx *x, char path[256]) {
+        char folder[64];
+        struct dirent *e;
+        struct stat st;
+        DIR *d;
+
+        (void)snprintf(folder, sizeof(folder), "%.40s/journal", x->state_dir);
+        d = opendir(folder);
+        ck_assert_ptr_nonnull(d);
+        while ((e = readdir(d))) {
+                (void)snprintf(path, 256, "%s/%.64s/saves", folder, e->d_name);
+                if (e->d_name[0] != '.' && stat(path, &st) == 0)
+                        break;
+        }
+        ck_assert_ptr_nonnull(e);
+        closedir(d);
+}
+
+/* How many files with this in their names there are in the journals. */
+static unsigned journal_files(struct fx *x, const char *part) {
+        char path[256];
+        struct dirent *e, *f;
+        unsigned n = 0;
+        DIR *d, *in;
+
+        (void)snprintf(path, sizeof(path), "%s/journal", x->state_dir);
+        d = opendir(path);
+        while (d && (e = readdir(d))) {
+                (void)snprintf(path, sizeof(path), "%s/journal/%.64s", x->state_dir, e->d_name);
+                in = e->d_name[0] == '.' ? NULL : opendir(path);
+                while (in && (f = readdir(in)))
+                        n += strstr(f->d_name, part) != NULL;
+                if (in)
+                        closedir(in);
+        }
+        if (d)
+                closedir(d);
+        return n;
+}
+
+/* A byte in the middle has gone bad: what follows is not sent, and not thrown away either. */
+START_TEST(test_damaged) {
+        char path[256];
+        struct fx x;
+        FILE *f;
+
+        begin(&x);
+        mem_fail(x.m, MEM_BATCH_WRITE, 1, 1000000, ERR_CONNECT, false);
+        mem_fail(x.m, MEM_WRITE, 1, 1000000, ERR_CONNECT, false);
+        ck_assert_ok(fx_save(&x, PATH, "{\"a\":1}"));
+        journal_file(&x, path);
+        ck_assert_ok(fx_save(&x, "Users/43.json", "{\"a\":2}"));
+        ck_assert_ok(fx_save(&x, "Users/44.json", "{\"a\":3}"));
+        end_unsent(&x);
+        f = fopen(path, "r+");
+        ck_assert_ptr_nonnull(f);
+        (void)fseek(f, (long)(journal_bytes(&x) / 2), SEEK_SET);
+        (void)fputc('?', f);
+        (void)fclose(f);
+        fx_start(&x);
+        ck_assert_ok(sync_soon(&x));
+        ck_assert_item(&x, "Users", "42", NULL, ITEM);
+        ck_assert_uint_eq(mem_count(x.m, "Users"), 1);
+        ck_assert_uint_eq(journal_files(&x, "damaged"), 1);
+        fx_restart(&x);
+        ck_assert_uint_eq(journal_files(&x, "damaged"), 1);
+        fx_end(&x);
+}
+END_TEST
+
+/* What was sent is noted down with the next, where it could not be at once. */
+START_TEST(test_not_noted) {
+        struct rlimit limit, was;
+        char path[256], text[4096];
+        struct fx_file f;
+        struct fx x;
+        int r = -EIO;
+        FILE *file;
+
+        begin(&x);
+        (void)signal(SIGXFSZ, SIG_IGN);
+        mem_put(x.m, "Users", ITEM);
+        ck_assert_ok(fx_cat(&x, PATH, text));
+        mem_fail(x.m, MEM_WRITE, 1, 100000, ERR_CONNECT, false);
+        mem_hold(x.m, MEM_BATCH_WRITE, false);
+        ck_assert_ok(fx_save(&x, PATH, "{\"a\":5}"));
+        ck_assert_ok(fx_open(&x, "Users/1.json", O_WRONLY | O_CREAT, &f));
+        ck_assert_ok(fx_write(&f, "{\"a\":1}"));
+        ck_assert_ok(fx_flush(&f));
+        ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &was), 0);
+        limit = was;
+        limit.rlim_cur = (rlim_t)journal_bytes(&x);
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        mem_release(x.m, MEM_BATCH_WRITE);
+        for (unsigned i = 0; r && i < 1000; i++)
+                r = fx_fsync(&f);
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &was), 0);
+        ck_assert_ok(r);
+        fx_release(&f);
+        journal_file(&x, path);
+        ck_assert_ok(fx_open(&x, "Users/2.json", O_WRONLY | O_CREAT, &f));
+        ck_assert_ok(fx_write(&f, "{\"a\":1}"));
+        ck_assert_ok(fx_flush(&f));
+        for (unsigned i = 0, failed = 1; failed && i < 1000; i++)
+                failed = fx_fsync(&f) != 0;
+        fx_release(&f);
+        file = fopen(path, "r");
+        ck_assert_ptr_nonnull(file);
+        text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+        (void)fclose(file);
+        ck_assert_ptr_nonnull(strstr(text, "done 2\n"));
+        ck_assert_ptr_nonnull(strstr(text, "done 3\n"));
+        fx_end(&x);
+}
+END_TEST
+
+#define MANY 70
+
+/* No refusal is forgotten, however many there are. */
+START_TEST(test_many_refused) {
+        struct fx_file f[MANY];
+        char path[64], text[FX_TEXT_MAX];
+        struct fx x;
+
+        begin(&x);
+        for (unsigned i = 0; i < MANY; i++) {
+                (void)snprintf(path, sizeof(path), "Users/%u.json", i);
+                mem_putf(x.m, "Users", "{\"Id\":\"%u\",\"a\":1}", i);
+                ck_assert_ok(fx_open(&x, path, O_RDWR, &f[i]));
+                ck_assert_ok(fx_read(&f[i], text, sizeof(text)));
+                mem_putf(x.m, "Users", "{\"Id\":\"%u\",\"a\":7}", i);
+                ck_assert_ok(fx_ftruncate(&f[i], 0));
+                ck_assert_ok(fx_pwrite(&f[i], "{\"a\":2}", 0));
+                ck_assert_ok(fx_flush(&f[i]));
+        }
+        ck_assert_ok(sync_all(&x));
+        ck_assert_int_eq(fx_fsync(&f[0]), -EIO);
+        ck_assert_int_eq(fx_fsync(&f[MANY - 1]), -ESTALE);
+        for (unsigned i = 0; i < MANY; i++)
+                fx_release(&f[i]);
+        fx_end(&x);
+}
+END_TEST
+
 /* A lock file is the table's to decide, at close. */
 START_TEST(test_lock) {
         struct fx_file f;
@@ -287,6 +468,10 @@ int main(void) {
         tcase_add_test(t, test_network);
         tcase_add_test(t, test_lost_answer);
         tcase_add_loop_test(t, test_replay, 0, 2);
+        tcase_add_test(t, test_of_another_table);
+        tcase_add_test(t, test_damaged);
+        tcase_add_test(t, test_not_noted);
+        tcase_add_test(t, test_many_refused);
         tcase_add_test(t, test_lock);
         tcase_add_test(t, test_refused);
         suite_add_tcase(s, t);
