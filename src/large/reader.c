@@ -212,6 +212,14 @@ static struct window *next_window(struct large_reader *r, const struct window *k
         return w;
 }
 
+/* Lock held.  One after the other, or the second may come first and not be hashed. */
+static struct window *being_fetched(struct large_reader *r) {
+        for (unsigned i = 0; i < WINDOWS; i++)
+                if (r->windows[i].state == FETCHING)
+                        return &r->windows[i];
+        return NULL;
+}
+
 /* Lock held. */
 static void read_ahead(struct large_reader *r, const struct window *now) {
         struct window *w;
@@ -313,8 +321,14 @@ int large_read(struct large_reader *r, struct op_ctx *ctx, uint64_t offset, size
                         n -= got;
                         continue;
                 }
-                if (reads_on(r, offset))
+                if (reads_on(r, offset)) {
+                        w = being_fetched(r);
+                        if (w) {
+                                k = wait_window(r, ctx, w, e);
+                                continue;
+                        }
                         w = next_window(r, NULL);
+                }
                 mutex_unlock(&r->lock);
                 if (w) {
                         fetch_window(r, ctx, w);

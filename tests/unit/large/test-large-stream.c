@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Streams: parts in parallel and bounded, windows, random reads, what is gone or spoilt. */
+#include <pthread.h>
+#include <stdatomic.h>
 #include "fixture.h"
 
 static const size_t sizes[] = { 0, 1, 4096, BLOB_PUT_MAX - 1, BLOB_PUT_MAX, BLOB_PUT_MAX + 1, BLOB_PUT_MAX + BLOB_PART_MIN,
@@ -195,6 +197,73 @@ START_TEST(test_spoilt) {
 }
 END_TEST
 
+static int (*real_read)(struct blobs *, struct op_ctx *, struct blob_name, uint64_t, size_t, const char *, struct buf *,
+                        struct error *);
+static atomic_bool first_begun;
+
+/* The first window takes long. */
+static int slow_beginning(struct blobs *b, struct op_ctx *ctx, struct blob_name name, uint64_t offset, size_t n,
+                          const char *etag, struct buf *ret, struct error *e) {
+        if (offset == 0) {
+                first_begun = true;
+                lx_sleep(300 * NS_PER_MS);
+        }
+        return real_read(b, ctx, name, offset, n, etag, ret, e);
+}
+
+struct one_read {
+        struct lx *x;
+        struct large_reader *r;
+};
+
+static void *read_beginning(void *arg) {
+        struct one_read *o = arg;
+        struct buf out = BUF_INIT(MIB);
+
+        (void)LX_CALL(o->x->s->ops->large->read(o->r, &ctx, 0, 128 * KIB, &out, NULL));
+        buf_deinit(&out);
+        return NULL;
+}
+
+/* Two read at once, and the second window could come first: all of it is looked at all the same. */
+START_TEST(test_spoilt_out_of_order) {
+        struct buf out = BUF_INIT(64 * MIB);
+        struct blobs *face;
+        struct blobs_ops ops;
+        const struct blobs_ops *was;
+        struct one_read one;
+        struct error e = { 0 };
+        struct value v;
+        pthread_t thread;
+        struct lx x;
+        int k = 0;
+
+        lx_init(&x);
+        one = (struct one_read){ &x, open_reader(&x, lx_bytes(&x, 9 * MIB, 1), &v) };
+        mem_blob_spoil(x.b, 0);
+        face = mem_blobs_face(x.b);
+        was = face->ops;
+        ops = *was;
+        real_read = was->read;
+        first_begun = false;
+        ops.read = slow_beginning;
+        face->ops = &ops;
+        ck_assert_int_eq(pthread_create(&thread, NULL, read_beginning, &one), 0);
+        while (!first_begun)
+                lx_sleep(NS_PER_MS);
+        ck_assert_int_eq(LX_CALL(x.s->ops->large->read(one.r, &ctx, MIB, 128 * KIB, &out, &e)), 0);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+        buf_reset(&out);
+        while (k == 0 && out.n < v.large->size)
+                k = LX_CALL(x.s->ops->large->read(one.r, &ctx, out.n, 128 * KIB, &out, &e));
+        ck_assert_int_eq(k, -EIO);
+        x.s->ops->large->close(one.r);
+        face->ops = was;
+        buf_deinit(&out);
+        lx_end(&x);
+}
+END_TEST
+
 START_TEST(test_gone) {
         struct buf out = BUF_INIT(64 * MIB);
         struct large_reader *r;
@@ -289,6 +358,7 @@ int main(void) {
         tcase_add_test(t, test_sequential);
         tcase_add_loop_test(t, test_read_fails, 0, 5);
         tcase_add_loop_test(t, test_spoilt, 0, 2);
+        tcase_add_test(t, test_spoilt_out_of_order);
         tcase_add_test(t, test_gone);
         tcase_add_loop_test(t, test_links, 0, ARRAY_LEN(links));
         tcase_add_test(t, test_unnamed_bucket);
