@@ -160,7 +160,7 @@ static void own_size(struct fs_file *f, struct fs_attr *ret) {
 
         if (f->draft) {
                 mutex_lock(&f->draft->lock);
-                size = f->draft->text.n;
+                size = f->draft->text.n + f->draft->streamed;
                 mutex_unlock(&f->draft->lock);
         }
         if (size != ret->size)
