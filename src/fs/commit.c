@@ -394,7 +394,7 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
         mutex_unlock(&d->lock);
         away_refused(s->fs, place_file_id(&s->place));
         if (s->stream) /* the program that wrote it has it still */
-                draft_give_up(d, s->ctx);
+                draft_give_up(d, s->ctx, e);
         else if (!s->touch && !again)
                 reject_text(s->fs, d->node, STR_NULL, buf_view(&s->text), e);
         mutex_lock(&d->lock);
@@ -442,8 +442,27 @@ static int refuse_replaced(struct save *s, struct draft *d, struct error *e) {
 
 /* Its name is another's by now. */
 static int refuse_stream(struct save *s, struct draft *d, struct error *e) {
-        draft_give_up(d, s->ctx);
-        return error_set(e, ERR_CONDITION, "it was renamed or replaced while it was being written");
+        int r = error_set(e, ERR_CONDITION, "it was renamed or replaced while it was being written");
+
+        draft_give_up(d, s->ctx, e);
+        return r;
+}
+
+/* Its stream has failed: whoever asks again is told again.  Not EINTR, after which programs try again for ever. */
+static int refuse_lost(struct draft *d, struct error *e) {
+        bool lost;
+
+        mutex_lock(&d->lock);
+        lost = d->lost;
+        if (lost)
+                *e = d->refused_error;
+        mutex_unlock(&d->lock);
+        if (!lost)
+                return 0;
+        e->told = true;
+        if (e->kind == ERR_INTERRUPTED)
+                e->kind = ERR_INTERNAL;
+        return -error_errno(e->kind);
 }
 
 int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch, struct error *e) {
@@ -461,7 +480,8 @@ int draft_commit(struct fs *fs, struct op_ctx *ctx, struct draft *d, bool touch,
         scratch = d->node->kind == NODE_LOCAL;
         s.place.kind = d->node->kind;
         mutex_unlock(&fs->nodes.lock);
-        if ((!detached || replaced) && save_begin(&s, d))
+        r = refuse_lost(d, e);
+        if (r == 0 && (!detached || replaced) && save_begin(&s, d))
                 r = s.stream && (detached || scratch) ? refuse_stream(&s, d, e)
                     : detached ? refuse_replaced(&s, d, e) : scratch ? commit_to_scratch(&s, d, e) : commit(&s, d, e);
         fs_busy_end(fs, &d->busy);

@@ -11,11 +11,12 @@ int draft_not_at_its_end(struct error *e) {
                          STREAM_FROM / MIB);
 }
 
-void draft_give_up(struct draft *d, struct op_ctx *ctx) {
+void draft_give_up(struct draft *d, struct op_ctx *ctx, const struct error *why) {
         d->stream = stream_free(d->stream, ctx);
         mutex_lock(&d->lock);
         d->streamed = 0;
         d->lost = true;
+        d->refused_error = *why;
         d->dirty = false;
         mutex_unlock(&d->lock);
 }
@@ -41,18 +42,22 @@ static int start(struct fs *fs, struct op_ctx *ctx, struct draft *d, struct erro
 
 static int append_data(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t offset, bool append, struct str data,
                        struct error *e) {
+        uint32_t program = program_of(fs, ctx).id;
         int r = d->stream ? 0 : start(fs, ctx, d, e);
 
         if (r == 0 && !append && offset != stream_size(d->stream))
                 return draft_not_at_its_end(e);
         if (r == 0)
                 r = stream_append(d->stream, ctx, data, e);
+        if (r == -EINTR) /* a signal of any kind: nothing of it was taken, and it may be written again */
+                return r;
         if (r) {
-                draft_give_up(d, ctx);
+                draft_give_up(d, ctx, e);
                 return r;
         }
         mutex_lock(&d->lock);
         d->streamed = stream_size(d->stream);
+        d->streaming = program;
         d->dirty = true;
         d->edits++;
         d->mtime_ns = clock_wall_ns();
@@ -103,20 +108,21 @@ static bool was_killed(uint32_t pid) {
 }
 
 int draft_check_killed(struct fs *fs, struct op_ctx *ctx, struct draft *d, struct error *e) {
-        bool streams;
+        uint32_t wrote;
         int r = 0;
 
         mutex_lock(&d->lock);
-        streams = d->streamed > 0 && d->dirty;
+        wrote = d->streamed > 0 && d->dirty ? d->streaming : 0;
         mutex_unlock(&d->lock);
-        if (!streams || !was_killed(ctx->pid))
+        if (!wrote || !was_killed(ctx->pid) || program_of(fs, ctx).id != wrote)
                 return 0;
         r = fs_busy_begin(fs, ctx, &d->busy, e);
         if (r)
                 return r;
-        draft_give_up(d, ctx);
+        r = error_set(e, ERR_INTERRUPTED, "the program was killed while it was writing: the attribute stays as it was");
+        draft_give_up(d, ctx, e);
         fs_busy_end(fs, &d->busy);
-        return error_set(e, ERR_INTERRUPTED, "the program was killed while it was writing: the attribute stays as it was");
+        return r;
 }
 
 /* To be written on: the content, or, of a large one, a stream at its end.  *ret: it is in S3 at all. */

@@ -24,6 +24,7 @@ struct draft {
         struct mutex lock;         /* everything below */
         struct buf text;
         uint64_t streamed;         /* bytes of the stream; then text is empty */
+        uint32_t streaming;        /* the program that has written to it last (its thread group) */
         bool lost;                 /* what was streamed could not be saved: there is nothing left to save */
         bool created, exclusive, loaded, dirty, truncated;
         uint32_t idle_flushes;     /* of an attribute: since it was emptied */
@@ -92,9 +93,10 @@ _must_check_ int draft_write(struct draft *d, uint64_t offset, bool append, stru
 _must_check_ int draft_write_attr(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t offset, bool append,
                                   struct str data, struct error *e);
 int draft_not_at_its_end(struct error *e); /* that error */
-/* Its writer closes it: -EINTR when it was killed, for what it has streamed is not the whole, and is given up. */
+/* A program closes it: -EINTR when it was killed and has written last, for what it has streamed is not the whole, and is given up. */
 _must_check_ int draft_check_killed(struct fs *fs, struct op_ctx *ctx, struct draft *d, struct error *e);
-void draft_give_up(struct draft *d, struct op_ctx *ctx); /* what was streamed; busy */
+/* What was streamed; every later commit says why.  busy. */
+void draft_give_up(struct draft *d, struct op_ctx *ctx, const struct error *why);
 _must_check_ int draft_load_large(struct fs *fs, struct op_ctx *ctx, struct draft *d, const struct place *p,
                                   struct snapshot *item, struct buf *content, bool *ret, struct error *e);
 _must_check_ int draft_truncate(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t size, struct error *e);

@@ -157,10 +157,9 @@ static int write_on(struct stream *x, struct op_ctx *ctx, struct error *e) {
                         r = ops_of(x)->append(x->writer, ctx, buf_view(&piece), e);
         }
         ops_of(x)->close(in);
-        if (r == 0)
-                x->finished = false;
-        else
+        if (r)
                 stream_written(x, ctx, r, e);
+        x->finished = r != 0; /* still as it was saved */
         return r;
 }
 

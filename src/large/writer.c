@@ -242,25 +242,30 @@ static int give_part(struct large_writer *w, struct op_ctx *ctx, struct error *e
 }
 
 int large_append(struct large_writer *w, struct op_ctx *ctx, struct str data, struct error *e) {
-        int r = sha256_add(w->digest, data);
+        size_t before = w->filling.n;
+        struct str rest = data;
+        int r = 0;
 
-        if (r)
-                return error_set_errno(e, r, "saving to S3");
-        w->size += data.n;
-        while (data.n > 0) {
-                size_t most = w->upload ? PART : FIRST, n = MIN(data.n, most - MIN(w->filling.n, most));
+        while (rest.n > 0) {
+                size_t most = w->upload ? PART : FIRST, n = MIN(rest.n, most - MIN(w->filling.n, most));
 
                 if (n == 0) {
                         r = give_part(w, ctx, e);
+                        if (r == -EINTR) /* it has not gone: nor has this been called */
+                                buf_truncate(&w->filling, before);
                         if (r)
                                 return r;
                         continue;
                 }
-                buf_append(&w->filling, data.p, n);
+                buf_append(&w->filling, rest.p, n);
                 if (buf_status(&w->filling))
                         return error_set_errno(e, buf_status(&w->filling), "saving to S3");
-                data = str_skip(data, n);
+                rest = str_skip(rest, n);
         }
+        r = sha256_add(w->digest, data);
+        if (r)
+                return error_set_errno(e, r, "saving to S3");
+        w->size += data.n;
         return 0;
 }
 

@@ -33,7 +33,8 @@ struct large_ops {
         int (*read)(struct large_reader *, struct op_ctx *, uint64_t offset, size_t n, struct buf *ret, struct error *);
         void (*close)(struct large_reader *); /* NULL is fine */
         int (*begin)(struct store *, struct op_ctx *, const struct large_owner *, struct large_writer **ret, struct error *);
-        /* Goes up while the caller goes on; what failed is told by a later call. */
+        /* Goes up while the caller goes on; what failed is told by a later call.  -EINTR: nothing of data (at most
+         * BLOB_PART_MIN bytes) was taken, and the call may be made again. */
         int (*append)(struct large_writer *, struct op_ctx *, struct str data, struct error *);
         /* The object is there, whole; *ret, in the arena, is the value for one write() of that attribute. */
         int (*finish)(struct large_writer *, struct op_ctx *, enum value_type type, struct arena *, struct value *ret,

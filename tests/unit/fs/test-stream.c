@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attributes that stream to S3 while they are written: what becomes of them when something goes wrong. */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "ddbfs/large/large.h"
+#include "fixture.h"
+#include "../large/mem_blobs.h"
+
+#define PIECE (MIB - 1) /* the second makes it a stream, the ninth a multipart upload */
+
+struct sx {
+        struct fx x;
+        struct mem_blobs *b;
+        struct store *s;
+        char *piece;
+        struct fx_file f;
+};
+
+static void sx_init(struct sx *s) {
+        static const char *const buckets[] = { "bucket" };
+        struct large_options o = { .buckets = buckets, .n_buckets = 1, .prefix = "p/", .threshold = 64 * KIB,
+                                   .grace_ns = NS_PER_MS, .timeout_ns = 5 * NS_PER_S };
+
+        fx_init(&s->x);
+        s->b = mem_blobs_new();
+        s->x.o.text.any_size = true;
+        ck_assert_ok(large_store_new(&o, mem_store_face(s->x.m), mem_blobs_face(s->b), &s->s));
+        ck_assert_ok(fs_new(&s->x.o, s->s, &s->x.fs));
+        mem_put(s->x.m, "Users", "{\"Id\":\"42\",\"n\":1}");
+        s->piece = malloc(PIECE + 1);
+        ck_assert_ptr_nonnull(s->piece);
+        memset(s->piece, 'x', PIECE);
+        s->piece[PIECE] = '\0';
+        ck_assert_ok(fx_open(&s->x, "Users/42/big", O_WRONLY | O_CREAT | O_TRUNC, &s->f));
+}
+
+static void sx_end(struct sx *s) {
+        s->x.fs = fs_free(s->x.fs);
+        s->s = store_free(s->s);
+        mem_blobs_free(s->b);
+        free(s->piece);
+        fx_pid = 0;
+        fx_end(&s->x);
+}
+
+static void write_pieces(struct sx *s, unsigned n) {
+        for (unsigned i = 0; i < n; i++)
+                ck_assert_ok(fx_write(&s->f, s->piece));
+}
+
+static void check_size(struct sx *s, uint64_t want) {
+        struct fs_attr attr;
+
+        ck_assert_ok(fx_stat(&s->x, "Users/42/big", &attr));
+        ck_assert_uint_eq(attr.size, want);
+}
+
+/* What is lost stays lost, for whoever asks again. */
+START_TEST(test_refused_again) {
+        struct sx s;
+
+        sx_init(&s);
+        write_pieces(&s, 3);
+        mem_blob_fail(s.b, BLOB_PUT, 1, 1, _i ? ERR_INTERRUPTED : ERR_ACCESS, false);
+        ck_assert_int_eq(fx_fsync(&s.f), _i ? -EINTR : -EACCES);
+        ck_assert_int_eq(fx_fsync(&s.f), _i ? -EIO : -EACCES);
+        ck_assert_int_eq(fx_flush(&s.f), _i ? -EIO : -EACCES);
+        ck_assert_ok(fx_ftruncate(&s.f, 0)); /* a new beginning */
+        s.f.pos = 0;
+        write_pieces(&s, 2);
+        ck_assert_ok(fx_close(&s.f));
+        check_size(&s, 2 * PIECE);
+        sx_end(&s);
+}
+END_TEST
+
+/* A write has failed and said so; the close does too. */
+START_TEST(test_write_failed) {
+        struct sx s;
+        int r = 0;
+
+        sx_init(&s);
+        mem_blob_fail(s.b, BLOB_BEGIN, 1, 1, ERR_ACCESS, false);
+        for (unsigned i = 0; i < 20 && r == 0; i++)
+                r = fx_write(&s.f, s.piece);
+        ck_assert_int_eq(r, -EACCES);
+        ck_assert_int_eq(fx_fsync(&s.f), -EACCES);
+        ck_assert_int_eq(fx_close(&s.f), -EACCES);
+        ck_assert_int_eq(fx_exists(&s.x, "Users/42/big"), -ENOENT);
+        sx_end(&s);
+}
+END_TEST
+
+/* The size that its writer sees. */
+START_TEST(test_own_size) {
+        struct fs_attr attr;
+        struct sx s;
+
+        sx_init(&s);
+        write_pieces(&s, 3);
+        ck_assert_ok(fx_fstat(&s.f, &attr));
+        ck_assert_uint_eq(attr.size, 3 * PIECE);
+        ck_assert_ok(fx_close(&s.f));
+        sx_end(&s);
+}
+END_TEST
+
+/* A signal that the writer survives: nothing of that write, and all of it when it is made again. */
+START_TEST(test_interrupted) {
+        unsigned interrupted = 0;
+        struct sx s;
+
+        sx_init(&s);
+        mem_blob_fail(s.b, BLOB_BEGIN, 1, 1, ERR_INTERRUPTED, false);
+        for (unsigned i = 0; i < 12; i++) {
+                int r = fx_write(&s.f, s.piece);
+
+                if (r == -EINTR && interrupted++ == 0)
+                        r = fx_write(&s.f, s.piece);
+                ck_assert_ok(r);
+        }
+        ck_assert_uint_eq(interrupted, 1);
+        ck_assert_ok(fx_close(&s.f));
+        check_size(&s, 12 * (uint64_t)PIECE);
+        sx_end(&s);
+}
+END_TEST
+
+/* A process that was killed, and is still looked at. */
+static pid_t killed_process(void) {
+        siginfo_t info;
+        pid_t pid = fork();
+
+        ck_assert_int_ge(pid, 0);
+        if (pid == 0)
+                for (;;)
+                        pause();
+        ck_assert_int_eq(kill(pid, SIGKILL), 0);
+        ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+        return pid;
+}
+
+/* Killed while it wrote: it is not the whole.  Killed, and another program wrote: it only had the file open. */
+START_TEST(test_killed) {
+        pid_t killed = killed_process();
+        struct sx s;
+
+        sx_init(&s);
+        fx_pid = (uint32_t)(_i ? getpid() : killed);
+        write_pieces(&s, 3);
+        fx_pid = (uint32_t)killed;
+        ck_assert_int_eq(fx_flush(&s.f), _i ? 0 : -EINTR);
+        fx_pid = (uint32_t)getpid();
+        ck_assert_int_eq(fx_close(&s.f), _i ? 0 : -EIO);
+        if (_i)
+                check_size(&s, 3 * PIECE);
+        else
+                ck_assert_int_eq(fx_exists(&s.x, "Users/42/big"), -ENOENT);
+        ck_assert_int_eq(waitpid(killed, NULL, 0), killed);
+        sx_end(&s);
+}
+END_TEST
+
+int main(void) {
+        Suite *s = suite_create("stream");
+        TCase *t = tcase_create("all");
+
+        tcase_set_timeout(t, 60);
+        tcase_add_loop_test(t, test_refused_again, 0, 2);
+        tcase_add_test(t, test_write_failed);
+        tcase_add_test(t, test_own_size);
+        tcase_add_test(t, test_interrupted);
+        tcase_add_loop_test(t, test_killed, 0, 2);
+        suite_add_tcase(s, t);
+        return fx_run(s);
+}
