@@ -135,6 +135,8 @@ static int as_served(struct fs *fs, struct op_ctx *ctx, const struct place *p, c
         if (r == 0 && base.kind == BASE_SNAPSHOT && now && attr_text(fs, now, &room, &text) == 0 &&
             !str_eq(text, str_make(base.snapshot->text, base.snapshot->n)))
                 r = error_set(e, ERR_CONDITION, "the attribute to be replaced was changed by somebody else since it was read");
+        if (r == 0 && base.kind == BASE_ABSENT && now)
+                r = error_set(e, ERR_CONDITION, "the attribute to be replaced was made by somebody else since the item was read");
         snapshot_unref(base.snapshot);
         return r;
 }
@@ -303,6 +305,8 @@ int item_dir_make(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct st
 
         if (r == -ENOENT && e->kind == ERR_NO_ITEM)
                 return error_set(e, ERR_INPUT, "not the name of an item: its key, encoded");
+        if (r == 0 && removals_pending(fs, buf_view(&p.id)))
+                r = removals_wait(fs, ctx, e);
         if (r == 0)
                 r = put_key(fs, ctx, &p, e);
         if (r)

@@ -38,7 +38,11 @@ void bases_find(struct fs *fs, struct program p, struct str id, bool since_gone,
                 return;
         if (!since_gone && readers_related(fs, p, id, ret))
                 return;
-        (void)last_served(fs, id, since_gone, ret);
+        if (!since_gone)
+                readers_used(fs, p, id, ret);
+        ret->last_wins = ret->n > 0;
+        if (!last_served(fs, id, since_gone, ret))
+                bases_deinit(ret);
 }
 
 int base_parse(struct fs *fs, const struct place *p, const struct base *b, struct arena *a, struct item *ret,
@@ -65,9 +69,9 @@ int bases_choose(struct fs *fs, const struct place *p, const struct bases *b, co
                  struct base *ret, struct error *e) {
         uint32_t least = UINT32_MAX;
 
-        *ret = b->n > 0 ? b->v[0] : (struct base){ .kind = BASE_NONE };
+        *ret = b->n > 0 ? b->v[b->last_wins ? b->n - 1 : 0] : (struct base){ .kind = BASE_NONE };
         for (uint32_t i = 0; i < b->n; i++)
-                if (b->n == 1 || b->v[i].kind != BASE_SNAPSHOT) /* one text is lost: the oldest is safe */
+                if (b->n == 1 || b->v[i].kind != BASE_SNAPSHOT) /* one text is lost: the oldest is safe, or what was shown last */
                         return 0;
         for (uint32_t i = 0; i < b->n; i++) {
                 struct item item = { 0 };
@@ -76,7 +80,7 @@ int bases_choose(struct fs *fs, const struct place *p, const struct bases *b, co
 
                 if (r)
                         return r;
-                if (n > 0 && n < least) {
+                if (b->last_wins ? n <= least && (n > 0 || i == b->n - 1) : n > 0 && n < least) {
                         least = n;
                         *ret = b->v[i];
                 }

@@ -12,8 +12,10 @@
  *      SAVED      has written it: others of its session did not get their text from it
  *      USED       as KNOWS, but a save of its session has replaced that version since
  *      TOLD       as KNOWS, but a save of its session was refused since: whoever reads again is believed first
+ *      GONE       as USED, but its session has deleted the item since: no text is made from it any more
  *
- * KNOWS and, where there is none, TOLD are what others of the session may have got their text from.  Bounded: the
+ * KNOWS and, where there is none, TOLD are what others of the session may have got their text from; then USED, unless
+ * their text is as near to what was shown last (`jq .a=1 x >1; jq .b=2 x >2; cp 1 x; cp 2 x`).  Bounded: the
  * least recently used lose their text (its hash is left), then go.  One short lock, nothing is asked of anybody under it.
  */
 #include <fcntl.h>
@@ -33,7 +35,7 @@
 #define PROGRAM_NS NS_PER_S /* a number is not given to another process sooner */
 #define STATUS_MAX 4096
 
-enum state { KNOWS, SAVED, USED, TOLD };
+enum state { KNOWS, SAVED, USED, TOLD, GONE };
 
 struct record {
         struct hmap_node node; /* by the hash of the item's id */
@@ -142,7 +144,7 @@ static void thin_out(struct readers *r, uint64_t id_hash) {
         FOR_EACH_RECORD(y, r, id_hash) {
                 if (!is_gone(y->program))
                         continue;
-                if (y->state == SAVED || y->state == USED || has_twin(r, y))
+                if (y->state == SAVED || y->state == USED || y->state == GONE || has_twin(r, y))
                         drop(r, y);
                 else if (!first || y->age < first->age)
                         first = y;
@@ -300,7 +302,7 @@ void readers_forget(struct fs *fs, struct program p, struct str id) {
                 drop(r, x);
         FOR_EACH_RECORD(y, r, hash_of(id))
                 if (related(y, p) && y->state != SAVED)
-                        y->state = USED;
+                        y->state = GONE;
         mutex_unlock(&r->lock);
 }
 
@@ -382,4 +384,14 @@ bool readers_related(struct fs *fs, struct program p, struct str id, struct base
         }
         mutex_unlock(&r->lock);
         return ret->n > 0;
+}
+
+void readers_used(struct fs *fs, struct program p, struct str id, struct bases *ret) {
+        struct readers *r = fs->readers;
+        struct record *x = NULL;
+
+        mutex_lock(&r->lock);
+        while (ret->n < BASES_MAX - 1 && (x = pick(r, hash_of(id), p, USED, ret, true)) && x->text)
+                add(ret, x);
+        mutex_unlock(&r->lock);
 }

@@ -19,11 +19,13 @@ struct base {
         uint64_t hash;
 };
 
-/* What a save replaces: nothing known (n == 0), one version, or one of several, oldest first. */
+/* What a save replaces: nothing known (n == 0), one version, or one of several, oldest first.  last_wins: the last is
+ * what was shown last, the others its session has replaced since. */
 #define BASES_MAX 4
 struct bases {
         struct program program; /* whose save it is */
         uint32_t n;
+        bool last_wins;
         struct base v[BASES_MAX];
 };
 
@@ -45,6 +47,8 @@ void readers_moved(struct fs *fs, struct program p, struct str from, struct str 
 bool readers_knows(struct fs *fs, struct program p, struct str id, struct bases *ret);
 /* What programs of its session have read, each version once, oldest first, the newest among them.  true: any. */
 bool readers_related(struct fs *fs, struct program p, struct str id, struct bases *ret);
+/* As that, of versions that saves of its session have replaced: texts that are here, newest first, room left for one. */
+void readers_used(struct fs *fs, struct program p, struct str id, struct bases *ret);
 
 /* ---- which version a save replaces (bases.c) ---- */
 void bases_set(struct bases *b, struct snapshot *text); /* this one; the reference is taken over; NULL: none */
@@ -56,7 +60,8 @@ void bases_find(struct fs *fs, struct program p, struct str id, bool since_gone,
 /*
  * The program has not read the item itself, others of its session have read several versions: the text was made from
  * the one that it differs least from, and from the older of two.  One that it does not differ from at all is no sign
- * of anything: the text may have got the same value from an older one, and a change be lost in that.  *ret borrows.
+ * of anything: the text may have got the same value from an older one, and a change be lost in that.  last_wins: the
+ * last, unless another is nearer.  *ret borrows.
  */
 _must_check_ int bases_choose(struct fs *fs, const struct place *p, const struct bases *b, const struct item *text,
                               struct arena *a, struct base *ret, struct error *e);

@@ -279,6 +279,20 @@ START_TEST(test_rename) {
 }
 END_TEST
 
+/* What its program was shown not to exist is nothing to be replaced. */
+START_TEST(test_rename_to_one_made_since) {
+        char text[FX_TEXT_MAX];
+        struct fx x;
+
+        start(&x, "{\"Id\":\"42\",\"a\":1}");
+        ck_assert_ok(fx_cat(&x, "Users/42.json", text));
+        mem_put(x.m, "Users", "{\"Id\":\"42\",\"a\":1,\"b\":2}");
+        ck_assert_int_eq(fx_mv(&x, "Users/42/a", "Users/42/b", 0), -ESTALE);
+        ck_assert_str_eq(item(&x), "{\"Id\":\"42\",\"a\":1,\"b\":2}");
+        fx_end(&x);
+}
+END_TEST
+
 /* What unlinks first does not change the type, where the text is of it. */
 START_TEST(test_unlinked_and_made_anew) {
         char text[FX_TEXT_MAX];
@@ -414,6 +428,37 @@ START_TEST(test_make_and_remove_items) {
 }
 END_TEST
 
+/* Its item is deleted, and still in the queue of `rm -r`. */
+START_TEST(test_make_item_just_removed) {
+        struct op_ctx ctx;
+        struct fs_dir *d;
+        char path[32];
+        struct fx x;
+
+        fx_pid = 4711;
+        fx_init(&x);
+        fx_start(&x);
+        for (unsigned i = 0; i < 40; i++)
+                mem_putf(x.m, "Users", "{\"Id\":\"%u\",\"n\":5}", i);
+        op_ctx_init(&ctx, "test", 0);
+        ctx.pid = fx_pid;
+        ck_assert_ok(fs_opendir(x.fs, &ctx, fx_ino(&x, "Users"), &d));
+        for (unsigned i = 0; i < 40; i++) {
+                (void)snprintf(path, sizeof(path), "Users/%u.json", i);
+                ck_assert_ok(fx_rm(&x, path));
+        }
+        ck_assert_ok(fx_mkdir(&x, "Users/39"));
+        fs_releasedir(x.fs, d);
+        op_ctx_deinit(&ctx);
+        FX_CALL((fs_shutdown(x.fs, &ctx), 0));
+        ck_assert_uint_eq(mem_calls(x.m, MEM_BATCH_WRITE) > 0, true);
+        ck_assert_item(&x, "Users", "39", NULL, "{\"Id\":\"39\"}");
+        ck_assert_uint_eq(mem_count(x.m, "Users"), 1);
+        fx_end(&x);
+        fx_pid = 0;
+}
+END_TEST
+
 START_TEST(test_read_only) {
         struct fx_file f;
         char text[FX_TEXT_MAX];
@@ -446,11 +491,13 @@ int main(void) {
         tcase_add_test(t, test_too_large);
         tcase_add_test(t, test_remove);
         tcase_add_test(t, test_rename);
+        tcase_add_test(t, test_rename_to_one_made_since);
         tcase_add_test(t, test_scratch);
         tcase_add_test(t, test_unlinked_and_made_anew);
         tcase_add_test(t, test_emptied);
         tcase_add_test(t, test_backup);
         tcase_add_test(t, test_make_and_remove_items);
+        tcase_add_test(t, test_make_item_just_removed);
         tcase_add_test(t, test_read_only);
         suite_add_tcase(s, t);
         return fx_run(s);

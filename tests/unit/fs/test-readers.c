@@ -103,6 +103,21 @@ START_TEST(test_own_saves) {
 }
 END_TEST
 
+/* `jq .a=2 x >1; jq .b=2 x >2; cp 1 x; cp 2 x`: both changes are there; copied again, nothing is in the way. */
+START_TEST(test_two_texts_of_one_version) {
+        struct fx x;
+
+        start(&x);
+        shown(&x, 1010, V1);
+        shown(&x, 1020, V1);
+        ck_assert_ok(save(&x, 1030, "{\"a\":2,\"b\":1}"));
+        ck_assert_ok(save(&x, 1040, "{\"a\":2,\"b\":1}"));
+        ck_assert_ok(save(&x, 1050, "{\"a\":1,\"b\":2}"));
+        ck_assert_item(&x, "Users", "42", NULL, "{\"Id\":\"42\",\"a\":2,\"b\":2}");
+        fx_end(&x);
+}
+END_TEST
+
 /* A version whose text had to go is known by its hash. */
 START_TEST(test_without_texts) {
         char path[32], seen[FX_TEXT_MAX], big[2000];
@@ -190,6 +205,7 @@ static Suite *suite(void) {
         tcase_add_loop_test(t, test_which_version, 0, ARRAY_LEN(cases));
         tcase_add_test(t, test_read_again);
         tcase_add_test(t, test_own_saves);
+        tcase_add_test(t, test_two_texts_of_one_version);
         tcase_add_loop_test(t, test_without_texts, 0, 2);
         tcase_add_test(t, test_crowd);
         tcase_add_test(t, test_renamed_and_deleted);
