@@ -4,7 +4,7 @@
  *
  *      unlink attr                one UpdateItem, REMOVE, if it is there
  *      rename attr attr           one UpdateItem, SET and REMOVE, each conditional (of one item; else EXDEV)
- *      rename attr scratch        nothing yet: a copy becomes the scratch file, the attribute goes away.c's way
+ *      rename attr scratch        nothing yet: a copy becomes the scratch file, the attribute goes away.c's way (in S3: EXDEV)
  *      mkdir item                 PutItem of its key, if there is none
  *      rmdir item                 DeleteItem, if it has nothing but its key
  */
@@ -94,6 +94,16 @@ static int read_strong(struct fs *fs, struct op_ctx *ctx, const struct place *p,
         return r ? r : parsed_of(fs, p, item, ret, e);
 }
 
+/* Its text only says what it stands for: no copy of it. */
+static int not_in_s3(struct fs *fs, const struct place *p, struct snapshot *item, struct error *e) {
+        _cleanup_(parsed_unrefp) struct parsed *parsed = NULL;
+        const struct value *v;
+        int r = parsed_of(fs, p, item, &parsed, e);
+
+        v = r == 0 ? item_get(&parsed->item, buf_view(&p->attr)) : NULL;
+        return v && v->type == VALUE_LARGE ? error_set_errno(e, -EXDEV, "an attribute in S3 is moved to a scratch file by copying") : r;
+}
+
 int attr_to_scratch(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, struct error *e) {
         _cleanup_(snapshot_unrefp) struct snapshot *item = NULL, *text = NULL;
         const struct place *p = &from->child.place;
@@ -106,6 +116,8 @@ int attr_to_scratch(struct fs *fs, struct op_ctx *ctx, struct end *from, struct 
                 r = fs_no_item(e);
         if (r == 0)
                 r = item_load(fs, ctx, p, 0, true, &item, e);
+        if (r == 0)
+                r = not_in_s3(fs, p, item, e);
         if (r == 0)
                 r = attr_of_item(fs, p, item, &text, e);
         if (r == 0)
@@ -249,12 +261,12 @@ int attr_delete_away(struct fs *fs, struct op_ctx *ctx, const struct place *p, c
         same.value = item_get(&parsed->item, attr);
         if (!same.value)
                 return 0;
-        if (same.value->type != VALUE_LARGE) {
-                r = attr_text_parse(str_make(text->text, text->n), same.value->type, &arena, &was, e);
-                if (r)
-                        return error_set(e, ERR_CONDITION, "it has another type by now");
-                same.value = &was;
-        }
+        if (same.value->type == VALUE_LARGE) /* it was none */
+                return error_set(e, ERR_CONDITION, "it is in S3 by now");
+        r = attr_text_parse(str_make(text->text, text->n), same.value->type, &arena, &was, e);
+        if (r)
+                return error_set(e, ERR_CONDITION, "it has another type by now");
+        same.value = &was;
         r = attr_update(fs, ctx, p, &w, &now, e);
         if (r == 0)
                 cache_put_own(fs->cache, buf_view(&p->attr_id), NULL);

@@ -284,6 +284,14 @@ static int read_now(struct fs *fs, struct op_ctx *ctx, const struct place *p, st
         return fs->store->ops->get(fs->store, ctx, &get, ret, e);
 }
 
+/* Then the scratch file has only what stands for their content: deleting the item would delete that. */
+static bool has_large(const struct item *item) {
+        for (uint32_t i = 0; i < item->n; i++)
+                if (item->attributes[i].value.type == VALUE_LARGE)
+                        return true;
+        return false;
+}
+
 /* Only conditions on the attributes it had can be sent: what others have added is seen by looking first. */
 static int delete_away(struct fs *fs, struct op_ctx *ctx, struct away *a, struct error *e) {
         _cleanup_(arena_deinit) struct arena arena = ARENA_INIT(64 * MIB);
@@ -294,6 +302,11 @@ static int delete_away(struct fs *fs, struct op_ctx *ctx, struct away *a, struct
         int r = item_parse(fs, &a->place, str_make(a->text->text, a->text->n), &arena, &item, e);
 
         items_init(&now);
+        if (r == 0 && has_large(&item)) {
+                log_warn("an item that was renamed to a scratch name has attributes in S3, which no scratch file holds: it stays");
+                cache_invalidate(fs->cache, place_file_id(&a->place));
+                return 0;
+        }
         if (r == 0)
                 r = read_now(fs, ctx, &a->place, &now, e);
         if (r == 0)

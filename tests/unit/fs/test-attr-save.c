@@ -396,6 +396,30 @@ START_TEST(test_backup) {
 }
 END_TEST
 
+#define SHA "0000000000000000000000000000000000000000000000000000000000000000"
+#define IN_S3 "{\"Id\":\"42\",\"n\":{\"$s3\":{\"size\":500000,\"sha256\":\"" SHA "\"}}}"
+
+/* Of what is in S3 a scratch file would have no content: neither the attribute nor its item goes away for it. */
+START_TEST(test_backup_of_what_is_in_s3) {
+        struct fx x;
+
+        start(&x, IN_S3);
+        ck_assert_int_eq(fx_mv(&x, "Users/42/n", "Users/42/n~", 0), -EXDEV);
+        ck_assert_ok(fx_mv(&x, "Users/42.json", "Users/42.json~", 0));
+        ck_assert_int_eq(fx_exists(&x, "Users/42.json"), -ENOENT);
+        FX_CALL((fs_shutdown(x.fs, &ctx), 0));
+        ck_assert_str_eq(item(&x), IN_S3);
+        fx_end(&x);
+        /* nor one that has come there since */
+        start(&x, "{\"Id\":\"42\",\"n\":5}");
+        ck_assert_ok(fx_mv(&x, "Users/42/n", "Users/42/n~", 0));
+        mem_put(x.m, "Users", IN_S3);
+        FX_CALL((fs_shutdown(x.fs, &ctx), 0));
+        ck_assert_str_eq(item(&x), IN_S3);
+        fx_end(&x);
+}
+END_TEST
+
 START_TEST(test_make_and_remove_items) {
         struct fx x;
 
@@ -430,7 +454,7 @@ END_TEST
 
 /* Its item is deleted, and still in the queue of `rm -r`. */
 START_TEST(test_make_item_just_removed) {
-        struct op_ctx ctx;
+        struct fs_entry users;
         struct fs_dir *d;
         char path[32];
         struct fx x;
@@ -440,16 +464,15 @@ START_TEST(test_make_item_just_removed) {
         fx_start(&x);
         for (unsigned i = 0; i < 40; i++)
                 mem_putf(x.m, "Users", "{\"Id\":\"%u\",\"n\":5}", i);
-        op_ctx_init(&ctx, "test", 0);
-        ctx.pid = fx_pid;
-        ck_assert_ok(fs_opendir(x.fs, &ctx, fx_ino(&x, "Users"), &d));
+        ck_assert_ok(fx_lookup(&x, "Users", &users));
+        ck_assert_ok(FX_CALL(fs_opendir(x.fs, &ctx, users.node, &d)));
         for (unsigned i = 0; i < 40; i++) {
                 (void)snprintf(path, sizeof(path), "Users/%u.json", i);
                 ck_assert_ok(fx_rm(&x, path));
         }
         ck_assert_ok(fx_mkdir(&x, "Users/39"));
         fs_releasedir(x.fs, d);
-        op_ctx_deinit(&ctx);
+        fs_forget(x.fs, users.node, 1);
         FX_CALL((fs_shutdown(x.fs, &ctx), 0));
         ck_assert_uint_eq(mem_calls(x.m, MEM_BATCH_WRITE) > 0, true);
         ck_assert_item(&x, "Users", "39", NULL, "{\"Id\":\"39\"}");
@@ -496,6 +519,7 @@ int main(void) {
         tcase_add_test(t, test_unlinked_and_made_anew);
         tcase_add_test(t, test_emptied);
         tcase_add_test(t, test_backup);
+        tcase_add_test(t, test_backup_of_what_is_in_s3);
         tcase_add_test(t, test_make_and_remove_items);
         tcase_add_test(t, test_make_item_just_removed);
         tcase_add_test(t, test_read_only);
