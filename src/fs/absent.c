@@ -51,6 +51,7 @@ static void drop(struct gap *g) {
 
 void absent_flush(struct fs *fs) {
         mutex_lock(&fs->small_lock);
+        fs->gaps_flushed_ns = clock_now_ns();
         LIST_FOR_EACH_SAFE(l, &fs->gaps)
                 drop(CONTAINER_OF(l, struct gap, all));
         mutex_unlock(&fs->small_lock);
@@ -179,13 +180,13 @@ static struct gap *gap_new(struct str id, const struct key_part *from, const str
         return g;
 }
 
-/* Own writes that the answer may not show yet make it worthless.  *g is taken over. */
+/* Own writes that the answer may not show yet make it worthless, and so does a flush since.  *g is taken over. */
 static void learn(struct fs *fs, struct gap *g, const struct place *partition) {
         struct gap *old;
         size_t n = 0;
 
         mutex_lock(&fs->small_lock);
-        if (fs_wrote_since_locked(fs, partition, g->since_ns)) {
+        if (g->since_ns <= fs->gaps_flushed_ns || fs_wrote_since_locked(fs, partition, g->since_ns)) {
                 gap_free(g);
         } else {
                 old = find(fs, str_make(g->bytes, g->id_n));

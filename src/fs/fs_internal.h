@@ -72,6 +72,7 @@ struct fs {
         struct crawl crawls[CRAWL_SLOTS];
         uint64_t recent[RECENT_SLOTS]; /* monotonic time of the last own write of a partition or table */
         struct list gaps;         /* struct gap; absent.c */
+        uint64_t gaps_flushed_ns; /* what was asked for up to then is no gap any more */
         struct list local_dirs;   /* struct local_dir */
         struct removed_attr removed_attrs[REMOVED_ATTRS]; /* a ring (attr_save.c) */
         uint32_t n_removed_attrs;

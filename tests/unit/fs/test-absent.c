@@ -142,6 +142,30 @@ START_TEST(test_race) {
 }
 END_TEST
 
+/* A flush while the question is under way: whoever looks after it sees what others have made before it. */
+START_TEST(test_flush) {
+        pthread_t thread;
+        struct fx x;
+
+        begin(&x);
+        mem_put(x.m, "Music", "{\"Artist\":\"old\",\"Song\":\"a\"}");
+        for (unsigned i = 0; i < 5; i++)
+                ck_assert_int_eq(fx_exists(&x, name("old", i)), -ENOENT);
+        fx_advance(NS_PER_S);
+        ck_assert_ok(fx_exists(&x, "Music/old"));
+        mem_hold(x.m, MEM_QUERY, true);
+        ck_assert_int_eq(pthread_create(&thread, NULL, look_up, &x), 0);
+        mem_wait_held(x.m, MEM_QUERY, 1);
+        fx_advance(NS_PER_MS);
+        mem_put(x.m, "Music", "{\"Artist\":\"old\",\"Song\":\"song 030\"}");
+        ck_assert_ok(fx_save(&x, ".ddbfs/flush", "\n"));
+        mem_release(x.m, MEM_QUERY);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+        ck_assert_ok(fx_exists(&x, name("old", 30)));
+        fx_end(&x);
+}
+END_TEST
+
 /* Numbers order by value: 9 is before 10. */
 START_TEST(test_numbers) {
         struct fx x;
@@ -185,6 +209,7 @@ int main(void) {
         tcase_add_test(t, test_others);
         tcase_add_test(t, test_exclusive);
         tcase_add_test(t, test_race);
+        tcase_add_test(t, test_flush);
         tcase_add_test(t, test_numbers);
         tcase_add_test(t, test_many);
         suite_add_tcase(s, t);
