@@ -240,8 +240,11 @@ static void send_batch(struct fs *fs, struct removal **batch, uint32_t n) {
         }
         q->n -= n;
         mutex_unlock(&q->lock);
-        for (uint32_t i = 0; i < n; i++)
+        for (uint32_t i = 0; i < n; i++) {
+                if (results[i]) /* who has listed its directory up to now has not seen it */
+                        fs_wrote(fs, &batch[i]->place);
                 removal_free(fs, batch[i]);
+        }
         set_gate_flags(fs);
         op_ctx_deinit(&ctx);
 }
