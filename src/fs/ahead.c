@@ -5,6 +5,7 @@
  * nobody's Ctrl-C ends it but the owner's.
  */
 #include "fs_internal.h"
+#include "ddbfs/base/clock.h"
 
 #define JOBS_MAX 16
 #define JOB_TIMEOUT_NS (60 * NS_PER_S)
@@ -50,6 +51,10 @@ bool ahead_start(struct fs *fs, struct ahead *a, const char *name, void (*run)(s
         a->done = true;
         mutex_unlock(&fs->gate);
         return false;
+}
+
+void ahead_goes_on(struct ahead *a) {
+        a->ctx.deadline_ns = clock_now_ns() + JOB_TIMEOUT_NS;
 }
 
 void ahead_join(struct ahead *a) {

@@ -81,6 +81,7 @@ struct ahead {
 };
 /* false: not now (too many of them, or no thread).  What ran before under `a` is joined first. */
 bool ahead_start(struct fs *fs, struct ahead *a, const char *name, void (*run)(struct fs *, struct ahead *));
+void ahead_goes_on(struct ahead *a); /* by itself, with another piece of work: all the time for it that a new job has */
 void ahead_join(struct ahead *a); /* waits */
 void ahead_stop(struct ahead *a); /* cancels it and waits */
 void ahead_no_more(struct fs *fs);

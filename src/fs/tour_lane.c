@@ -218,6 +218,7 @@ void tour_lane_run(struct fs *fs, struct ahead *job) {
         int r = 0;
 
         do {
+                ahead_goes_on(job);
                 x.at = lane->at; /* only this thread changes them while it is busy */
                 x.end = lane->end;
                 x.off = false;
