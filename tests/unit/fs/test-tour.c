@@ -168,6 +168,25 @@ START_TEST(test_other_orders) {
 }
 END_TEST
 
+static void two_seconds_each(struct mem_store *m, void *arg) {
+        fx_advance(2 * NS_PER_S);
+        mem_before(m, MEM_QUERY, 1, two_seconds_each, arg);
+}
+
+/* Longer than one job may take: stretch after stretch, each in its time. */
+START_TEST(test_longer_than_a_minute) {
+        struct tour_fx f;
+
+        init(&f, 20, 2000);
+        fx_clock(&f.x);
+        start(&f, NAME);
+        mem_before(f.x.m, MEM_QUERY, 1, two_seconds_each, NULL);
+        visit_some(&f, 0, 3);
+        wait_calls(&f, MEM_QUERY, PARTITIONS);
+        fx_end(&f.x);
+}
+END_TEST
+
 START_TEST(test_no_order) {
         static const unsigned visits[] = { 20, 3, 30, 11, 38, 7, 0, 25 };
         struct tour_fx f;
@@ -482,6 +501,7 @@ static Suite *suite(void) {
         tcase_set_timeout(t, 60);
         tcase_add_loop_test(t, test_listing_order, 0, 8);
         tcase_add_loop_test(t, test_other_orders, 0, 2);
+        tcase_add_test(t, test_longer_than_a_minute);
         tcase_add_test(t, test_no_order);
         tcase_add_test(t, test_option);
         tcase_add_test(t, test_too_slow);
