@@ -4,13 +4,16 @@
  * order of the keys.
  *
  *      only a reference      its item is read again, and the object asked for: it may have been replaced meanwhile
- *      only an object        an orphan, if it is older than the grace time
+ *      only an object        an orphan, if it is older than the grace time and a second Scan finds no reference either
  *      both                  the sizes are compared; -c: the SHA-256
  *
- * An orphan that is old was unreferred before the Scan began, and cannot become referred to again: an object belongs to one
- * attribute, whose reference is only ever written together with a new object or kept where it is (large.h).
+ * An orphan cannot become referred to again: an object belongs to one attribute, whose reference is only ever written together
+ * with a new object or kept where it is (large.h).  But what looks like one may be new however old it says it is (S3 counts
+ * from the beginning of a multipart upload), its reference written after the Scan had passed its item: so before anything is
+ * removed, the references are read again, later than a save that was under way takes.
  */
 #include <stdio.h>
+#include <time.h>
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/encode.h"
 #include "ddbfs/codec/wire.h"
@@ -231,23 +234,108 @@ static int remove_orphans(struct fsck *f, struct orphans *o, struct error *e) {
         return r;
 }
 
-static int note_orphan(struct fsck *f, struct str bucket, const struct blob_entry *x, struct orphans *o, struct error *e) {
-        if (x->modified_s > f->started_s - f->grace_s) {
+static void say_orphan(struct fsck *f, struct str bucket, struct str key, uint64_t size) {
+        f->n_orphans++;
+        f->orphan_bytes += size;
+        if (!f->repair)
+                f->status |= FSCK_LEFT;
+        fsck_say(f, "orphan", bucket, key, " (%llu bytes)%s", (unsigned long long)size, f->repair ? ", removed" : "");
+}
+
+/* To be looked at again before it is removed.  bucket NUL object key NUL size (16 digits): ordered like the references */
+static int suspect(struct fsck *f, struct str bucket, const struct blob_entry *x, struct error *e) {
+        _cleanup_(buf_deinit) struct buf b = BUF_INIT(SORTER_RECORD_MAX);
+        int r;
+
+        buf_str(&b, bucket);
+        buf_putc(&b, '\0');
+        buf_str(&b, x->key);
+        buf_putc(&b, '\0');
+        buf_printf(&b, "%016llx", (unsigned long long)x->size);
+        r = buf_status(&b) ? buf_status(&b) : sorter_add(f->suspects, buf_view(&b));
+        f->n_suspects += r == 0;
+        return r ? error_set_errno(e, r, "sorting objects") : 0;
+}
+
+/* An object whose age nobody knows is young. */
+static int note_orphan(struct fsck *f, struct str bucket, const struct blob_entry *x, struct error *e) {
+        if (x->modified_s <= 0 || x->modified_s > f->started_s - f->grace_s) {
                 f->n_young++;
                 return 0;
         }
-        f->n_orphans++;
-        f->orphan_bytes += x->size;
-        if (!f->repair)
-                f->status |= FSCK_LEFT;
-        fsck_say(f, "orphan", bucket, x->key, " (%llu bytes)%s", (unsigned long long)x->size, f->repair ? ", removed" : "");
-        if (!f->repair)
-                return 0;
-        o->v[o->n].bucket = bucket;
-        if (arena_dup(&o->arena, x->key, &o->v[o->n].key))
+        if (f->repair)
+                return suspect(f, bucket, x, e);
+        say_orphan(f, bucket, x->key, x->size);
+        return 0;
+}
+
+/* Does a reference lead to the object of this record?  *at: the reference reached; n == 0 after the last. */
+static int is_referred(struct fsck *f, struct str record, struct str *at, bool *ret, struct error *e) {
+        const struct str name = str_make(record.p, record.n - 16);
+        int r = 1;
+
+        while (r > 0 && at->n > 0 && str_cmp(*at, name) < 0)
+                r = sorter_next(f->references, at);
+        if (r < 0)
+                return error_set_errno(e, r, "sorting references");
+        if (r == 0)
+                *at = STR_NULL;
+        *ret = at->n > 0 && str_starts(*at, name);
+        return 0;
+}
+
+static int remove_suspect(struct fsck *f, struct str record, struct orphans *o, struct error *e) {
+        struct blob_name *name = &o->v[o->n];
+        unsigned long long size;
+        char digits[17] = "";
+        struct str bucket, key;
+
+        memcpy(digits, record.p + record.n - 16, 16);
+        if (!cut(&record, &bucket) || !cut(&record, &key) || sscanf(digits, "%llx", &size) != 1)
+                return error_set(e, ERR_INTERNAL, "sorting objects");
+        if (arena_dup(&o->arena, bucket, &name->bucket) || arena_dup(&o->arena, key, &name->key))
                 return error_set(e, ERR_MEMORY, "out of memory");
-        o->n++;
-        return o->n == BLOB_REMOVE_MAX ? remove_orphans(f, o, e) : 0;
+        say_orphan(f, name->bucket, name->key, size);
+        return ++o->n == BLOB_REMOVE_MAX ? remove_orphans(f, o, e) : 0;
+}
+
+/* A save whose object is there writes the reference within op_timeout. */
+static void let_saves_end(const struct fsck *f) {
+        const uint64_t ns = MIN((uint64_t)f->grace_s * NS_PER_S, f->config.op_timeout);
+        struct timespec left = { .tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S) };
+
+        while (nanosleep(&left, &left) < 0 && errno == EINTR)
+                continue;
+}
+
+/* All was compared: look again, and remove what is unreferred still. */
+static int remove_suspects(struct fsck *f, struct orphans *o, struct error *e) {
+        const uint64_t n_items = f->n_items, n_references = f->n_references;
+        struct str record, at = STR_NULL;
+        int r, k;
+
+        if (f->n_suspects == 0)
+                return 0;
+        let_saves_end(f);
+        f->references = sorter_free(f->references);
+        f->n_items = 0;
+        r = read_references(f, e);
+        f->n_items = n_items;
+        f->n_references = n_references;
+        if (r)
+                return r;
+        if ((k = sorter_finish(f->suspects)) || (k = sorter_next(f->references, &at)) < 0)
+                return error_set_errno(e, k, "sorting objects");
+        while (r == 0 && (k = sorter_next(f->suspects, &record)) > 0) {
+                bool referred = false;
+
+                r = is_referred(f, record, &at, &referred, e);
+                if (r == 0 && !referred)
+                        r = remove_suspect(f, record, o, e);
+        }
+        if (r == 0 && k < 0)
+                r = error_set_errno(e, k, "sorting objects");
+        return r ? r : remove_orphans(f, o, e);
 }
 
 /* ---- references against objects ---- */
@@ -255,14 +343,32 @@ static int note_orphan(struct fsck *f, struct str bucket, const struct blob_entr
 struct merge {
         struct fsck *f;
         struct str bucket;
-        struct orphans *orphans;
         struct blob_page page;
+        struct buf last;      /* key of the page before */
         uint32_t at;
         bool listed;          /* to the end */
         struct reference reference;
         bool has_reference;
         bool *done;           /* all references are */
 };
+
+/* The comparison stands on the order of the keys: a service that lists them otherwise would make orphans of all. */
+static int check_order(struct merge *m, struct error *e) {
+        struct str last = buf_view(&m->last);
+
+        for (uint32_t i = 0; i < m->page.n; i++) {
+                const struct str key = m->page.v[i].key;
+
+                if (str_cmp(key, last) <= 0 || !str_starts(key, m->f->prefix) || memchr(key.p, '\0', key.n))
+                        return error_set(e, ERR_PROTOCOL, "ListObjectsV2: keys that are not in order or not below the prefix");
+                last = key;
+        }
+        if (m->page.n > 0) {
+                buf_reset(&m->last);
+                buf_str(&m->last, last);
+        }
+        return buf_status(&m->last) ? error_set_errno(e, buf_status(&m->last), "listing") : 0;
+}
 
 static int next_object(struct merge *m, const struct blob_entry **ret, struct error *e) {
         struct blobs *b = m->f->service.blobs;
@@ -275,6 +381,8 @@ static int next_object(struct merge *m, const struct blob_entry **ret, struct er
                 buf_str(&next, m->page.next);
                 r = buf_status(&next) ? error_set_errno(e, buf_status(&next), "listing")
                                       : b->ops->list(b, m->f->ctx, m->bucket, m->f->prefix, buf_view(&next), &m->page, e);
+                if (r == 0)
+                        r = check_order(m, e);
                 if (r)
                         return r;
                 m->at = 0;
@@ -323,7 +431,7 @@ static int merge_step(struct merge *m, bool *ret_more, struct error *e) {
                 }
                 return r ? r : next_reference(m, e);
         }
-        r = note_orphan(m->f, m->bucket, o, m->orphans, e);
+        r = note_orphan(m->f, m->bucket, o, e);
         m->at++;
         m->f->n_objects++;
         return r;
@@ -353,8 +461,8 @@ static int compare_buckets(const void *a, const void *b) {
         return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int check_buckets(struct fsck *f, struct orphans *orphans, struct error *e) {
-        struct merge m = { .f = f, .orphans = orphans };
+static int check_buckets(struct fsck *f, struct error *e) {
+        struct merge m = { .f = f, .last = BUF_INIT(64 * KIB) };
         const char *buckets[S3_BUCKETS_MAX];
         bool done = false, more;
         int r;
@@ -368,6 +476,7 @@ static int check_buckets(struct fsck *f, struct orphans *orphans, struct error *
                 m.bucket = str_of(buckets[i]);
                 m.at = 0;
                 m.listed = false;
+                buf_reset(&m.last);
                 blob_page_deinit(&m.page);
                 r = pass_over(&m, false, e);
                 do {
@@ -380,6 +489,7 @@ static int check_buckets(struct fsck *f, struct orphans *orphans, struct error *
         if (r == 0)
                 r = pass_over(&m, true, e);
         blob_page_deinit(&m.page);
+        buf_deinit(&m.last);
         return r;
 }
 
@@ -401,6 +511,8 @@ static int abort_uploads(struct fsck *f, struct error *e) {
 
 static void forget_table(struct fsck *f) {
         f->references = sorter_free(f->references);
+        f->suspects = sorter_free(f->suspects);
+        f->n_suspects = 0;
         f->n_items = f->n_references = f->n_objects = f->n_checked = f->n_elsewhere = f->n_young = 0;
         f->n_orphans = f->n_dangling = f->n_damaged = f->n_removed = f->n_aborted = f->orphan_bytes = 0;
 }
@@ -423,10 +535,12 @@ int fsck_table(struct fsck *f, struct str name, struct error *e) {
         f->prefix = buf_view(&prefix);
         if (r == 0)
                 r = read_references(f, e);
+        if (r == 0 && f->repair && (r = sorter_new(SORT_MEMORY, &f->suspects)))
+                (void)error_set_errno(e, r, "sorting objects");
         if (r == 0)
-                r = check_buckets(f, orphans, e);
+                r = check_buckets(f, e);
         if (r == 0)
-                r = remove_orphans(f, orphans, e);
+                r = remove_suspects(f, orphans, e);
         if (r == 0)
                 r = abort_uploads(f, e);
         if (r == 0)
@@ -435,6 +549,7 @@ int fsck_table(struct fsck *f, struct str name, struct error *e) {
         f->table = NULL;
         f->prefix = STR_NULL;
         f->references = sorter_free(f->references);
+        f->suspects = sorter_free(f->suspects);
         arena_deinit(&orphans->arena);
         mem_free(orphans);
         return r;

@@ -21,6 +21,8 @@ struct fsck {
         const struct table_schema *table;
         struct str prefix;      /* of its objects */
         struct sorter *references;
+        struct sorter *suspects; /* -y: objects without a reference, to be looked at again */
+        uint64_t n_suspects;
         uint64_t n_items, n_references, n_objects, n_checked, n_elsewhere, n_young, n_orphans, n_dangling, n_damaged, n_removed, n_aborted;
         uint64_t orphan_bytes;
         uint64_t shown_ns;      /* when progress was shown last */
