@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writing ops: objects first, then the inner store's write, then what is garbage now. */
+#include "ddbfs/base/log.h"
 #include "plan_internal.h"
 
 /* ---- one ---- */
@@ -212,22 +213,79 @@ int large_transact_write(struct store *s, struct op_ctx *ctx, const struct write
 
 /* ---- batches ---- */
 
-/* What the deleted items refer to: read first, for the answer will not say. */
-static int read_deleted(struct large_store *ls, struct op_ctx *ctx, const struct write *w, uint32_t n, struct arena *a,
-                        struct items *ret, struct error *e) {
-        struct get_request *get = arena_array(a, (size_t)n + 1, sizeof(*get));
-        uint32_t n_get = 0;
+#define READ_DELETED 50 /* items read at once: 20 MB at most */
 
-        if (!get)
-                return error_set(e, ERR_MEMORY, "out of memory");
-        for (uint32_t i = 0; i < n; i++) {
+/* Of an item that has something in S3, that and its key. */
+static int keep_references(const struct table_schema *table, const struct item *item, struct items *ret) {
+        const uint32_t n_keys = table->key.n_hash + table->key.n_range;
+        uint32_t n = 0;
+        struct item *to;
+
+        for (uint32_t i = 0; i < item->n; i++)
+                n += item->attributes[i].value.type == VALUE_LARGE;
+        if (n == 0)
+                return 0;
+        to = items_add(ret);
+        if (!to)
+                return -ENOMEM;
+        to->attributes = arena_array(&ret->arena, (size_t)n + n_keys, sizeof(*to->attributes));
+        if (!to->attributes)
+                return -ENOMEM;
+        for (uint32_t i = 0; i < item->n; i++) {
+                const struct attribute *from = &item->attributes[i];
+                bool wanted = from->value.type == VALUE_LARGE;
+
+                for (uint32_t k = 0; k < n_keys; k++)
+                        wanted = wanted || str_eq(from->name, table->key.attrs[k].name);
+                if (!wanted)
+                        continue;
+                if (arena_dup(&ret->arena, from->name, &to->attributes[to->n].name) ||
+                    value_copy(&ret->arena, &from->value, &to->attributes[to->n].value))
+                        return -ENOMEM;
+                to->n++;
+        }
+        return 0;
+}
+
+static int read_group(struct large_store *ls, struct op_ctx *ctx, const struct get_request *get, uint32_t n, struct items *ret,
+                      struct error *e) {
+        _cleanup_(items_deinit) struct items now;
+        int r;
+
+        items_init(&now);
+        r = ls->inner->ops->batch_get(ls->inner, ctx, get, n, &now, e);
+        for (uint32_t i = 0; r == 0 && i < now.n; i++)
+                if (keep_references(get[0].table, &now.v[i], ret))
+                        r = error_set(e, ERR_MEMORY, "out of memory");
+        return r;
+}
+
+/* What the deleted items refer to: read first, for the answer will not say.  A failure is no reason not to delete: what
+ * the items referred to is left to fsck.ddbfs. */
+static void read_deleted(struct large_store *ls, struct op_ctx *ctx, const struct write *w, uint32_t n, struct items *ret) {
+        struct get_request get[READ_DELETED];
+        const struct table_schema *table = NULL;
+        struct error e = { .kind = ERR_NONE };
+        uint32_t n_get = 0;
+        int r = 0;
+
+        for (uint32_t i = 0; r == 0 && i < n; i++) {
                 if (w[i].op != WRITE_DELETE)
                         continue;
-                if (n_get > 0 && w[i].table != get[0].table) /* of another table: fsck.ddbfs finds them */
+                if (table && w[i].table != table) /* of another table: fsck.ddbfs finds them */
                         continue;
-                get[n_get++] = (struct get_request){ .table = w[i].table, .key = w[i].key, .consistent = true };
+                table = w[i].table;
+                get[n_get++] = (struct get_request){ .table = table, .key = w[i].key, .consistent = true };
+                if (n_get < READ_DELETED)
+                        continue;
+                r = read_group(ls, ctx, get, n_get, ret, &e);
+                n_get = 0;
         }
-        return n_get > 0 ? ls->inner->ops->batch_get(ls->inner, ctx, get, n_get, ret, e) : 0;
+        if (r == 0 && n_get > 0)
+                r = read_group(ls, ctx, get, n_get, ret, &e);
+        if (r)
+                log_warn("deleted items of %.*s could not be read first: objects of theirs may stay in S3, fsck.ddbfs finds them: %s",
+                         (int)table->name.n, table->name.p, e.message);
 }
 
 static void drop_deleted(struct large_store *ls, const struct write *w, uint32_t n, const int *results,
@@ -282,7 +340,7 @@ int large_batch_write(struct store *s, struct op_ctx *ctx, const struct write *w
                 out[i] = p[i].out;
         }
         if (r == 0 && ls->n_buckets > 0)
-                r = read_deleted(ls, ctx, w, n, &arena, &old, &local);
+                read_deleted(ls, ctx, w, n, &old);
         if (r == 0)
                 r = ls->inner->ops->batch_write(ls->inner, ctx, out, n, results, &local);
         for (uint32_t i = 0; i < n; i++) {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes to S3 and what becomes of it: offload, claims, copies, removal, failures at every step. */
+#include <stdio.h>
 #include "fixture.h"
+
+#define BATCH_DELETES 60
 
 #define K64 (64 * KIB)
 
@@ -184,6 +187,35 @@ START_TEST(test_replaced) {
         lx_wait_objects(&x, _i < 2 ? 1 : 0);
         if (_i < 2)
                 lx_check(&x, "1", "text", lx_bytes(&x, 100 * KIB, 2));
+        lx_end(&x);
+}
+END_TEST
+
+/* Items that are deleted together are read some at a time; where they cannot be read they are deleted all the same. */
+START_TEST(test_deleted_together) {
+        static char ids[BATCH_DELETES][8];
+        struct write del[BATCH_DELETES];
+        int results[BATCH_DELETES];
+        struct lx x;
+
+        lx_init(&x);
+        for (unsigned i = 0; i < BATCH_DELETES; i++) {
+                (void)snprintf(ids[i], sizeof(ids[i]), "%u", i);
+                put_text(&x, ids[i], lx_bytes(&x, i % 10 == 0 ? 100 * KIB : 10, i));
+                del[i] = (struct write){ .op = WRITE_DELETE, .table = x.docs, .key = lx_key(ids[i]) };
+        }
+        ck_assert_uint_eq(mem_blob_count(x.b), BATCH_DELETES / 10);
+        mem_reset_calls(x.m);
+        if (_i == 1)
+                mem_fail(x.m, MEM_BATCH_GET, 1, 1, ERR_ACCESS, false);
+        ck_assert_int_eq(LX_CALL(x.s->ops->batch_write(x.s, &ctx, del, BATCH_DELETES, results, NULL)), 0);
+        ck_assert_uint_eq(mem_calls(x.m, MEM_BATCH_GET), _i == 1 ? 1 : 2);
+        for (unsigned i = 0; i < BATCH_DELETES; i++) {
+                ck_assert_int_eq(results[i], 0);
+                ck_assert_uint_eq(lx_get(&x, ids[i]).n, 0);
+        }
+        if (_i == 0)
+                lx_wait_objects(&x, 0);
         lx_end(&x);
 }
 END_TEST
@@ -514,6 +546,7 @@ int main(void) {
         tcase_add_test(t, test_update_moves_others);
         tcase_add_test(t, test_no_bucket);
         tcase_add_loop_test(t, test_replaced, 0, 7);
+        tcase_add_loop_test(t, test_deleted_together, 0, 2);
         tcase_add_test(t, test_replaced_at_unmount);
         tcase_add_test(t, test_claim_keeps);
         tcase_add_test(t, test_claim_races);
