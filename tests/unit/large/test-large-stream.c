@@ -15,7 +15,9 @@ static int write_stream(struct lx *x, struct str data, size_t step, bool save, s
         int r = LX_CALL(x->s->ops->large->begin(x->s, &ctx, &o, &w, e));
 
         for (size_t at = 0; r == 0 && at < data.n; at += step)
-                r = LX_CALL(x->s->ops->large->append(w, &ctx, str_make(data.p + at, MIN(step, data.n - at)), e));
+                do
+                        r = LX_CALL(x->s->ops->large->append(w, &ctx, str_make(data.p + at, MIN(step, data.n - at)), e));
+                while (r == -EINTR);
         if (r == 0)
                 r = LX_CALL(x->s->ops->large->finish(w, &ctx, VALUE_S, &x->a, &set.value, e));
         *ret = set.value;
@@ -62,6 +64,22 @@ START_TEST(test_given_up) {
         ck_assert_uint_eq(mem_blob_count(x.b), 0);
         ck_assert_int_eq(write_stream(&x, lx_bytes(&x, 9 * MIB, 1), MIB, false, &v, &e), 0);
         lx_wait_objects(&x, 0);
+        lx_end(&x);
+}
+END_TEST
+
+/* An interrupted append has taken nothing. */
+START_TEST(test_interrupted) {
+        struct value v;
+        struct lx x;
+        struct str data;
+
+        lx_init(&x);
+        data = lx_bytes(&x, 20 * MIB + 17, 5);
+        mem_blob_fail(x.b, BLOB_BEGIN, 1, 2, ERR_INTERRUPTED, false);
+        ck_assert_int_eq(write_stream(&x, data, 1000000, true, &v, NULL), 0);
+        ck_assert_uint_eq(mem_blob_calls(x.b, BLOB_BEGIN), 3);
+        lx_check(&x, "1", "text", data);
         lx_end(&x);
 }
 END_TEST
@@ -353,6 +371,7 @@ int main(void) {
         tcase_set_timeout(t, 60);
         tcase_add_loop_test(t, test_round_trip, 0, ARRAY_LEN(sizes));
         tcase_add_test(t, test_given_up);
+        tcase_add_test(t, test_interrupted);
         tcase_add_loop_test(t, test_part_fails, 0, 4);
         tcase_add_test(t, test_random);
         tcase_add_test(t, test_sequential);
