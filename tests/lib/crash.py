@@ -287,7 +287,9 @@ class Worker:
             self.step(go, after)
             self.possible = [before, after]
             wait_for(lambda: self.rounds.killed or self.rounds.in_table(where, self.prefix), 5, "touch to be sent")
-            self.possible = self.possible if self.rounds.killed else [after]
+            if self.rounds.killed: # it may or may not be there: nothing more is done before that is looked at
+                raise OSError(errno.ENOTCONN, "killed")
+            self.possible = [after]
 
     def do_remove(self):
         where = self.pick(True)

@@ -407,7 +407,9 @@ def an_emptied_partition(t):
 def two_mounts_rename_one_item(t):
     """a.json goes to b or to c, never to both, never nowhere."""
     tables(t)
-    mounts = [t.mount("Music"), t.mount("Music", env={"XDG_STATE_HOME": t.path("tmp", "state2")})]
+    # a third party makes each item: cache_ttl=0, or a mount may have heard a moment ago that there is none
+    mounts = [t.mount("Music", "cache_ttl=0"),
+              t.mount("Music", "cache_ttl=0", env={"XDG_STATE_HOME": t.path("tmp", "state2")})]
     for n in range(15):
         t.put("Music", dict(key("A", "a%d" % n), Year={"N": str(n)}))
         old = "Music/A/a%d.json" % n
