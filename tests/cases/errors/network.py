@@ -197,7 +197,9 @@ def interrupted(t):
     m = world(t, "op_timeout=60,cache_ttl=0")
     t.proxy.fault(action="hang", times=-1)
     for command in (["cat", m / PATH], ["ls", m / "Music/Artist 01"], ["rm", "-f", m / PATH]):
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # what was started in the background of a script ignores SIGINT, and its children do
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         time.sleep(0.5)
         t.true(child.poll() is None, "it waits: %s" % command[0])
         child.send_signal(signal.SIGINT)
