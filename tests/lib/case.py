@@ -196,6 +196,7 @@ class Case:
             request["LocalSecondaryIndexes"] = [index(i) for i in lsi]
         request["AttributeDefinitions"] = [{"AttributeName": a, "AttributeType": k} for a, k in types.items()]
         db.create_table(**request)
+        db.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 200})
 
     def music(self, partitions=2, items=5, size=0, db=None):
         """A Music table: Artist + SongTitle, `partitions` x `items`, padded to about `size` bytes."""

@@ -138,6 +138,7 @@ START_TEST(table_defaults) {
                 ck_assert_str_eq(out.p, o->by_default);
         }
         buf_deinit(&out);
+        config_deinit(&c);
 }
 END_TEST
 
