@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "ddbfs/base/buf.h"
+#include "ddbfs/base/file.h"
 #include "local_internal.h"
 
 #define TCP_TABLE_MAX (16 * MIB)
@@ -79,24 +79,13 @@ uint64_t local_port_inode(struct str tcp, uint16_t port) {
 
 static int read_file(const char *path, struct buf *out) {
         int fd = open(path, O_RDONLY | O_CLOEXEC);
-        int r = 0;
+        int r;
 
         if (fd < 0)
                 return -errno;
-        for (;;) {
-                char *p = buf_reserve(out, 16 * KIB);
-                ssize_t n = p ? read(fd, p, 16 * KIB) : 0;
-
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        r = -errno;
-                if (n <= 0)
-                        break;
-                buf_commit(out, (size_t)n);
-        }
+        r = file_read_all(fd, out);
         close(fd);
-        return r ? r : buf_status(out);
+        return r;
 }
 
 /* Has the process this socket open?  1, 0, or -errno when we may not look. */

@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include "ddbfs/app/paths.h"
 #include "ddbfs/base/alloc.h"
-#include "ddbfs/base/buf.h"
+#include "ddbfs/base/file.h"
 #include "ddbfs/base/log.h"
 
 #define MOUNTINFO_MAX (16 * MIB)
@@ -69,19 +69,13 @@ struct str mountinfo_type(struct str mountinfo, const char *path) {
 static bool is_ours(const char *path) {
         _cleanup_(buf_deinit) struct buf text = BUF_INIT(MOUNTINFO_MAX);
         int fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
-        ssize_t n = 1;
+        int r;
 
         if (fd < 0)
                 return false;
-        while (n > 0) {
-                char *p = buf_reserve(&text, 16 * KIB);
-
-                n = p ? read(fd, p, 16 * KIB) : 0;
-                if (n > 0)
-                        buf_commit(&text, (size_t)n);
-        }
+        r = file_read_all(fd, &text);
         close(fd);
-        return str_eq(mountinfo_type(buf_view(&text), path), OUR_TYPE);
+        return r == 0 && str_eq(mountinfo_type(buf_view(&text), path), OUR_TYPE);
 }
 
 /* What realpath() does, for a path of which the last component may be a dead mount. */

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <unistd.h>
+#include "ddbfs/base/file.h"
 #include "ddbfs/base/hash.h"
 #include "profile_internal.h"
 #include "secret_internal.h"
@@ -136,22 +137,6 @@ static char *file_path(const char *given, const char *env, const char *in_home) 
         return buf_steal(&path, NULL);
 }
 
-static int read_all(int fd, struct buf *out) {
-        for (;;) {
-                char *p = buf_reserve(out, 16 * KIB);
-                ssize_t n;
-
-                if (!p)
-                        return buf_status(out);
-                n = read(fd, p, 16 * KIB);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return n < 0 ? -errno : 0;
-                buf_commit(out, (size_t)n);
-        }
-}
-
 /* Not only regular files: a shell's <(...) is a pipe. */
 static int read_file(const char *path, struct buf *out, struct error *reterr) {
         int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -159,7 +144,7 @@ static int read_file(const char *path, struct buf *out, struct error *reterr) {
 
         if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
                 return 0;
-        r = fd < 0 ? -errno : read_all(fd, out);
+        r = fd < 0 ? -errno : file_read_all(fd, out);
         if (fd >= 0)
                 close(fd);
         if (r == -ENOMEM)
@@ -173,7 +158,7 @@ static int read_file(const char *path, struct buf *out, struct error *reterr) {
 }
 
 static int load_file(struct profiles *p, enum profile_file file, char *path, struct error *reterr) {
-        struct buf text = BUF_INIT(PROFILE_FILE_MAX + 16 * KIB); /* room for the last read */
+        struct buf text = BUF_INIT(PROFILE_FILE_MAX + FILE_READ_PIECE);
         int r = -ENOMEM;
 
         if (path)

@@ -13,11 +13,10 @@
  * One deletion at a time (fs.away_busy); who writes the name again holds it first, so that a deletion never
  * meets a save of this mount that changes nothing and therefore sends nothing.
  */
-#include "fs_internal.h"
+#include <unistd.h>
+#include "journal_internal.h"
 #include "ddbfs/base/clock.h"
-#include "ddbfs/base/json.h"
 #include "ddbfs/base/log.h"
-#include "ddbfs/codec/wire.h"
 
 #define EXPIRE_TIMEOUT_NS (30 * NS_PER_S)
 #define RETRY_NS (5 * NS_PER_S)
@@ -410,61 +409,24 @@ uint64_t away_expire(struct fs *fs, struct op_ctx *ctx, const struct place *only
 
 /* ---- the journal at the next mount ---- */
 
-/* "NAME ARN": another account's table of the same name is another table. */
-static int split_table(struct str line, struct str *name, struct str *arn) {
-        const char *space = memchr(line.p, ' ', line.n);
-
-        if (!space)
-                return -EINVAL;
-        *arn = str_skip(line, (size_t)(space - line.p) + 1);
-        *name = str_make(line.p, (size_t)(space - line.p));
-        return 0;
-}
-
-static int split_journal(struct str text, struct str *table, struct str *key, struct str *item) {
-        const char *first = memchr(text.p, '\n', text.n), *second;
-
-        if (!first)
-                return -EINVAL;
-        *table = str_make(text.p, (size_t)(first - text.p));
-        second = memchr(first + 1, '\n', text.n - table->n - 1);
-        if (!second)
-                return -EINVAL;
-        *key = str_make(first + 1, (size_t)(second - first - 1));
-        *item = str_skip(text, table->n + key->n + 2);
-        return 0;
-}
-
-static int read_wire(struct str text, struct arena *arena, struct item *ret) {
-        struct json_reader reader;
-
-        json_reader_init(&reader, text, arena, WIRE_MAX_DEPTH);
-        return wire_read_item(&reader, ret);
-}
-
-int away_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct error *e) {
+int away_replay(struct fs *fs, struct op_ctx *ctx, int folder, const char *name, struct str text, struct error *e) {
         _cleanup_(arena_deinit) struct arena arena = ARENA_INIT(64 * MIB);
         _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
         _cleanup_(place_deinit) struct place p = { .kind = NODE_ITEM };
         _cleanup_(items_deinit) struct items now;
         struct item key_item, item;
-        struct str table, arn, key_text, item_text;
+        struct str table, key_text;
         struct key key;
-        int r = split_journal(text, &table, &key_text, &item_text);
+        int r = -EINVAL;
 
         items_init(&now);
+        if (journal_next_line(&text, &table) && journal_next_line(&text, &key_text))
+                r = journal_item(key_text, &arena, &key_item);
         if (r == 0)
-                r = read_wire(key_text, &arena, &key_item);
-        if (r == 0)
-                r = read_wire(item_text, &arena, &item);
+                r = journal_item(text, &arena, &item);
         if (r)
                 return error_set_errno(e, r, "journal");
-        r = split_table(table, &table, &arn);
-        if (r)
-                return error_set_errno(e, r, "journal");
-        r = tables_get(fs, ctx, table, &p.table, e);
-        if (r == 0 && !str_eq(p.table->arn, arn))
-                return error_set(e, ERR_PERMISSION, "it is of table %.*s, not of the one mounted here", (int)MIN(arn.n, (size_t)200), arn.p);
+        r = journal_table(fs, ctx, table, &p.table, e);
         if (r)
                 return r;
         r = key_of_item(&p.table->key, &key_item, &key);
@@ -475,11 +437,14 @@ int away_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct error
         if (r)
                 return error_set_errno(e, r, "journal");
         r = read_now(fs, ctx, &p, &now, e);
-        if (r == 0 && (now.n == 0 || !item_equal(&now.v[0], &item))) { /* gone, or written again: nothing is left to do */
-                journal_remove(fs, buf_view(&p.id));
+        if (r)
+                return r;
+        if (now.n == 0 || !item_equal(&now.v[0], &item)) { /* gone, or written again: nothing is left to do */
+                (void)unlinkat(folder, name, 0);
                 return 0;
         }
-        return add(fs, &p, s, e);
+        r = journal_take(fs, folder, name); /* first: nobody else removes it when the item is deleted */
+        return r ? error_set_errno(e, r, "journal") : add(fs, &p, s, e);
 }
 
 void away_stop(struct fs *fs) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The file system object: making, probing, ending. */
-#include "fs_internal.h"
+#include "journal_internal.h"
 #include "saves_internal.h"
 #include "ddbfs/base/clock.h"
 

@@ -219,15 +219,8 @@ bool away_again(struct fs *fs, const struct place *p);
 /* Delete those whose time is up, or all below a partition (only), or all (last: what fails is for the next mount).
  * Returns when the next one is due; UINT64_MAX: never. */
 uint64_t away_expire(struct fs *fs, struct op_ctx *ctx, const struct place *only, bool last);
-_must_check_ int away_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct error *e);
 void away_stop(struct fs *fs);
 void away_free(struct fs *fs);
-/* Their journal (journal.c). */
-void journal_start(struct fs *fs, struct op_ctx *ctx); /* takes over what mounts that crashed have left */
-void journal_stop(struct fs *fs);
-_must_check_ int journal_write(struct fs *fs, const struct place *p, const struct item *item, struct error *e);
-void journal_remove(struct fs *fs, struct str id);
-void journal_sync(struct fs *fs);
 
 /* ---- unlinks sent in batches (removals.c) ---- */
 _must_check_ int removals_new(struct fs *fs);

@@ -6,14 +6,17 @@
  *      STATE/journal/OWN/HASH     table's name, space, its ARN, newline, key as DynamoDB JSON, newline, the item as DynamoDB JSON
  *
  * OWN is this mount's folder, locked (flock) as long as it lives: several mounts share STATE, and none may take
- * over what another still works on.  A folder without a lock is of a mount that crashed: the next one adopts it.
+ * over what another still works on.  A folder without a lock is of a mount that crashed: the next one adopts what is in it
+ * of its own tables.  It has STATE/journal locked meanwhile.
  */
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
-#include "fs_internal.h"
+#include "journal_internal.h"
 #include "saves_internal.h"
+#include "ddbfs/base/clock.h"
+#include "ddbfs/base/file.h"
 #include "ddbfs/base/hash.h"
 #include "ddbfs/base/log.h"
 #include "ddbfs/base/rng.h"
@@ -22,6 +25,50 @@
 #define JOURNAL_MAX (16 * MIB)
 #define NAME_LEN 40
 #define TRIES 16
+#define TURN_NS (10 * NS_PER_MS)
+
+/* ---- records ---- */
+
+void journal_put_table(struct buf *out, const struct table_schema *table) {
+        buf_str(out, table->name);
+        buf_putc(out, ' ');
+        buf_str(out, table->arn);
+        buf_putc(out, '\n');
+}
+
+bool journal_next_line(struct str *rest, struct str *line) {
+        const char *end = memchr(rest->p, '\n', rest->n);
+
+        if (!end)
+                return false;
+        *line = str_make(rest->p, (size_t)(end - rest->p));
+        *rest = str_skip(*rest, line->n + 1);
+        return true;
+}
+
+int journal_table(struct fs *fs, struct op_ctx *ctx, struct str line, struct table_schema **ret, struct error *e) {
+        const char *space = memchr(line.p, ' ', line.n);
+        struct str arn;
+        int r;
+
+        if (!space)
+                return error_set_errno(e, -EINVAL, "journal");
+        arn = str_skip(line, (size_t)(space - line.p) + 1);
+        r = tables_get(fs, ctx, str_make(line.p, (size_t)(space - line.p)), ret, e);
+        if (r || str_eq((*ret)->arn, arn))
+                return r;
+        *ret = table_schema_unref(*ret);
+        return error_set(e, ERR_PERMISSION, "it is of table %.*s, not of the one mounted here", (int)MIN(arn.n, (size_t)200), arn.p);
+}
+
+int journal_item(struct str text, struct arena *a, struct item *ret) {
+        struct json_reader reader;
+
+        json_reader_init(&reader, text, a, WIRE_MAX_DEPTH);
+        return wire_read_item(&reader, ret);
+}
+
+/* ---- items renamed away ---- */
 
 static void file_name(struct str id, char out[NAME_LEN]) {
         (void)snprintf(out, NAME_LEN, "%016llx", (unsigned long long)hash_stable(3, id));
@@ -29,17 +76,11 @@ static void file_name(struct str id, char out[NAME_LEN]) {
 
 static int write_file(int folder, const char *name, struct str text) {
         int fd = openat(folder, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-        int r = 0;
+        int r;
 
         if (fd < 0)
                 return -errno;
-        while (r == 0 && text.n > 0) {
-                ssize_t put = write(fd, text.p, text.n);
-
-                if (put < 0 && errno != EINTR)
-                        r = -errno;
-                text = str_skip(text, put > 0 ? (size_t)put : 0);
-        }
+        r = file_write_all(fd, 0, text);
         if (r == 0 && fsync(fd) < 0)
                 r = -errno;
         close(fd);
@@ -52,10 +93,7 @@ int journal_write(struct fs *fs, const struct place *p, const struct item *item,
         char name[NAME_LEN], temp[NAME_LEN + 8];
         int r;
 
-        buf_str(&b, p->table->name);
-        buf_putc(&b, ' ');
-        buf_str(&b, p->table->arn);
-        buf_putc(&b, '\n');
+        journal_put_table(&b, p->table);
         wire_write_key(&b, p->key.parts, names, p->key.n);
         buf_putc(&b, '\n');
         wire_write_item(&b, item);
@@ -86,6 +124,10 @@ void journal_remove(struct fs *fs, struct str id) {
 void journal_sync(struct fs *fs) {
         if (fs->journal_fd >= 0 && fsync(fs->journal_fd) < 0)
                 log_warn("journal: %s", strerrordesc_np(errno));
+}
+
+int journal_take(struct fs *fs, int folder, const char *name) {
+        return renameat(folder, name, fs->journal_fd, name) < 0 ? -errno : 0;
 }
 
 /* ---- the folders ---- */
@@ -124,18 +166,13 @@ static int make_own(struct fs *fs, int parent) {
 
 static int read_file(int folder, const char *name, struct buf *out) {
         int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        ssize_t got = 1;
+        int r;
 
         if (fd < 0)
                 return -errno;
-        while (got > 0) {
-                char *room = buf_reserve(out, 64 * KIB);
-
-                got = room ? read(fd, room, 64 * KIB) : 0;
-                buf_commit(out, got > 0 ? (size_t)got : 0);
-        }
+        r = file_read_all(fd, out);
         close(fd);
-        return got < 0 ? -EIO : buf_status(out);
+        return r;
 }
 
 /* In place of the file, in one step; a name with a dot is no journal until then. */
@@ -185,8 +222,10 @@ static void adopt_saves(struct fs *fs, struct op_ctx *ctx, int folder, const cha
                 log_warn("journal of saves: %s; it is kept for the next mount", strerrordesc_np(-r));
 }
 
+/* An item renamed away: this mount's from now on, unless it is of a table that is not mounted here, or cannot be read now.
+ * Then it stays, as saves do. */
 static void adopt_file(struct fs *fs, struct op_ctx *ctx, int folder, const char *name) {
-        _cleanup_(buf_deinit) struct buf text = BUF_INIT(JOURNAL_MAX);
+        _cleanup_(buf_deinit) struct buf text = BUF_INIT(JOURNAL_MAX + FILE_READ_PIECE);
         struct error e = { 0 };
         int r;
 
@@ -195,12 +234,7 @@ static void adopt_file(struct fs *fs, struct op_ctx *ctx, int folder, const char
                 return;
         }
         r = read_file(folder, name, &text);
-        if (r == 0 && renameat(folder, name, fs->journal_fd, name) < 0)
-                r = -errno;
-        if (r)
-                (void)error_set_errno(&e, r, "reading");
-        else
-                r = away_replay(fs, ctx, buf_view(&text), &e);
+        r = r ? error_set_errno(&e, r, "reading") : away_replay(fs, ctx, folder, name, buf_view(&text), &e);
         if (r)
                 log_warn("journal of an item renamed away: %s; it is kept for the next mount", e.message);
 }
@@ -236,8 +270,20 @@ static void adopt_folder(struct fs *fs, struct op_ctx *ctx, int parent, const ch
                 return;
         adopt_files(fs, ctx, fd, true);
         adopt_files(fs, ctx, fd, false);
-        (void)unlinkat(parent, name, AT_REMOVEDIR);
+        if (unlinkat(parent, name, AT_REMOVEDIR) < 0)
+                (void)fsync(fd); /* what is done with must not come back */
         close(fd);
+}
+
+/* Mounts that start together: one may have locked what the other is looking for, and leave it again. */
+static void take_turn(struct op_ctx *ctx, int parent) {
+        struct error e;
+        int r = 0;
+
+        while (r == 0 && flock(parent, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+                r = op_ctx_sleep_until(ctx, clock_now_ns() + TURN_NS, &e);
+        if (r)
+                log_warn("journal: another mount is busy with it; what it leaves is for the next");
 }
 
 static void adopt_all(struct fs *fs, struct op_ctx *ctx, int parent) {
@@ -245,6 +291,7 @@ static void adopt_all(struct fs *fs, struct op_ctx *ctx, int parent) {
         int copy = dup(parent);
         DIR *d = copy < 0 ? NULL : fdopendir(copy);
 
+        take_turn(ctx, parent);
         while (d && (entry = readdir(d)))
                 if (entry->d_name[0] != '.' && strcmp(entry->d_name, fs->journal_own) != 0)
                         adopt_folder(fs, ctx, parent, entry->d_name);
@@ -253,6 +300,7 @@ static void adopt_all(struct fs *fs, struct op_ctx *ctx, int parent) {
         else if (copy >= 0)
                 close(copy);
         journal_sync(fs);
+        (void)flock(parent, LOCK_UN);
 }
 
 static int open_parent(struct fs *fs, int *ret) {

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <unistd.h>
 #include "local_internal.h"
+#include "ddbfs/base/file.h"
 
 #define LOCAL_DEPTH_MAX 64
 
@@ -226,24 +227,6 @@ int local_readlink(struct fs *fs, struct node *n, struct buf *out) {
         return buf_status(out);
 }
 
-int local_read_fd(int fd, struct buf *out) {
-        off_t at = 0;
-
-        for (;;) {
-                char *room = buf_reserve(out, 64 * KIB);
-                ssize_t got = room ? pread(fd, room, 64 * KIB, at) : 0;
-
-                if (!room)
-                        return buf_status(out);
-                if (got < 0 && errno == EINTR)
-                        continue;
-                if (got <= 0)
-                        return got < 0 ? -errno : 0;
-                buf_commit(out, (size_t)got);
-                at += got;
-        }
-}
-
 int local_read_all(struct fs *fs, struct node *dir, struct str name, struct buf *out, struct error *e) {
         char path[LOCAL_PATH_MAX];
         int fd, r = local_path_of(fs, dir, name, path);
@@ -253,25 +236,11 @@ int local_read_all(struct fs *fs, struct node *dir, struct str name, struct buf 
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return errno == ENOENT ? fs_no_item(e) : error_set_errno(e, -errno, "scratch file");
-        r = local_read_fd(fd, out);
+        r = file_read_all(fd, out);
         close(fd);
         return r == -EFBIG ? error_set(e, ERR_TOO_LARGE, "the text of an item is at most %zu bytes", (size_t)ITEM_TEXT_MAX)
                : r ? error_set_errno(e, r, "scratch file")
                    : 0;
-}
-
-int local_write_fd(int fd, uint64_t offset, struct str data) {
-        while (data.n > 0) {
-                ssize_t put = pwrite(fd, data.p, data.n, (off_t)offset);
-
-                if (put < 0 && errno == EINTR)
-                        continue;
-                if (put < 0)
-                        return -errno;
-                data = str_skip(data, (size_t)put);
-                offset += (uint64_t)put;
-        }
-        return 0;
 }
 
 /* Another file, whole or not at all: who has the old one open keeps it. */
@@ -286,7 +255,7 @@ int local_write_all(struct fs *fs, struct node *dir, struct str name, struct str
                            atomic_fetch_add(&fs->local_temps, 1));
         if (r == 0) {
                 fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-                r = fd < 0 ? -errno : local_write_fd(fd, 0, text);
+                r = fd < 0 ? -errno : file_write_all(fd, 0, text);
         }
         if (r == 0 && (fsync(fd) < 0 || rename(temp, path) < 0))
                 r = -errno;

@@ -5,6 +5,7 @@
  */
 #include <unistd.h>
 #include "local_internal.h"
+#include "ddbfs/base/file.h"
 
 static void remember(struct fs *fs, struct fs_file *f) {
         mutex_lock(&fs->nodes.lock);
@@ -114,7 +115,7 @@ static int write_local(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uin
         r = grown ? spool_grow(fs, grown, e) : 0;
         if (r)
                 return r;
-        r = local_write_fd(f->fd, offset, data);
+        r = file_write_all(f->fd, offset, data);
         if (r)
                 return error_set_errno(e, r, "scratch file");
         f->wrote = true;
@@ -141,7 +142,7 @@ static int commit_local(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, st
         mutex_unlock(&fs->nodes.lock);
         if (!name)
                 return 0; /* unlinked meanwhile */
-        r = local_read_fd(f->fd, &text);
+        r = file_read_all(f->fd, &text);
         if (r)
                 return error_set_errno(e, r, "saving");
         r = save_text(fs, ctx, program_of(fs, ctx), parent.n, str_make(name, name_n), buf_view(&text), false, e);

@@ -8,8 +8,6 @@
 
 /* Where dir/name is on disk; without a name: dir itself. */
 _must_check_ int local_path_of(struct fs *fs, const struct node *dir, struct str name, char out[LOCAL_PATH_MAX]);
-_must_check_ int local_read_fd(int fd, struct buf *out);
-_must_check_ int local_write_fd(int fd, uint64_t offset, struct str data);
 /* The attributes of a node without a name: of the open file.  -EAGAIN: it has a name. */
 _must_check_ int local_stat_unlinked(struct fs *fs, struct node *n, struct stat *ret);
 /* A folder for scratch files of dir is there now: its name is remembered with it. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
+#include "ddbfs/base/file.h"
 #include "ddbfs/base/json.h"
 #include "ddbfs/base/log.h"
 
@@ -19,14 +20,9 @@
 #define FOLDER_DEPTH_MAX 64
 
 static int write_fd(int fd, struct str text) {
-        while (text.n > 0) {
-                ssize_t put = write(fd, text.p, text.n);
+        int r = file_write_all(fd, 0, text);
 
-                if (put < 0 && errno != EINTR)
-                        return -errno;
-                text = str_skip(text, put > 0 ? (size_t)put : 0);
-        }
-        return fsync(fd) < 0 ? -errno : 0;
+        return r ? r : fsync(fd) < 0 ? -errno : 0;
 }
 
 static int write_named(const char *path, struct str text) {

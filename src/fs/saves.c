@@ -4,7 +4,7 @@
  * saves_internal.h.  Saves of one key keep their order; those that wait together are sent as one.
  */
 #include <unistd.h>
-#include "fs_internal.h"
+#include "journal_internal.h"
 #include "saves_internal.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"

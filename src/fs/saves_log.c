@@ -8,8 +8,9 @@
  * HASH is of the payload: what a crash has torn is not a record, and its close never returned.
  */
 #include <unistd.h>
-#include "fs_internal.h"
+#include "journal_internal.h"
 #include "saves_internal.h"
+#include "ddbfs/base/file.h"
 #include "ddbfs/base/hash.h"
 #include "ddbfs/base/log.h"
 #include "ddbfs/codec/wire.h"
@@ -79,20 +80,11 @@ int save_log_put_done(struct save_log *l, struct str record, struct save_log_wai
 }
 
 static int write_out(int fd, size_t at, struct str text) {
-        size_t from = at;
-        int r = 0;
+        int r = file_write_all(fd, at, text);
 
-        while (r == 0 && text.n > 0) {
-                ssize_t put = pwrite(fd, text.p, text.n, (off_t)at);
-
-                if (put < 0 && errno != EINTR)
-                        r = -errno;
-                at += put > 0 ? (size_t)put : 0;
-                text = str_skip(text, put > 0 ? (size_t)put : 0);
-        }
         if (r == 0 && fdatasync(fd) < 0)
                 r = -errno;
-        if (r && ftruncate(fd, (off_t)from) < 0) /* half a record is none; the next is written over it */
+        if (r && ftruncate(fd, (off_t)at) < 0) /* half a record is none; the next is written over it */
                 log_warn("journal: %s", strerrordesc_np(errno));
         return r;
 }
@@ -174,10 +166,7 @@ void save_record(struct buf *out, const struct save_entry *x) {
         _cleanup_(buf_deinit) struct buf payload = BUF_INIT(32 * MIB);
 
         buf_puts(&payload, x->op == WRITE_UPDATE ? "UPDATE\n" : x->exclusive ? "PUT-NEW\n" : "PUT\n");
-        buf_str(&payload, x->place.table->name);
-        buf_putc(&payload, ' ');
-        buf_str(&payload, x->place.table->arn);
-        buf_putc(&payload, '\n');
+        journal_put_table(&payload, x->place.table);
         buf_puts(&payload, x->path);
         buf_putc(&payload, '\n');
         wire_write_item(&payload, &x->item);

@@ -2,29 +2,17 @@
 /* What a mount that died has left in its journal: read back, and put in line again. */
 #include <stdio.h>
 #include <stdlib.h>
-#include "fs_internal.h"
+#include "journal_internal.h"
 #include "saves_internal.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"
-#include "ddbfs/base/json.h"
 #include "ddbfs/base/log.h"
-#include "ddbfs/codec/wire.h"
 
 struct record {
         uint64_t seq;
         struct str whole, payload; /* payload: of a save */
         bool is_save;
 };
-
-static bool next_line(struct str *rest, struct str *line) {
-        const char *end = memchr(rest->p, '\n', rest->n);
-
-        if (!end)
-                return false;
-        *line = str_make(rest->p, (size_t)(end - rest->p));
-        *rest = str_skip(*rest, line->n + 1);
-        return true;
-}
 
 /* false: the end, or what a crash has torn. */
 static bool next_record(struct str *rest, struct record *ret) {
@@ -33,7 +21,7 @@ static bool next_record(struct str *rest, struct record *ret) {
         char text[128];
         size_t n;
 
-        if (!next_line(rest, &line) || line.n >= sizeof(text))
+        if (!journal_next_line(rest, &line) || line.n >= sizeof(text))
                 return false;
         memcpy(text, line.p, line.n);
         text[line.n] = '\0';
@@ -53,28 +41,20 @@ static bool next_record(struct str *rest, struct record *ret) {
 }
 
 static int read_item(struct str text, struct arena *a, struct item *ret) {
-        struct json_reader reader;
         struct item item;
-        int r;
+        int r = journal_item(text, a, &item);
 
-        json_reader_init(&reader, text, a, WIRE_MAX_DEPTH);
-        r = wire_read_item(&reader, &item);
-        return r ? r : item_copy(a, &item, ret); /* its strings may point into the file */
+        return r ? r : item_copy(a, &item, ret);
 }
 
 static int parse_entry(struct fs *fs, struct op_ctx *ctx, struct str rest, struct save_entry *x, struct error *e) {
-        struct str op, table, arn, path, item;
-        const char *space;
+        struct str op, table, path, item;
         struct key key;
         int r;
 
-        if (!next_line(&rest, &op) || !next_line(&rest, &table) || !next_line(&rest, &path) || !next_line(&rest, &item))
+        if (!journal_next_line(&rest, &op) || !journal_next_line(&rest, &table) || !journal_next_line(&rest, &path) ||
+            !journal_next_line(&rest, &item))
                 return error_set_errno(e, -EINVAL, "journal");
-        space = memchr(table.p, ' ', table.n);
-        if (!space)
-                return error_set_errno(e, -EINVAL, "journal");
-        arn = str_skip(table, (size_t)(space - table.p) + 1);
-        table.n = (size_t)(space - table.p);
         x->op = str_eq(op, STR("UPDATE")) ? WRITE_UPDATE : WRITE_PUT;
         x->exclusive = str_eq(op, STR("PUT-NEW"));
         x->path = mem_dup(path.p, path.n);
@@ -83,10 +63,7 @@ static int parse_entry(struct fs *fs, struct op_ctx *ctx, struct str rest, struc
                 r = read_item(rest, &x->arena, &x->base);
         if (r)
                 return error_set_errno(e, r, "journal");
-        r = tables_get(fs, ctx, table, &x->place.table, e);
-        if (r == 0 && !str_eq(x->place.table->arn, arn))
-                return error_set(e, ERR_PERMISSION, "it is of table %.*s, not of the one mounted here",
-                                 (int)MIN(arn.n, (size_t)200), arn.p);
+        r = journal_table(fs, ctx, table, &x->place.table, e);
         if (r)
                 return r;
         r = key_of_item(&x->place.table->key, &x->item, &key) ? -EINVAL : place_set_key(&x->place, &key);
@@ -157,7 +134,7 @@ struct left_out {
 static struct str table_line(struct str payload) {
         struct str op, table = STR_NULL;
 
-        return next_line(&payload, &op) && next_line(&payload, &table) ? table : STR_NULL;
+        return journal_next_line(&payload, &op) && journal_next_line(&payload, &table) ? table : STR_NULL;
 }
 
 static bool is_left_out(const struct left_out *o, struct str table) {
