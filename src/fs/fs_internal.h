@@ -234,6 +234,8 @@ _must_check_ int removals_wait(struct fs *fs, struct op_ctx *ctx, struct error *
 /* Items of this directory could not be deleted after their unlink had returned, and nobody was told yet (first: not by
  * an unlink either): the errno of the first.  0: none. */
 _must_check_ int removals_failed(struct fs *fs, struct node *dir, bool first, struct error *e);
+/* The same for an unlink, once; what else was answered in advance is decided by then. */
+_must_check_ int removals_tell(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct error *e);
 void removals_stop(struct fs *fs, uint64_t until_ns); /* sends what is queued, for as long as there is time */
 void removals_free(struct fs *fs);
 

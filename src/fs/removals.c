@@ -6,7 +6,8 @@
  * return before the batch is full.  Queued items are gone for this mount at once; they are gone from the table within
  * GATHER_NS and a request's time.  rmdir, fsync of the directory, a new item of the same key, and unmount wait for the
  * queue.  An item that could not be deleted is told in the log and errors.jsonl and is back; the next unlink in the
- * directory, its fsync and its rmdir fail with the reason, and for a while every unlink is sent and answered by itself.
+ * directory waits for the rest of the queue, and it, fsync of the directory and its rmdir fail with the reason; for a
+ * while every unlink is sent and answered by itself.
  *
  *      queue     thread        what happens
  *      empty     sleeping      nothing, no wake-ups
@@ -174,6 +175,23 @@ int removals_failed(struct fs *fs, struct node *dir, bool first, struct error *e
         (void)snprintf(e->message, sizeof(e->message), "%u items of the directory could not be deleted: %.150s", found.n,
                        found.error.message);
         return found.r;
+}
+
+int removals_tell(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct error *e) {
+        struct removals *q = fs->removals;
+        uint64_t ino = node_ino_now(fs, dir);
+        const struct failure *f;
+        bool news;
+        int r;
+
+        mutex_lock(&q->lock);
+        f = failure_of(q, ino);
+        news = f && !f->told;
+        mutex_unlock(&q->lock);
+        if (!news)
+                return 0;
+        r = removals_wait(fs, ctx, e);
+        return r ? r : removals_failed(fs, dir, true, e);
 }
 
 /* ---- sending ---- */

@@ -50,7 +50,7 @@ static int unlink_stored(struct fs *fs, struct op_ctx *ctx, struct node *dir, st
                 return fs_no_item(e);
         if (away_again(fs, p))
                 return 0;
-        r = removals_failed(fs, dir, true, e); /* so that the program hears of it; this one is not tried */
+        r = removals_tell(fs, ctx, dir, e); /* so that the program hears of it; this one is not tried */
         if (r)
                 return r;
         readers_forget(fs, program, buf_view(&p->id));

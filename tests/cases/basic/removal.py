@@ -80,6 +80,40 @@ def in_the_last_batch(t):
 
 
 @test
+def trouble_that_passes(t):
+    """Nobody hears of what a retry has mended."""
+    t.create_table("Music", "Artist:S", "SongTitle:S")
+    m = t.mount(options="cache_ttl=60")
+    for action in ("throttle", "throttle_account", "500", "503", "close_before", "close_after", "unprocessed"):
+        t.put_items("Music", [{"Artist": {"S": action}, "SongTitle": {"S": "s%03d" % i}} for i in range(40)])
+        t.proxy.fault(action=action, match={"op": "BatchWriteItem"}, times=2, **({"keep": 5} if action == "unprocessed" else {}))
+        with t.proxy.counting() as c:
+            done = sh(m, "rm -r Music/" + action)
+        t.eq((done.returncode, done.stderr), (0, ""), action)
+        t.true(c["ops"]["BatchWriteItem"]["requests"] >= 3, "two failed: " + action)
+        t.eq(count(t), 0, action)
+    t.eq(m.errors(), [])
+
+
+@test
+def find_and_sync(t):
+    """find -delete that removes no directory has ended before all are gone: sync DIR tells."""
+    m = world(t, 40)
+    t.proxy.fault(action="access_denied", match={"op": "BatchWriteItem"}, times=-1)
+    sh(m, "find Music/A -type f -delete")
+    done = sh(m, "sync Music/A")
+    t.eq(done.returncode, 1)
+    t.contains(done.stderr, "Permission denied")
+    left = count(t)
+    t.true(left > 0, "some are left")
+    t.eq(len(os.listdir(m / "Music/A")), left)
+    t.proxy.clear_faults()
+    done = sh(m, "find Music/A -type f -delete && sync Music/A")
+    t.eq((done.returncode, done.stderr), (0, ""))
+    t.eq(count(t), 0)
+
+
+@test
 def fsync_waits_and_tells(t):
     m = world(t, 60)
     fd = os.open(m / "Music/A", os.O_RDONLY | os.O_DIRECTORY)

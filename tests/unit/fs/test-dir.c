@@ -186,47 +186,6 @@ END_TEST
 
 /* ---- cost ---- */
 
-static void list_again(void *arg, uint64_t parent, struct str name) {
-        struct fx_listing l = { .names = BUF_INIT(MIB) };
-
-        (void)parent, (void)name;
-        (void)fx_ls(arg, "Users", &l);
-        buf_deinit(&l.names);
-}
-
-/* Queued by `rm -r` and not deleted: it is in the next listing, even if somebody has listed at the last moment. */
-START_TEST(test_not_removed) {
-        struct fs_notify notify = { .entry = list_again };
-        struct fs_entry users;
-        struct fs_dir *d;
-        char path[32];
-        struct fx x;
-
-        fx_pid = 4711;
-        fx_init(&x);
-        x.o.cache_ttl_ns = FS_FOREVER;
-        fx_start(&x);
-        notify.arg = &x;
-        fs_set_notify(x.fs, &notify);
-        for (unsigned i = 0; i <= 16; i++)
-                mem_putf(x.m, "Users", "{\"Id\":\"%u\"}", i);
-        mem_fail(x.m, MEM_BATCH_WRITE, 1, 1, ERR_PERMISSION, false);
-        ck_assert_ok(fx_lookup(&x, "Users", &users));
-        ck_assert_ok(FX_CALL(fs_opendir(x.fs, &ctx, users.node, &d)));
-        for (unsigned i = 0; i <= 16; i++) {
-                (void)snprintf(path, sizeof(path), "Users/%u.json", i);
-                ck_assert_ok(fx_rm(&x, path));
-        }
-        ck_assert_int_ne(FX_CALL(fs_fsyncdir(x.fs, &ctx, d)), 0);
-        ck_assert_uint_eq(mem_calls(x.m, MEM_BATCH_WRITE), 1);
-        ck_assert_str_eq(fx_names(&x, "Users"), "16.json");
-        fs_releasedir(x.fs, d);
-        fs_forget(x.fs, users.node, 1);
-        fx_end(&x);
-        fx_pid = 0;
-}
-END_TEST
-
 START_TEST(test_listing_fills_cache) {
         struct fx_listing l = { .names = BUF_INIT(MIB), .plus = true };
         char text[FX_TEXT_MAX], path[64];
@@ -555,7 +514,6 @@ static Suite *suite(void) {
         tcase_add_test(t, test_rewind);
         tcase_add_test(t, test_delete_while_listing);
         tcase_add_test(t, test_remove_all);
-        tcase_add_test(t, test_not_removed);
         tcase_add_test(t, test_listing_fills_cache);
         tcase_add_test(t, test_big_partition);
         tcase_add_test(t, test_bounded);
