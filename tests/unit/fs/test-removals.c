@@ -52,9 +52,9 @@ struct emptied {
         struct fx x;
         struct fs_entry users;
         struct fs_dir *d;
-        unsigned next;          /* the item to unlink */
+        unsigned next;           /* the item to unlink */
         atomic_bool later, told; /* the second batch is on its way; the program has heard of the first */
-        bool early;             /* it has before the second was decided */
+        bool early;              /* it has before the second was decided */
 };
 
 static int unlink_next(struct emptied *t) {
