@@ -264,6 +264,18 @@ class Case:
         if got > limit:
             raise Failure("%s: %s, at most %s allowed" % (what, got, limit))
 
+    def peak(self, mount=None):
+        """KiB of memory that the daemon has held at most since it began (the first mount's, unless another is named)."""
+        with open("/proc/%d/status" % (mount or self.mounts[0]).process.pid, encoding="ascii", errors="replace") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmHWM:"))
+
+    def peak_at_most(self, mib, what, before=0, mount=None):
+        """Its peak, or what it is above `before` KiB.  A sanitizer's build is not judged: its memory is the sanitizer's."""
+        got = self.peak(mount) - before
+        print("# %s: %d KiB" % (what, got))
+        if build_kind() == "plain":
+            self.at_most(got, mib * 1024, "KiB of memory, " + what)
+
     def contains(self, text, part, what=""):
         if part not in text:
             raise Failure("%s%r is not in %s" % (what and what + ": ", part, short(text)))

@@ -112,10 +112,7 @@ def floods(t):
     result = bounded(t, lambda: read(m / PATH))
     t.true(isinstance(result, OSError), "a flood is no item")
     t.proxy.clear_faults()
-    with open("/proc/%d/status" % m.process.pid, encoding="utf-8") as f:
-        peak = next(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
-    if slow_factor() == 1:
-        t.at_most(peak, 200 * 1024, "KiB at its peak")
+    t.peak_at_most(200, "after floods")
     t.proxy.fault(action="drip", ms=300, bytes=4, times=-1)
     bounded(t, lambda: read(m / PATH))
     survives(t, m)

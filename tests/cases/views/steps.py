@@ -9,7 +9,7 @@ import json
 import os
 import random
 
-from case import build_kind, read, run, test, write
+from case import read, run, test, write
 
 ALPHABET = ["a", "b", "2023-", "é", ",", "/", "%", "."]
 
@@ -235,26 +235,19 @@ def exports(t):
 def long_exports_are_streamed(t):
     t.music(partitions=1, items=1500, size=4000)
     m = t.mount("Music")
-    pid = t.daemons()[0]
-
-    def resident():
-        with open("/proc/%d/status" % pid, encoding="ascii") as f:
-            return max(int(line.split()[1]) for line in f if line.startswith("VmHWM"))
-
     # of a partition: page after page; a whole table is scanned ahead of its reader (views/bulk)
     os.stat(m / "Music/Artist 00")
     asked = t.proxy.requests_of("Query")
     with open(m / "Music/Artist 00/.export/jsonl", "rb") as f:
         first = f.readline()
         after_first = t.proxy.requests_of("Query") - asked
-        before = resident()
+        before = t.peak()
         rest = sum(1 for _ in f)
     t.true(first, "it begins at once")
     t.eq(rest, 1499)
     t.at_most(after_first, 2, "the first page is not the whole")
     t.at_most(t.proxy.requests_of("Query") - asked, 8, "pages")
-    if build_kind() != "asan":      # which keeps what was freed
-        t.at_most(resident() - before, 16 * 1024, "KiB more for the rest")
+    t.peak_at_most(16, "the rest of an export", before)
 
 
 @test
