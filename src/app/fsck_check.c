@@ -181,14 +181,15 @@ static int check_content(struct fsck *f, const struct reference *x, bool *ret, s
         struct value v = { .type = VALUE_LARGE, .large = &l };
         _cleanup_(buf_deinit) struct buf piece = BUF_INIT(MIB);
         struct large_reader *in = NULL;
+        size_t n;
         int r;
 
+        if (!buf_reserve(&piece, MIB))
+                return error_set(e, ERR_MEMORY, "out of memory");
         memcpy(l.sha256, x->sha256, SHA256_LEN);
         r = f->service.store->ops->large->open(f->service.store, f->ctx, &v, &in, e);
-        for (uint64_t at = 0; r == 0 && at < x->size; at += piece.n) {
-                buf_reset(&piece);
-                r = f->service.store->ops->large->read(in, f->ctx, at, MIB, &piece, e);
-        }
+        for (uint64_t at = 0; r == 0 && at < x->size; at += n)
+                r = f->service.store->ops->large->read(in, f->ctx, at, MIB, piece.p, &n, e);
         f->service.store->ops->large->close(in);
         *ret = r == 0;
         return r && e->kind != ERR_PROTOCOL && e->kind != ERR_NO_ITEM ? r : 0;
@@ -223,12 +224,16 @@ struct orphans { /* to be removed in one request */
 static int remove_orphans(struct fsck *f, struct orphans *o, struct error *e) {
         struct blobs *b = f->service.blobs;
         int results[BLOB_REMOVE_MAX];
-        int r = o->n ? b->ops->remove(b, f->ctx, o->v, o->n, results, e) : 0;
+        int r;
 
         for (uint32_t i = 0; i < o->n; i++)
-                f->n_removed += results[i] == 0;
-        if (o->n && r == 0)
-                f->status |= FSCK_CORRECTED;
+                results[i] = -EINPROGRESS; /* of those it does not come to */
+        r = o->n ? b->ops->remove(b, f->ctx, o->v, o->n, results, e) : 0;
+        for (uint32_t i = 0; i < o->n; i++)
+                if (results[i] == 0) {
+                        f->n_removed++;
+                        f->status |= FSCK_CORRECTED;
+                }
         o->n = 0;
         arena_reset(&o->arena);
         return r;

@@ -13,6 +13,7 @@
 #include "ddbfs/app/wire.h"
 
 #define EXIT_USAGE 2
+#define LARGE_BLOCK (2 * 1024 * 1024) /* bytes */
 
 static int show(const struct config *c) {
         _cleanup_(buf_deinit) struct buf out = BUF_INIT(MIB);
@@ -42,6 +43,9 @@ int main(int argc, char **argv) {
 
         /* one heap: those of threads grow by a system call a page, and keep what another thread could use */
         (void)mallopt(M_ARENA_MAX, 1);
+        /* parts of large attributes go back to the system: once one was freed, the heap would take the next, and keep it */
+        (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+        (void)mallopt(M_TRIM_THRESHOLD, LARGE_BLOCK);
         r = daemon_prepare_stdio();
         if (r)
                 return EXIT_FAILURE; /* and nowhere to say why */

@@ -71,11 +71,15 @@ int attr_large_content(struct fs *fs, struct op_ctx *ctx, const struct value *v,
         const struct large_ops *ops = fs->store->ops->large;
         struct large_reader *in = NULL;
         struct error local = { 0 };
-        int r = ops->open(fs->store, ctx, v, &in, &local);
+        size_t n = (size_t)v->large->size;
+        char *to = buf_reserve(ret, n);
+        int r = to ? ops->open(fs->store, ctx, v, &in, &local) : error_set_errno(&local, buf_status(ret), "reading");
 
         if (r == 0)
-                r = ops->read(in, ctx, 0, (size_t)v->large->size, ret, &local);
+                r = ops->read(in, ctx, 0, n, to, &n, &local);
         ops->close(in);
+        if (r == 0)
+                buf_commit(ret, n);
         if (r && local.kind == ERR_NO_ITEM)
                 return not_in_s3(e);
         if (r && e)
@@ -108,22 +112,21 @@ static int explain_gone(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, st
 
 int attr_large_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
                     void **ret_hold, struct error *e) {
-        _cleanup_(buf_deinit) struct buf data = BUF_INIT(n + 1);
-        struct snapshot *copy = NULL;
+        _cleanup_(snapshot_unrefp) struct snapshot *piece = NULL;
         struct error local = { 0 };
-        int r = fs->store->ops->large->read(f->large, ctx, offset, n, &data, &local);
+        int r = snapshot_room(n, &piece);
 
         *ret = STR_NULL;
+        if (r)
+                return error_set_errno(e, r, "reading");
+        r = fs->store->ops->large->read(f->large, ctx, offset, n, piece->text, &piece->n, &local);
         if (r && local.kind == ERR_NO_ITEM)
                 return explain_gone(fs, ctx, f, e);
         if (r) {
                 *e = local;
                 return r;
         }
-        r = snapshot_new(buf_view(&data), &copy);
-        if (r)
-                return error_set_errno(e, r, "reading");
-        *ret = str_make(copy->text, copy->n);
-        *ret_hold = copy;
+        *ret = str_make(piece->text, piece->n);
+        *ret_hold = TAKE(piece);
         return 0;
 }

@@ -47,18 +47,27 @@ uint64_t snapshot_hash(struct str text) {
         return hash_seeded(0, text);
 }
 
-int snapshot_new(struct str text, struct snapshot **ret) {
-        struct snapshot *s = mem_alloc(sizeof(*s) + text.n + 1);
+int snapshot_room(size_t n, struct snapshot **ret) {
+        struct snapshot *s = mem_alloc(sizeof(*s) + n + 1);
 
         if (!s)
                 return -ENOMEM;
         atomic_init(&s->refs, 1);
-        s->hash = snapshot_hash(text);
-        s->n = text.n;
-        if (text.n)
-                memcpy(s->text, text.p, text.n);
-        s->text[text.n] = '\0';
+        s->hash = 0;
+        s->n = n;
+        s->text[n] = '\0';
         *ret = s;
+        return 0;
+}
+
+int snapshot_new(struct str text, struct snapshot **ret) {
+        int r = snapshot_room(text.n, ret);
+
+        if (r)
+                return r;
+        if (text.n)
+                memcpy((*ret)->text, text.p, text.n);
+        (*ret)->hash = snapshot_hash(text);
         return 0;
 }
 

@@ -30,6 +30,8 @@ struct snapshot {
         char text[];
 };
 _must_check_ int snapshot_new(struct str text, struct snapshot **ret);
+/* Only to hold n bytes, which the caller writes, until the kernel has them: it has no hash. */
+_must_check_ int snapshot_room(size_t n, struct snapshot **ret);
 uint64_t snapshot_hash(struct str text); /* what a snapshot of it has as `hash`; of this process only */
 struct snapshot *snapshot_ref(struct snapshot *s);
 struct snapshot *snapshot_unref(struct snapshot *s);

@@ -69,10 +69,8 @@ static int read_local(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint
 
         (void)fs;
         (void)ctx;
-        s = mem_alloc(sizeof(*s) + n);
-        if (!s)
+        if (snapshot_room(n, &s))
                 return error_set(e, ERR_MEMORY, "out of memory");
-        atomic_init(&s->refs, 1);
         do
                 got = pread(f->fd, s->text, n, (off_t)offset);
         while (got < 0 && errno == EINTR);

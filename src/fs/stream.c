@@ -146,15 +146,16 @@ static void note_text(struct stream *x, struct str data) {
 static int write_on(struct stream *x, struct op_ctx *ctx, struct error *e) {
         _cleanup_(buf_deinit) struct buf piece = BUF_INIT(COPY_PIECE);
         struct large_reader *in = NULL;
-        int r = ops_of(x)->open(x->fs->store, ctx, &x->value, &in, e);
+        size_t n;
+        int r = buf_reserve(&piece, COPY_PIECE) ? ops_of(x)->open(x->fs->store, ctx, &x->value, &in, e)
+                                                : error_set(e, ERR_MEMORY, "out of memory");
 
         if (r == 0)
                 r = begin(x, ctx, e);
-        for (uint64_t at = 0; r == 0 && at < x->size; at += piece.n) {
-                buf_reset(&piece);
-                r = ops_of(x)->read(in, ctx, at, COPY_PIECE, &piece, e);
+        for (uint64_t at = 0; r == 0 && at < x->size; at += n) {
+                r = ops_of(x)->read(in, ctx, at, COPY_PIECE, piece.p, &n, e);
                 if (r == 0)
-                        r = ops_of(x)->append(x->writer, ctx, buf_view(&piece), e);
+                        r = ops_of(x)->append(x->writer, ctx, str_make(piece.p, n), e);
         }
         ops_of(x)->close(in);
         if (r)

@@ -66,19 +66,15 @@ int large_copy(struct large_store *ls, struct op_ctx *ctx, const struct large_ow
         _cleanup_(buf_deinit) struct buf piece = BUF_INIT(MIB);
         struct large_reader *in = NULL;
         struct large_writer *out = NULL;
-        uint64_t at = 0;
-        int r = large_open(&ls->face, ctx, &source, &in, e);
+        size_t n;
+        int r = buf_reserve(&piece, MIB) ? large_open(&ls->face, ctx, &source, &in, e) : error_set(e, ERR_MEMORY, "out of memory");
 
         if (r == 0)
                 r = large_begin(&ls->face, ctx, o, &out, e);
-        while (r == 0 && at < from->size) {
-                buf_reset(&piece);
-                r = large_read(in, ctx, at, MIB, &piece, e);
-                if (r == 0 && piece.n == 0)
-                        r = error_set(e, ERR_PROTOCOL, "an object in S3 is shorter than its reference says");
+        for (uint64_t at = 0; r == 0 && at < from->size; at += n) {
+                r = large_read(in, ctx, at, MIB, piece.p, &n, e);
                 if (r == 0)
-                        r = large_append(out, ctx, buf_view(&piece), e);
-                at += piece.n;
+                        r = large_append(out, ctx, str_make(piece.p, n), e);
         }
         if (r == 0)
                 r = large_finish(out, ctx, from->type, a, ret, e);

@@ -1,34 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One open object.  Who reads on from where the last window ends gets a larger one, and the next is fetched by a thread
- * of its own meanwhile; any other read fetches exactly what it asks for.
+ * One open object.  Who reads on from where the last window ends gets a larger one, and the next ones are fetched by
+ * threads of their own meanwhile; any other read fetches exactly what it asks for.
  *
  *      window    meaning
  *      EMPTY     may be given a range
+ *      WANTED    has one; whoever comes first fetches it
  *      FETCHING  by whoever said so; others wait
  *      READY     has the bytes
- *      FAILED    has the error, for whoever needs that range; a retry is a new fetch
  *
- * Windows follow each other from the beginning, so they are hashed as they come; the last one is not given away before
- * the SHA-256 is right.
+ * Windows follow each other from the beginning, and are hashed in that order once they are ready; none is given away
+ * before that is over where another would follow, and the last one not before the SHA-256 is right.  When one cannot be
+ * had, those behind it are given up, too: who reads on begins there again, so that nothing is left out of the hash.
+ * Only who asks for bytes is told of a failure, his own.
+ *
+ * Memory: WINDOWS of WINDOW_MAX.
  */
 #include "large_internal.h"
 #include "ddbfs/base/alloc.h"
 
-#define WINDOW_FIRST MIB
-#define WINDOW_MAX (4 * MIB)
-#define WINDOWS 2
+#define WINDOWS 3
+#define AHEAD 2 /* windows, and threads, before who reads on */
 
-enum window_state { EMPTY, FETCHING, READY, FAILED };
+/* After these as many as the last: of objects that this program has written, those are its parts. */
+static const size_t window_sizes[] = { MIB, 2 * MIB, BLOB_PUT_MAX - 3 * MIB, BLOB_PART_MIN };
+#define WINDOW_FIRST MIB
+#define WINDOW_MAX BLOB_PART_MIN
+_Static_assert(BLOB_PUT_MAX - 3 * MIB <= WINDOW_MAX, "the largest window");
+
+enum window_state { EMPTY, WANTED, FETCHING, READY };
 
 struct window {
         enum window_state state;
+        bool given_up;          /* FETCHING: in vain */
         uint64_t offset;
-        size_t n; /* asked for; then what came */
+        size_t n, given;        /* bytes; how many of them readers have got */
         struct buf data;
-        int r;
-        struct error error;
         uint64_t used;
+};
+
+struct ahead {
+        struct large_reader *r;
+        pthread_t thread;
+        bool running;
+        struct op_ctx *fetching; /* NULL: not now */
 };
 
 struct large_reader {
@@ -37,21 +52,22 @@ struct large_reader {
         struct blob_name name;
         uint64_t size;
         bool checked;           /* there is a SHA-256 */
-        bool corrupt;           /* lock; and it is another one */
         uint8_t sha256[SHA256_LEN];
         char etag[BLOB_ETAG_MAX]; /* of another tool's object: it may be overwritten */
         struct mutex lock;      /* everything below */
         struct cond cond;
         struct window windows[WINDOWS];
-        uint64_t ahead;         /* where the last window ends */
+        uint64_t next;          /* where the last window ends */
+        unsigned n_windows;     /* there have been */
+        unsigned reach;         /* how many are fetched ahead */
         uint64_t tick;
-        size_t window;
-        struct sha256_stream *digest;
+        struct sha256_stream *digest; /* NULL: nothing to check, or it is done */
         uint64_t hashed;
-        struct window *job;     /* for the thread */
-        bool running, stopping;
-        struct op_ctx *fetching; /* the thread's */
-        pthread_t thread;
+        const struct window *hashing; /* by a thread, without the lock */
+        bool corrupt;           /* its SHA-256 is another one */
+        uint64_t changes;       /* of all this */
+        struct ahead ahead[AHEAD];
+        bool stopping;
 };
 
 static void reader_free(struct large_reader *r) {
@@ -103,7 +119,7 @@ int large_open(struct store *s, struct op_ctx *ctx, const struct value *v, struc
                 return error_set(e, ERR_MEMORY, "out of memory");
         r->ls = large_of(s);
         r->arena = ARENA_INIT(64 * KIB);
-        r->window = WINDOW_FIRST;
+        r->reach = 1;
         for (unsigned i = 0; i < WINDOWS; i++)
                 buf_init(&r->windows[i].data, WINDOW_MAX);
         mutex_init(&r->lock);
@@ -121,6 +137,119 @@ int large_open(struct store *s, struct op_ctx *ctx, const struct value *v, struc
         return k;
 }
 
+/* ---- windows; the lock is held ---- */
+
+static void changed(struct large_reader *r) {
+        r->changes++;
+        cond_broadcast(&r->cond);
+}
+
+static struct window *find(struct large_reader *r, uint64_t offset) {
+        for (unsigned i = 0; i < WINDOWS; i++) {
+                struct window *w = &r->windows[i];
+
+                if (w->state != EMPTY && !w->given_up && offset >= w->offset && offset - w->offset < w->n)
+                        return w;
+        }
+        return NULL;
+}
+
+static bool is_hashed(const struct large_reader *r, const struct window *w) {
+        return !r->digest || w->offset + w->n <= r->hashed;
+}
+
+/* The one used longest ago; unread: also one that not all has been read of.  What is not hashed stays. */
+static struct window *free_window(struct large_reader *r, bool unread) {
+        struct window *w = NULL;
+
+        for (unsigned i = 0; i < WINDOWS; i++) {
+                struct window *x = &r->windows[i];
+                bool may = x->state == EMPTY || (x->state == READY && is_hashed(r, x) && (unread || x->given >= x->n));
+
+                if (may && (!w || (x->state == EMPTY) > (w->state == EMPTY) ||
+                            ((x->state == EMPTY) == (w->state == EMPTY) && x->used < w->used)))
+                        w = x;
+        }
+        return w;
+}
+
+/* The next range of the object is to be fetched.  NULL: no window is free, or it is the end. */
+static struct window *want(struct large_reader *r, bool unread) {
+        struct window *w = r->next < r->size ? free_window(r, unread) : NULL;
+
+        if (!w)
+                return NULL;
+        w->state = WANTED;
+        w->offset = r->next;
+        w->n = (size_t)MIN((uint64_t)window_sizes[MIN(r->n_windows, ARRAY_LEN(window_sizes) - 1)], r->size - r->next);
+        w->given = 0;
+        w->used = ++r->tick;
+        r->next += w->n;
+        r->n_windows++;
+        return w;
+}
+
+/* From that window on, which is EMPTY by now, all is to be fetched again. */
+static void give_up_from(struct large_reader *r, uint64_t offset) {
+        for (unsigned i = 0; i < WINDOWS; i++) {
+                struct window *x = &r->windows[i];
+
+                if (x->state == EMPTY || x->given_up || x->offset < offset)
+                        continue;
+                r->n_windows--;
+                x->given_up = x->state == FETCHING;
+                if (x->state != FETCHING)
+                        x->state = EMPTY;
+        }
+        r->n_windows--;
+        r->next = offset;
+        r->reach = 1;
+}
+
+/* Who reads on: from the beginning, or from where the last window ends (the kernel's requests come in any order). */
+static bool reads_on(const struct large_reader *r, uint64_t offset) {
+        return offset >= r->next && offset - r->next < WINDOW_FIRST && (r->next > 0 || offset == 0);
+}
+
+/* ---- the hash ---- */
+
+static int fail_corrupt(const struct large_reader *r, struct error *e) {
+        return error_set(e, ERR_PROTOCOL, "an object in S3 is not what its SHA-256 says: %.*s", (int)r->name.key.n,
+                         r->name.key.p);
+}
+
+static void compare(struct large_reader *r) {
+        uint8_t digest[SHA256_LEN];
+
+        r->corrupt = sha256_end(TAKE(r->digest), digest) || memcmp(digest, r->sha256, SHA256_LEN) != 0;
+}
+
+/* All that is ready and next, by one thread at a time; the lock is not held over it. */
+static void hash_on(struct large_reader *r) REQUIRES(r->lock) {
+        struct window *w;
+
+        while (r->digest && !r->hashing && (w = find(r, r->hashed)) && w->state == READY) {
+                int k;
+
+                r->hashing = w;
+                mutex_unlock(&r->lock);
+                k = sha256_add(r->digest, buf_view(&w->data));
+                mutex_lock(&r->lock);
+                r->hashing = NULL;
+                r->hashed += w->data.n;
+                r->corrupt = r->corrupt || k;
+                if (r->hashed >= r->size)
+                        compare(r);
+                changed(r);
+        }
+}
+
+/* Is the window the last one, and the hash still on its way?  *ret: to what must be there first. */
+static bool must_wait(struct large_reader *r, const struct window *w, struct window **ret) {
+        *ret = r->digest && w->offset + w->n == r->size ? find(r, r->hashed) : NULL;
+        return *ret != NULL;
+}
+
 /* ---- fetching ---- */
 
 static int fetch(struct large_reader *r, struct op_ctx *ctx, uint64_t offset, size_t n, struct buf *ret, struct error *e) {
@@ -133,56 +262,54 @@ static int fetch(struct large_reader *r, struct op_ctx *ctx, uint64_t offset, si
         return k;
 }
 
-/* Lock held.  The window's bytes are in. */
-static void hash_window(struct large_reader *r, struct window *w) {
-        uint8_t digest[SHA256_LEN];
+static int fetch_window(struct large_reader *r, struct op_ctx *ctx, struct window *w, struct error *e) REQUIRES(r->lock) {
+        int k;
 
-        if (!r->checked || !r->digest || w->offset != r->hashed)
-                return;
-        r->hashed += w->data.n;
-        if (sha256_add(r->digest, buf_view(&w->data)) || r->hashed < r->size)
-                return;
-        if (sha256_end(TAKE(r->digest), digest) == 0 && memcmp(digest, r->sha256, SHA256_LEN) == 0)
-                return;
-        r->corrupt = true;
-}
-
-static int fail_corrupt(const struct large_reader *r, struct error *e) {
-        return error_set(e, ERR_PROTOCOL, "an object in S3 is not what its SHA-256 says: %.*s", (int)r->name.key.n,
-                         r->name.key.p);
-}
-
-static void fetch_window(struct large_reader *r, struct op_ctx *ctx, struct window *w) {
-        buf_reset(&w->data);
-        w->error = (struct error){ 0 };
-        w->r = fetch(r, ctx, w->offset, w->n, &w->data, &w->error);
-        mutex_lock(&r->lock);
-        if (w->r == 0)
-                hash_window(r, w);
-        w->state = w->r ? FAILED : READY;
-        cond_broadcast(&r->cond);
+        w->state = FETCHING;
         mutex_unlock(&r->lock);
+        buf_reset(&w->data);
+        k = fetch(r, ctx, w->offset, w->n, &w->data, e);
+        mutex_lock(&r->lock);
+        w->state = k || w->given_up ? EMPTY : READY;
+        if (k && !w->given_up)
+                give_up_from(r, w->offset);
+        w->given_up = false;
+        changed(r);
+        hash_on(r);
+        return k;
+}
+
+/* The first that nobody fetches yet. */
+static struct window *first_wanted(struct large_reader *r) {
+        struct window *first = NULL;
+
+        for (unsigned i = 0; i < WINDOWS; i++) {
+                struct window *w = &r->windows[i];
+
+                if (w->state == WANTED && (!first || w->offset < first->offset))
+                        first = w;
+        }
+        return first;
 }
 
 static void *ahead_thread(void *arg) {
-        struct large_reader *r = arg;
+        struct ahead *a = arg;
+        struct large_reader *r = a->r;
+        struct error ignored = { 0 };
 
         mutex_lock(&r->lock);
         while (!r->stopping) {
-                struct window *w = r->job;
+                struct window *w = first_wanted(r);
                 struct op_ctx ctx;
 
                 if (!w) {
                         cond_wait(&r->cond, &r->lock);
                         continue;
                 }
-                r->job = NULL;
                 op_ctx_init(&ctx, "read ahead", r->ls->timeout_ns);
-                r->fetching = &ctx;
-                mutex_unlock(&r->lock);
-                fetch_window(r, &ctx, w);
-                mutex_lock(&r->lock);
-                r->fetching = NULL;
+                a->fetching = &ctx;
+                (void)fetch_window(r, &ctx, w, &ignored);
+                a->fetching = NULL;
                 mutex_unlock(&r->lock);
                 op_ctx_deinit(&ctx);
                 mutex_lock(&r->lock);
@@ -191,64 +318,34 @@ static void *ahead_thread(void *arg) {
         return NULL;
 }
 
-/* Lock held.  The next window, in the place of the one used longest ago; NULL: none is free, or it is the end. */
-static struct window *next_window(struct large_reader *r, const struct window *keep) {
-        struct window *w = NULL;
+static unsigned windows_behind(const struct large_reader *r, const struct window *now) {
+        unsigned n = 0;
 
-        for (unsigned i = 0; i < WINDOWS; i++) {
-                struct window *x = &r->windows[i];
-
-                if (x != keep && x->state != FETCHING && (!w || x->used < w->used))
-                        w = x;
-        }
-        if (!w || r->ahead >= r->size)
-                return NULL;
-        w->state = FETCHING;
-        w->offset = r->ahead;
-        w->n = (size_t)MIN((uint64_t)r->window, r->size - r->ahead);
-        w->used = ++r->tick;
-        r->ahead += w->n;
-        r->window = MIN(r->window * 2, WINDOW_MAX);
-        return w;
-}
-
-/* Lock held.  One after the other, or the second may come first and not be hashed. */
-static struct window *being_fetched(struct large_reader *r) {
         for (unsigned i = 0; i < WINDOWS; i++)
-                if (r->windows[i].state == FETCHING)
-                        return &r->windows[i];
-        return NULL;
+                n += r->windows[i].state != EMPTY && !r->windows[i].given_up && r->windows[i].offset > now->offset;
+        return n;
 }
 
-/* Lock held. */
-static void read_ahead(struct large_reader *r, const struct window *now) {
-        struct window *w;
+/* Somebody has read from this window, which may be among the last ones. */
+static void read_ahead(struct large_reader *r, const struct window *now) REQUIRES(r->lock) {
+        bool any = false;
 
-        if (r->job || r->fetching || now->offset + now->n != r->ahead)
+        while (windows_behind(r, now) < r->reach && want(r, false))
+                any = true;
+        if (!any)
                 return;
-        if (!r->running)
-                r->running = large_thread(&r->thread, ahead_thread, r);
-        w = r->running ? next_window(r, now) : NULL;
-        if (!w)
-                return;
-        r->job = w;
-        cond_broadcast(&r->cond);
-}
+        for (unsigned i = 0; i < r->reach; i++) {
+                struct ahead *a = &r->ahead[i];
 
-static struct window *find(struct large_reader *r, uint64_t offset) {
-        for (unsigned i = 0; i < WINDOWS; i++) {
-                struct window *w = &r->windows[i];
-
-                if (w->state != EMPTY && offset >= w->offset && offset - w->offset < w->n)
-                        return w;
+                a->r = r;
+                if (!a->running)
+                        a->running = large_thread(&a->thread, ahead_thread, a);
         }
-        return NULL;
+        r->reach = MIN(r->reach + 1, AHEAD);
+        changed(r);
 }
 
-/* Who reads on: from the beginning, or from where the last window ends (the kernel's requests come in any order). */
-static bool reads_on(const struct large_reader *r, uint64_t offset) {
-        return offset >= r->ahead && offset - r->ahead < WINDOW_FIRST && (r->ahead > 0 || offset == 0);
-}
+/* ---- reading ---- */
 
 static void wake(void *arg) {
         struct large_reader *r = arg;
@@ -258,15 +355,15 @@ static void wake(void *arg) {
         mutex_unlock(&r->lock);
 }
 
-/* Wait for a window being fetched.  0: look again. */
-static int wait_window(struct large_reader *r, struct op_ctx *ctx, const struct window *w, struct error *e)
-        REQUIRES(r->lock) {
+/* Until something has changed. */
+static int wait_change(struct large_reader *r, struct op_ctx *ctx, struct error *e) REQUIRES(r->lock) {
+        const uint64_t seen = r->changes;
         int k = 0;
 
         mutex_unlock(&r->lock);
         op_ctx_set_waker(ctx, wake, r);
         mutex_lock(&r->lock);
-        while (w->state == FETCHING && (k = op_ctx_check(ctx, e)) == 0)
+        while (r->changes == seen && (k = op_ctx_check(ctx, e)) == 0)
                 (void)cond_wait_until(&r->cond, &r->lock, ctx->deadline_ns);
         mutex_unlock(&r->lock);
         op_ctx_clear_waker(ctx);
@@ -274,74 +371,76 @@ static int wait_window(struct large_reader *r, struct op_ctx *ctx, const struct 
         return k;
 }
 
-/* What a window has of the range; *ret_n 0: none has any. */
-static int from_window(struct large_reader *r, struct op_ctx *ctx, uint64_t offset, size_t n, struct buf *ret,
+/* What window w has of the range, when it has come; *ret_n 0: look again. */
+static int from_window(struct large_reader *r, struct op_ctx *ctx, struct window *w, uint64_t offset, size_t n, char *to,
                        size_t *ret_n, struct error *e) REQUIRES(r->lock) {
-        struct window *w;
-        int k = 0;
+        struct window *first = w;
 
         *ret_n = 0;
-        while ((w = find(r, offset)) && w->state == FETCHING && k == 0)
-                k = wait_window(r, ctx, w, e);
-        if (k || !w)
-                return k;
-        w->used = ++r->tick;
-        if (w->state == FAILED) {
-                if (e)
-                        *e = w->error;
-                k = w->r;
-                w->state = EMPTY;
-                if (w->offset + w->n == r->ahead && !(r->hashed > w->offset)) /* it may be asked for again */
-                        r->ahead = w->offset;
-                return k;
-        }
+        if (w->state == READY && must_wait(r, w, &first) && first->state == READY)
+                return wait_change(r, ctx, e); /* it is being hashed */
+        if (first && first->state == WANTED)
+                return fetch_window(r, ctx, first, e);
+        if (first && first->state == FETCHING)
+                return wait_change(r, ctx, e);
+        if (r->corrupt)
+                return fail_corrupt(r, e);
         *ret_n = (size_t)MIN((uint64_t)n, w->offset + w->n - offset);
-        buf_append(ret, w->data.p + (offset - w->offset), *ret_n);
+        memcpy(to, w->data.p + (offset - w->offset), *ret_n);
+        w->given += *ret_n;
+        w->used = ++r->tick;
         read_ahead(r, w);
         return 0;
 }
 
-int large_read(struct large_reader *r, struct op_ctx *ctx, uint64_t offset, size_t n, struct buf *ret, struct error *e) {
-        size_t before = ret->n;
+/* Not by the windows: just that. */
+static int read_only(struct large_reader *r, struct op_ctx *ctx, uint64_t offset, size_t n, char *to, struct error *e) {
+        _cleanup_(buf_deinit) struct buf data = BUF_INIT(n);
+        int k = fetch(r, ctx, offset, n, &data, e);
+
+        if (k == 0)
+                memcpy(to, data.p, n);
+        return k;
+}
+
+/* Some of the range. */
+static int read_some(struct large_reader *r, struct op_ctx *ctx, uint64_t offset, size_t n, char *to, size_t *ret_n,
+                     struct error *e) REQUIRES(r->lock) {
+        struct window *w = find(r, offset);
+        int k;
+
+        *ret_n = 0;
+        if (r->corrupt)
+                return fail_corrupt(r, e);
+        if (w)
+                return from_window(r, ctx, w, offset, n, to, ret_n, e);
+        if (reads_on(r, offset)) {
+                w = want(r, true) ? NULL : first_wanted(r); /* without threads, others wait for us */
+                return w ? fetch_window(r, ctx, w, e) : find(r, offset) ? 0 : wait_change(r, ctx, e);
+        }
+        mutex_unlock(&r->lock);
+        k = read_only(r, ctx, offset, n, to, e);
+        mutex_lock(&r->lock);
+        *ret_n = n;
+        return k;
+}
+
+int large_read(struct large_reader *r, struct op_ctx *ctx, uint64_t offset, size_t n, char *to, size_t *ret_n,
+               struct error *e) {
+        size_t done = 0, got;
         int k = 0;
 
+        *ret_n = 0;
         if (offset >= r->size)
                 return 0;
         n = (size_t)MIN((uint64_t)n, r->size - offset);
         mutex_lock(&r->lock);
-        while (k == 0 && n > 0) {
-                struct window *w = NULL;
-                size_t got;
-
-                k = from_window(r, ctx, offset, n, ret, &got, e);
-                if (k == 0 && r->corrupt)
-                        k = fail_corrupt(r, e);
-                if (k || got > 0) {
-                        offset += got;
-                        n -= got;
-                        continue;
-                }
-                if (reads_on(r, offset)) {
-                        w = being_fetched(r);
-                        if (w) {
-                                k = wait_window(r, ctx, w, e);
-                                continue;
-                        }
-                        w = next_window(r, NULL);
-                }
-                mutex_unlock(&r->lock);
-                if (w) {
-                        fetch_window(r, ctx, w);
-                } else {
-                        k = fetch(r, ctx, offset, n, ret, e);
-                        n = 0;
-                }
-                mutex_lock(&r->lock);
-        }
+        for (; k == 0 && done < n; done += got)
+                k = read_some(r, ctx, offset + done, n - done, to + done, &got, e);
         mutex_unlock(&r->lock);
-        if (k)
-                buf_truncate(ret, before);
-        return k ? k : buf_status(ret) ? error_set_errno(e, buf_status(ret), "reading from S3") : 0;
+        if (k == 0)
+                *ret_n = n;
+        return k;
 }
 
 void large_close(struct large_reader *r) {
@@ -349,11 +448,13 @@ void large_close(struct large_reader *r) {
                 return;
         mutex_lock(&r->lock);
         r->stopping = true;
-        if (r->fetching)
-                op_ctx_cancel(r->fetching);
+        for (unsigned i = 0; i < AHEAD; i++)
+                if (r->ahead[i].fetching)
+                        op_ctx_cancel(r->ahead[i].fetching);
         cond_broadcast(&r->cond);
         mutex_unlock(&r->lock);
-        if (r->running)
-                (void)pthread_join(r->thread, NULL);
+        for (unsigned i = 0; i < AHEAD; i++)
+                if (r->ahead[i].running)
+                        (void)pthread_join(r->ahead[i].thread, NULL);
         reader_free(r);
 }

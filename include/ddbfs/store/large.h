@@ -28,9 +28,10 @@ struct large_ops {
         int (*size)(struct store *, struct op_ctx *, const struct value *, bool *ret, uint64_t *ret_size, struct error *);
         /* The value may be dropped afterwards. */
         int (*open)(struct store *, struct op_ctx *, const struct value *, struct large_reader **ret, struct error *);
-        /* At most n bytes from offset, appended; none at the end.  Reads ahead of who reads on from where he was.
+        /* At most n bytes from offset; fewer only at the end.  Reads ahead of who reads on from where he was.
          * ERR_NO_ITEM: the object is gone.  Who read the whole from its beginning has got what the SHA-256 says. */
-        int (*read)(struct large_reader *, struct op_ctx *, uint64_t offset, size_t n, struct buf *ret, struct error *);
+        int (*read)(struct large_reader *, struct op_ctx *, uint64_t offset, size_t n, char *to, size_t *ret_n,
+                    struct error *);
         void (*close)(struct large_reader *); /* NULL is fine */
         int (*begin)(struct store *, struct op_ctx *, const struct large_owner *, struct large_writer **ret, struct error *);
         /* Goes up while the caller goes on; what failed is told by a later call.  -EINTR: nothing of data (at most

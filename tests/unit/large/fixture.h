@@ -120,6 +120,18 @@ static inline const struct large_ref *lx_ref(struct lx *x, const char *id, const
         return v && v->type == VALUE_LARGE ? v->large : NULL;
 }
 
+/* At most n bytes of an open object, appended. */
+static inline int lx_read(struct lx *x, struct large_reader *r, size_t offset, size_t n, struct buf *out, struct error *e) {
+        char *to = buf_reserve(out, n);
+        size_t got;
+        int k;
+
+        ck_assert_ptr_nonnull(to);
+        k = LX_CALL(x->s->ops->large->read(r, &ctx, offset, n, to, &got, e));
+        buf_commit(out, k ? 0 : got);
+        return k;
+}
+
 /* The content of an attribute, wherever it is. */
 static inline int lx_content(struct lx *x, const struct value *v, struct buf *out, struct error *e) {
         struct large_reader *r = NULL;
@@ -131,7 +143,7 @@ static inline int lx_content(struct lx *x, const struct value *v, struct buf *ou
         }
         k = LX_CALL(x->s->ops->large->open(x->s, &ctx, v, &r, e));
         while (k == 0 && out->n < v->large->size)
-                k = LX_CALL(x->s->ops->large->read(r, &ctx, out->n, 128 * KIB, out, e));
+                k = lx_read(x, r, out->n, 128 * KIB, out, e);
         x->s->ops->large->close(r);
         return k;
 }
