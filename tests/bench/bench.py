@@ -20,6 +20,7 @@ import tempfile
 
 import data
 import measure
+import objects
 import report
 from jobs import JOBS
 
@@ -30,7 +31,7 @@ def arguments():
     p.add_argument("--build", default=os.path.join(measure.ROOT, "build-release"), help="folder of the build")
     p.add_argument("--rounds", type=int, default=5, help="medians of so many [%(default)s]")
     p.add_argument("--rtt", default="0,5", help="round trips in ms [%(default)s]")
-    p.add_argument("--only", help="contenders, comma separated: " + ",".join(measure.CONTENDERS))
+    p.add_argument("--only", help="contenders, comma separated: " + ",".join({**measure.CONTENDERS, **objects.CONTENDERS}))
     p.add_argument("--large", action="store_true", help="also a partition of a million items")
     p.add_argument("--out", help="folder for RESULTS.md and results.svg; default: print")
     p.add_argument("--json", help="keep the raw results here")
@@ -54,10 +55,17 @@ def find_engine():
         os.environ["DDBFS_ENGINE"] = done.stdout.strip()
 
 
+def contenders(job):
+    """Those that this machine has: name -> function."""
+    if job.s3:
+        return {name: run for name, run in objects.CONTENDERS.items() if name not in objects.missing()}
+    return {name: run for name, run in measure.CONTENDERS.items() if getattr(job, name) and name not in measure.missing()}
+
+
 def one_run(world, tables, job, contender, rtt):
     if job.fresh:
         job.fresh(tables)
-    result = measure.CONTENDERS[contender](world, job, rtt)
+    result = contenders(job)[contender](world, job, rtt)
     if job.check and contender not in ("kernel", "bindfs"):
         got, wanted = job.check(tables)
         if got != wanted:
@@ -67,8 +75,7 @@ def one_run(world, tables, job, contender, rtt):
 
 def run_job(world, tables, job, args, found):
     """All contenders in turn, round by round, so that a busy moment of the machine hits them alike."""
-    only = set(args.only.split(",")) if args.only else set(measure.CONTENDERS)
-    names = [name for name in measure.CONTENDERS if getattr(job, name) and name in only - measure.missing()]
+    names = [name for name in contenders(job) if not args.only or name in args.only.split(",")]
     for rtt in (int(r) for r in args.rtt.split(",")):
         if rtt not in job.rtts:
             continue
@@ -94,6 +101,9 @@ def run_all(world, args):
     tables = data.Tables(world)
     found, made = [], set()
     for job in chosen_jobs(args):
+        if job.s3 and objects.server_missing():
+            print("%s: no S3 server: %s" % (job.name, objects.server_missing()), file=sys.stderr)
+            continue
         if job.make not in made:
             job.make(tables)
             made.add(job.make)

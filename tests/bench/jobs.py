@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Callable, Optional
 
 import data
+import objects
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Job:
     bindfs: Optional[str] = None      # a folder
     boto3: Optional[str] = None       # arguments of scripts.py
     cli: Optional[str] = None         # arguments of aws dynamodb
+    s3: Optional[str] = None          # put or get, of objects.py's contenders: an object to or from S3
     warm: Optional[str] = None        # before the clock starts, in the same mount
     fresh: Optional[Callable] = None  # before each run
     check: Optional[Callable] = None  # after each run
@@ -95,6 +97,13 @@ JOBS = [
         ours="sed -i 's/\"state\": \"v0\"/\"state\": \"v1\"/' %(t)s/edit/*.json", expect="", floor=(1, "edit"),
         kernel="local Edit.copy", boto3="edit Edit", target={0: (1.3, "floor+kernel"), 5: (0.75, "floor")},
         limits={"requests": 400}, note="CLI: 400 processes, minutes"),
+    Job("W7u", "cp of a file of 100 MiB to an attribute", objects.make_up, "Docs", s3="put", rtts=(0,),
+        ours="cp %(files)s/object %(t)s/" + objects.ATTRIBUTE, expect="", options=objects.OPTIONS, floor=(4, "put"),
+        fresh=objects.fresh_up, check=objects.went_up, target={0: (1.25, "floor")}, limits={"rss": 32}),
+    Job("W7d", "cp of an attribute of 100 MiB to a file", objects.make_down, "Docs", s3="get", rtts=(0,),
+        ours="cp %(t)s/" + objects.ATTRIBUTE + " %(files)s/object.down", expect="", options=objects.OPTIONS,
+        floor=(4, "get"), fresh=objects.fresh_down, check=objects.came_down, target={0: (1.25, "floor")},
+        limits={"rss": 32}),
     Job("W8a", "open and read 5,000 warm files", data.make_warm, "Warm", options="cache_ttl=1h", rtts=(0,),
         warm="ls %(t)s/warm | wc -l; cd %(t)s && xargs -a %(files)s/opens cat | wc -c",
         ours="cd %(t)s && xargs -a %(files)s/opens cat | wc -c", expect=length(data.partition("warm", 10000, 256)[::2]),

@@ -29,7 +29,7 @@ TOOLS = {"floor": ["libcurl", "libcrypto"], "floor_s3": ["libcurl", "libcrypto"]
 class Result:
     wall: float
     cpu: float                      # client and daemon
-    engine: float                   # CPU of the engine
+    engine: float                   # CPU of the engine, and of the S3 server
     requests: Optional[int] = None
     rcu: Optional[float] = None
     wcu: Optional[float] = None
@@ -79,7 +79,11 @@ class World:
         self.build_tools()
         self.engine = Engine(self)
         self.processes.append(self.engine)
+        self.s3 = None                  # the S3 server, once a job wants it (objects.py)
         self.db = boto(self.engine.port)
+
+    def servers_cpu(self):
+        return cpu_of(self.engine.pid) + (self.s3.cpu() if self.s3 else 0)
 
     # -- what Engine and Mount of tests/lib/processes.py ask of their case
 
@@ -181,7 +185,7 @@ def children_cpu():
 def run_command(world, command, timeout, pid=None, rtt=0):
     """Runs a shell command to its end.  Gives (Result, stdout, stderr); CPU includes the daemon `pid`."""
     seen = world.counter(rtt)
-    daemon, engine, children = pid and cpu_of(pid), cpu_of(world.engine.pid), children_cpu()
+    daemon, engine, children = pid and cpu_of(pid), world.servers_cpu(), children_cpu()
     started = time.perf_counter()
     popen = subprocess.Popen(["/bin/sh", "-c", command], env=world.env, stdin=subprocess.DEVNULL, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
@@ -197,7 +201,7 @@ def run_command(world, command, timeout, pid=None, rtt=0):
     cpu = children_cpu() - children + (cpu_of(pid) - daemon if pid else 0)
     if popen.returncode != 0:
         raise Failure("%s: status %d\n%s" % (command, popen.returncode, err[-2000:]))
-    result = Result(wall, cpu, cpu_of(world.engine.pid) - engine)
+    result = Result(wall, cpu, world.servers_cpu() - engine)
     if seen is not None:
         result.seen = world.counter(rtt) - seen
     return result, out, err
@@ -209,7 +213,7 @@ def expected(job, out):
 
 
 def places(world, folder, rtt):
-    return {"t": folder, "files": world.path("files"), "url": world.url(rtt)}
+    return {"t": folder, "files": world.path("files"), "url": world.url(rtt), "s3": world.s3 and world.s3.url}
 
 
 def in_folder(world, job, folder, pid, rtt):
@@ -227,7 +231,7 @@ def stats(mount):
 
 
 def run_ours(world, job, rtt):
-    with world.mounted(job.table, job.options, rtt) as mount:
+    with world.mounted(job.table, job.options % places(world, "", rtt), rtt) as mount:
         pid, names = mount.process.pid, places(world, mount / job.table, rtt)
         if job.warm:
             run_command(world, job.warm % names, job.timeout, rtt=rtt)

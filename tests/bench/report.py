@@ -35,12 +35,14 @@ warm; starting it is not counted, starting a script is. Client, mount and engine
 - *boto3*, *CLI*: as people script it (`scripts.py`, `aws dynamodb`), cold processes; the CLI only where one process
   does the job.
 - *bindfs*: the same command on a bindfs of a folder with the same files.
+- *W7*: a real S3 server (Ceph's gateway, `tests/lib/s3_server.py`). The floor is `floor_s3.c`: a multipart upload, or
+  ranged reads, of 8 MiB on 4 connections. s3fs and rclone are mounted anew for each run, too, rclone without its cache
+  of files, of which close does not wait for the upload; in brackets their peak RSS. `aws s3 cp` is a cold process.
 - 5 ms: everything goes through `delay.c`, a TCP proxy of 5 ms round trip (connecting costs one, too).
-- CPU is user + system of daemon and clients together; the engine's is apart. RSS is the daemon's peak (VmHWM).
+- CPU is user + system of daemon and clients together; the servers' is apart. RSS is the daemon's peak (VmHWM).
 - Requests and units of ddbfs are those of its `.ddbfs/stats.json`; at 5 ms the proxy counts too, and must agree.
 
-Left out: the CLI for jobs of one process an item (minutes to an hour each), other SDKs (not in Debian), W7 (its
-feature is not measured here yet).
+Left out: the CLI for jobs of one process an item (minutes to an hour each), other SDKs (not in Debian).
 """
 
 
@@ -121,7 +123,7 @@ def job_ratio(entry, jobs):
 def wall_rows(found, jobs, rtt):
     for entry in found:
         job, runs = jobs[entry["job"]], entry["runs"]
-        if entry["rtt"] != rtt or job.name == "M5":
+        if entry["rtt"] != rtt or job.s3 or job.name == "M5":
             continue
         target, verdict = job.target.get(rtt), "-"
         got = job_ratio(entry, jobs)
@@ -131,6 +133,27 @@ def wall_rows(found, jobs, rtt):
         yield ["%s %s" % (job.name, job.what)] + [seconds(median(runs.get(name), "wall")) for name in
                                                   ("floor", "kernel", "ours", "boto3", "cli", "bindfs")] + [
             times(got), against, verdict, faster(ratio(runs, "boto3"))]
+
+
+def shown(wall, rss):
+    return "not measured" if wall is None else seconds(wall) + ("" if rss is None else " (%.0f MiB)" % rss)
+
+
+def object_rows(found, jobs, rtt):
+    """The jobs with objects: others' programs, and how much faster than the best of them."""
+    others = ("s3fs", "rclone", "aws_s3")
+    for entry in found:
+        job, runs = jobs[entry["job"]], entry["runs"]
+        if entry["rtt"] != rtt or not job.s3:
+            continue
+        at_most, against = job.target[rtt]
+        got = job_ratio(entry, jobs)
+        measured = {name: median(runs.get(name), "wall") for name in others if runs.get(name)}
+        best = min(measured, key=measured.get) if measured else None
+        yield ["%s %s" % (job.name, job.what)] + [seconds(median(runs.get(name), "wall")) for name in ("floor", "ours")] + [
+            shown(measured.get(name), median(runs.get(name), "rss")) for name in others] + [
+            times(got), "%.2fx %s" % (at_most, against), "-" if got is None else "met" if got <= at_most else "**missed**",
+            "%s %s" % (faster(ratio(runs, best)), best) if best else "-"]
 
 
 def cost_rows(found, jobs, rtt):
@@ -217,8 +240,13 @@ def text(found, lines, rounds):
         parts.append("\n## Round trip %d ms\n\n" % rtt)
         parts.append(table(["job", "floor", "kernel", "ddbfs", "boto3", "CLI", "bindfs", "ratio", "at most", "",
                             "faster than boto3"], wall_rows(found, jobs, rtt)))
+        rows = list(object_rows(found, jobs, rtt))
+        if rows:
+            parts.append("\nObjects in S3 (`objects.py`):\n\n")
+            parts.append(table(["job", "floor", "ddbfs", "s3fs", "rclone mount", "aws s3 cp", "ratio", "at most", "",
+                                "faster than the best"], rows))
         parts.append("\nddbfs / floor, and where there are three numbers / boto3:\n\n")
-        parts.append(table(["job", "requests", "RCU", "WCU", "CPU", "CPU to boto3", "engine's CPU", "RSS MiB",
+        parts.append(table(["job", "requests", "RCU", "WCU", "CPU", "CPU to boto3", "servers' CPU", "RSS MiB",
                             "limits"], cost_rows(found, jobs, rtt)))
     notes = ["%s: %s." % (job.name, job.note) for job in JOBS if job.note and any(e["job"] == job.name for e in found)]
     notes += ["%s." % words for words in disagreements(found)]
