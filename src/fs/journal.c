@@ -270,8 +270,8 @@ static void adopt_folder(struct fs *fs, struct op_ctx *ctx, int parent, const ch
                 return;
         adopt_files(fs, ctx, fd, true);
         adopt_files(fs, ctx, fd, false);
-        if (unlinkat(parent, name, AT_REMOVEDIR) < 0)
-                (void)fsync(fd); /* what is done with must not come back */
+        (void)fsync(fd); /* what is done with must not come back with the power, nor in a folder that is gone */
+        (void)unlinkat(parent, name, AT_REMOVEDIR);
         close(fd);
 }
 
