@@ -5,6 +5,9 @@ A case file defines functions decorated with @test and ends in run().  Each func
 (its own engine, proxy and mounts, all below the runner's private folder), which is torn down after it:
 unmounted, the daemon's exit status and stderr checked, and the proxy asked whether every signature was
 good.  Output is TAP.  See tests/README.md.
+
+run(shared=True): the engine, the proxies and the bucket are the same for all functions, and emptied between them;
+starting them takes longer than many a test.
 """
 
 import contextlib
@@ -41,8 +44,9 @@ def test(function):
 class Case:
     """The world of one test function."""
 
-    def __init__(self, name):
+    def __init__(self, name, services=None):
         self.name = name
+        self.services = services        # a Case whose engine, proxies and bucket are used
         base = os.environ.get("DDBFS_TEST_DIR")
         if not base:
             raise SystemExit("run me with tests/run-cases.py")
@@ -110,6 +114,8 @@ class Case:
 
     @property
     def engine(self):
+        if not self.engines and self.services:
+            return self.services.engine
         if not self.engines:
             self.start_engine()
         return self.engines[0]
@@ -118,13 +124,13 @@ class Case:
     def proxy(self):
         """The one before the engine (the S3 server's is t.s3.proxy)."""
         if not self._proxy:
-            self._proxy = self.start_proxy(self.engine)
+            self._proxy = self.services.proxy if self.services and not self.engines else self.start_proxy(self.engine)
         return self._proxy
 
     @property
     def s3(self):
         if not self._s3:
-            self._s3 = S3(self)
+            self._s3 = self.services.s3 if self.services else S3(self)
         return self._s3
 
     def mount(self, tables=None, options=(), port=None, **more):
@@ -165,6 +171,8 @@ class Case:
         return self.boto(self.engine.port)
 
     def boto(self, port):
+        if self.services and not self.engines:
+            return self.services.boto(port)
         if port not in self._boto:
             self._boto[port] = boto(port)
         return self._boto[port]
@@ -309,11 +317,13 @@ class Case:
             if proxy.alive():
                 attempt(lambda p=proxy: self.check_proxy(p))
                 attempt(proxy.stop)
+        if self.services:
+            attempt(self.services.settle)
         for engine in self.engines:
             with contextlib.suppress(OSError):
                 engine.go_on()
             attempt(engine.stop)
-        if self._s3:
+        if self._s3 and not self.services:
             attempt(self._s3.close)
         for name in sorted(os.listdir(self.path("logs"))):
             if name.startswith(("mnt", "san")):
@@ -322,6 +332,18 @@ class Case:
             raise Failure("at the end: " + "\n".join(problems))
         if not failed and not os.environ.get("DDBFS_KEEP"):
             shutil.rmtree(self.dir, ignore_errors=True)
+
+    def settle(self):
+        """Of services that are shared: judged, and emptied."""
+        for proxy in self.proxies:
+            self.check_proxy(proxy)
+            proxy.reset()
+            proxy.bad_expected = False
+        for db in self._boto.values():
+            for name in db.list_tables()["TableNames"]:
+                db.delete_table(TableName=name)
+        if self._s3:
+            self._s3.settle()
 
     def check_proxy(self, proxy):
         bad = proxy.bad()
@@ -361,44 +383,57 @@ def write(path, text):
     os.close(fd)
 
 
-def run():
+def run(shared=False):
     """Runs the tests of the calling file: all, or those named on the command line."""
     sys.stdout.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
     chosen = [f for f in _tests if not sys.argv[1:] or f.__name__ in sys.argv[1:]]
     if not chosen:
         raise SystemExit("no such test")
     print("1..%d" % len(chosen))
-    failed = 0
+    services, failed = None, 0
     for number, function in enumerate(chosen, 1):
-        name = function.__name__
-        started = time.monotonic()
-        problem, skipped = None, None
-        case = None
-        try:
-            case = Case(name)
-            function(case)
-        except Skip as reason:
-            skipped = str(reason)
-        except Failure as failure:
-            problem = "%s\n%s" % (failure, where(failure))
-        except BaseException:
-            problem = traceback.format_exc()
-        try:
-            if case:
-                case.close(problem is not None)
-        except Failure as failure:
-            problem = (problem + "\n" if problem else "") + str(failure)
-        if problem:
+        if shared and not services:
+            services = Case("services")
+        if not run_one(number, function, services):
             failed += 1
-            for line in problem.rstrip().split("\n"):
-                print("# " + line)
-            for mount in case.mounts if case else []:
-                for line in mount.text()[-3000:].rstrip().split("\n"):
-                    print("#   ddbfs: " + line)
-        print("%sok %d - %s%s # %.1f s" % ("not " if problem else "", number, name,
-                                          " # SKIP " + skipped if skipped and not problem else "",
-                                          time.monotonic() - started))
+            if services:        # who knows what it has left; that it has failed is told
+                with contextlib.suppress(Failure):
+                    services.close(True)
+            services = None
+    if services:
+        services.close(False)
     sys.exit(1 if failed else 0)
+
+
+def run_one(number, function, services):
+    name = function.__name__
+    started = time.monotonic()
+    problem, skipped = None, None
+    case = None
+    try:
+        case = Case(name, services)
+        function(case)
+    except Skip as reason:
+        skipped = str(reason)
+    except Failure as failure:
+        problem = "%s\n%s" % (failure, where(failure))
+    except BaseException:
+        problem = traceback.format_exc()
+    try:
+        if case:
+            case.close(problem is not None)
+    except Failure as failure:
+        problem = (problem + "\n" if problem else "") + str(failure)
+    if problem:
+        for line in problem.rstrip().split("\n"):
+            print("# " + line)
+        for mount in case.mounts if case else []:
+            for line in mount.text()[-3000:].rstrip().split("\n"):
+                print("#   ddbfs: " + line)
+    print("%sok %d - %s%s # %.1f s" % ("not " if problem else "", number, name,
+                                      " # SKIP " + skipped if skipped and not problem else "",
+                                      time.monotonic() - started))
+    return not problem
 
 
 def where(error):

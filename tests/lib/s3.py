@@ -10,7 +10,8 @@ from processes import REGION, Failure, Proxy, Skip
 
 
 class S3:
-    """`t.s3`.  The case's file says `# NEEDS: s3` in its head, so that the runner has the server ready."""
+    """`t.s3`.  The case's file says `# NEEDS: s3` in its head, so that the runner has the server ready.  Tests that share
+    their services (case.py) have the bucket, emptied, the client and the proxy in common."""
 
     def __init__(self, case):
         where = os.environ.get("DDBFS_S3")
@@ -23,17 +24,18 @@ class S3:
         self.case = case
         self.port = where["port"]
         self.key_id, self.secret = where["key_id"], where["secret"]
+        self.others = []
         self.client = self.client_at(self.port)
         self.bucket = "ddbfs-" + uuid.uuid4().hex[:12]
         self.client.create_bucket(Bucket=self.bucket)
         self._proxy = None
 
-    def client_at(self, port, **options):
+    def client_at(self, port, secret=None, **options):
         """A boto3 client that asks once and says what happened."""
         import boto3
         from botocore.config import Config
         options = {"addressing_style": "path", **options}
-        return boto3.session.Session(self.key_id, self.secret, None, REGION).client(
+        return boto3.session.Session(self.key_id, secret or self.secret, None, REGION).client(
             "s3", endpoint_url="http://127.0.0.1:%d" % port,
             config=Config(retries={"max_attempts": 0}, connect_timeout=5, read_timeout=60, s3=options))
 
@@ -53,6 +55,7 @@ class S3:
     def another_bucket(self):
         name = self.bucket + "-" + uuid.uuid4().hex[:6]
         self.client.create_bucket(Bucket=name)
+        self.others.append(name)
         return name
 
     # -- what is there, whatever the mount says
@@ -77,16 +80,22 @@ class S3:
         answer = self.client.list_multipart_uploads(Bucket=bucket or self.bucket)
         return [upload["Key"] for upload in answer.get("Uploads", [])]
 
-    def delete_bucket(self, name):
+    def empty(self, name):
         keys = self.keys(bucket=name)
         for start in range(0, len(keys), 1000):
             self.client.delete_objects(Bucket=name, Delete={"Objects": [{"Key": k} for k in keys[start:start + 1000]]})
         for upload in self.client.list_multipart_uploads(Bucket=name).get("Uploads", []):
             self.client.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
-        self.client.delete_bucket(Bucket=name)
+
+    def settle(self):
+        """As at the start."""
+        self.empty(self.bucket)
+        while self.others:
+            name = self.others.pop()
+            self.empty(name)
+            self.client.delete_bucket(Bucket=name)
 
     def close(self):
         with contextlib.suppress(Exception):        # the server is gone with the run; space matters until then
-            for bucket in self.client.list_buckets()["Buckets"]:
-                if bucket["Name"].startswith(self.bucket):
-                    self.delete_bucket(bucket["Name"])
+            self.settle()
+            self.client.delete_bucket(Bucket=self.bucket)

@@ -242,11 +242,16 @@ class Proxy:
         self.ledger = Ledger(options.log)
         self.rules = faults.Rules(options.seed, self.actions)
         self.secrets = {}
-        self.latency = options.latency / 1000
-        self.clock = 0          # seconds the service's clock is ahead of ours
-        self.verify = not options.no_verify
-        self.gzip = False
+        self.options = options
         self.rng = random.Random(options.seed)
+        self.settle()
+
+    def settle(self):
+        """As at the start."""
+        self.latency = self.options.latency / 1000
+        self.clock = 0          # seconds the service's clock is ahead of ours
+        self.verify = not self.options.no_verify
+        self.gzip = False
 
     def now(self):
         return time.time() + self.clock
@@ -430,9 +435,10 @@ class Control:
         return method(**command)
 
     def cmd_reset(self):
-        """Counters, remembered requests, bad signatures and faults: all gone."""
+        """Counters, remembered requests, bad signatures and faults: all gone.  The rest is as at the start."""
         self.proxy.ledger.reset()
         self.proxy.rules.clear()
+        self.proxy.settle()
 
     def cmd_reset_counters(self):
         self.proxy.ledger.reset()

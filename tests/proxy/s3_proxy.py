@@ -83,8 +83,8 @@ class S3Proxy(proxy.Proxy):
     actions, errors = ACTIONS, ERRORS
     frowns_on_expect = False        # boto3 does it
 
-    def __init__(self, options):
-        super().__init__(options)
+    def settle(self):
+        super().settle()
         self.sums = {}          # bucket/key -> the checksum it was put with
         self.want_checksums = True
 

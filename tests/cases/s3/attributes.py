@@ -15,6 +15,7 @@ from case import Failure, read, run, test, wait_for, write
 from large import large_mount, objects, reference
 
 MB = 1024 * 1024
+SIZE = int(os.environ.get("DDBFS_LARGE_MB", "0")) * MB      # of the soak
 
 
 def blob(n, seed=1):
@@ -46,9 +47,9 @@ def start(t, *options, **more):
 @test
 def cp_both_ways(t):
     m = start(t)
-    for n in (0, 1, 65536, 65537, MB, MB + 1, 8 * MB, 8 * MB + 1, 13 * MB + 1, 50 * MB):
+    for n in (0, 1, 65536, 65537, MB + 1, 8 * MB, 8 * MB + 1, SIZE or 13 * MB + 1):
         path = source(t, blob(n, n))
-        t.sh("rm -f Docs/1/body; sleep 0.2; cp %s Docs/1/body" % path)
+        t.sh("rm -f Docs/1/body; cp %s Docs/1/body" % path)
         t.sh("cmp %s Docs/1/body" % path)
         t.eq(os.stat(m / "Docs/1/body").st_size, n)
         ref = reference(attr(t))
@@ -79,19 +80,20 @@ def text_and_bytes(t):
 @test
 def random_reads(t):
     m = start(t)
-    data = blob(50 * MB)
+    data = blob(SIZE or 12 * MB)
     t.sh("cp %s Docs/1/body" % source(t, data))
     m.flush()
+    middle = len(data) // 4096 // 2 + 3
     before = received(m)
-    done = t.sh("dd if=Docs/1/body bs=4k count=1 skip=6000 status=none", text=False)
-    t.true(done.stdout == data[6000 * 4096:6001 * 4096], "the right bytes")
+    done = t.sh("dd if=Docs/1/body bs=4k count=1 skip=%d status=none" % middle, text=False)
+    t.true(done.stdout == data[middle * 4096:(middle + 1) * 4096], "the right bytes")
     t.at_most(received(m) - before, 2 * MB, "bytes moved by a read of 4 KB")
 
 
 @test
 def memory(t):
     start(t, env={"MALLOC_PERTURB_": "0"})      # which writes into what nobody has asked for
-    path = source(t, blob(int(os.environ.get("DDBFS_LARGE_MB", "60")) * MB))
+    path = source(t, blob(SIZE or 32 * MB))
     t.sh("cp %s Docs/1/body" % path, timeout=120)
     t.peak_at_most(31, "after writing")
     t.sh("cmp %s Docs/1/body" % path, timeout=120)
@@ -144,8 +146,7 @@ for i in range(12):
     os.write(f, b"x" * 1048576)
 time.sleep(60)"""
     child = subprocess.Popen(["python3", "-c", script], cwd=m.path)
-    wait_for(lambda: t.s3.uploads(), 20, "the upload to begin")
-    time.sleep(0.3)
+    wait_for(lambda: t.s3.proxy.requests_of("UploadPart"), 20, "the upload to be under way")
     child.send_signal(signal.SIGKILL)
     child.wait()
     wait_for(lambda: not t.s3.uploads(), 20, "the upload to be aborted")
@@ -155,7 +156,8 @@ time.sleep(60)"""
 
 @test
 def faults(t):
-    m = start(t, "op_timeout=3s", "request_timeout=2s")
+    m = start(t)
+    impatient = large_mount(t, "op_timeout=1s", "request_timeout=1s")
     data = blob(12 * MB, 7)
     path = source(t, data)
     t.sh("cp %s Docs/1/body" % path)
@@ -165,7 +167,7 @@ def faults(t):
     t.sh("cmp %s Docs/1/again" % path)
     for action in ("access_denied", "hang"):
         t.s3.proxy.fault(action=action, match={"op": "UploadPart"}, times=50)
-        failed = t.sh("cp %s Docs/1/body" % source(t, blob(12 * MB, 8), "new"), check=False)
+        failed = t.sh("cp %s Docs/1/body" % source(t, blob(12 * MB, 8), "new"), check=False, cwd=impatient.path)
         t.true(failed.returncode != 0, action)
         t.s3.proxy.clear_faults()
         t.eq(attr(t), before, action)
@@ -228,4 +230,4 @@ def renames(t):
         raise Failure("the item is not there")
 
 
-run()
+run(shared=True)

@@ -140,10 +140,10 @@ def the_bar(t):
 @test
 def while_it_is_used(t):
     m = large_mount(t)
-    for i in range(20):
-        write(m / ("Docs/%d.json" % i), json.dumps({"body": "%d" % i * 50000}))
+    for i in range(10):
+        write(m / ("Docs/%d.json" % i), json.dumps({"body": "%d" % i * 70000}))
     script = """
-        for n in 1 2 3 4 5; do for i in {0..19}; do
+        for n in 1 2; do for i in {0..9}; do
                 printf '{"body": "%0100000d"}' $n$i > Docs/$i.json
                 mv Docs/$i.json Docs/r$i.json; mv Docs/r$i.json Docs/$i.json
         done; done"""
@@ -151,11 +151,11 @@ def while_it_is_used(t):
     while child.poll() is None:
         fsck(t, "-y", "-g", "60")
     t.eq(child.returncode, 0)
-    for i in range(20):
+    for i in range(10):
         read(m / ("Docs/%d.json" % i))
     m.umount()
     fsck(t, "-c")
     t.eq(objects(t), referred(t, "Docs"))
 
 
-run()
+run(shared=True)

@@ -179,13 +179,13 @@ def without_a_bucket(t):
 
 @test
 def s3_is_down(t):
-    m = large_mount(t, "op_timeout=3s")
-    save(m / "Docs/1.json", body=text(100 * 1024))
+    save(large_mount(t) / "Docs/1.json", body=text(100 * 1024))
     before = item(t, "1")
+    m = large_mount(t, "op_timeout=1s")
     t.s3.proxy.fault(action="hang", match={"op": "PutObject"}, times=20)
     t.fails("ETIMEDOUT", save, m / "Docs/1.json", body=text(100 * 1024, "new"))
     t.eq(item(t, "1"), before)
-    t.true("1.json" in t.sh("find .ddbfs/rejected -type f").stdout, "the refused text is kept")
+    t.true("1.json" in t.sh("find .ddbfs/rejected -type f", cwd=m.path).stdout, "the refused text is kept")
 
 
 @test
@@ -201,4 +201,4 @@ def dynamodb_format(t):
     t.eq(item(t, "1"), {**before, "n": {"N": "2"}})
 
 
-run()
+run(shared=True)

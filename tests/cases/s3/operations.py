@@ -298,4 +298,4 @@ def refused_signature(t):
     t.eq((failed["kind"], failed["code"]), ("access", "SignatureDoesNotMatch"))
 
 
-run()
+run(shared=True)
