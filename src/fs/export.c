@@ -89,7 +89,7 @@ static void choose_pump(struct fs *fs, struct export *x) {
         if (x->begun && (!unknown || x->cursor.done))
                 return;
         if (x->begun)
-                segments = MIN(fs->o.parallel, SCAN_SEGMENTS_MAX);
+                segments = pump_segments_max(fs);
         if (segments > 1 && pump_new(fs, &x->place, &x->writer, segments, &x->pump))
                 x->pump = NULL; /* no thread for it: page after page, then */
 }

@@ -36,6 +36,7 @@ _must_check_ int export_put(struct fs *fs, const struct place *p, struct export_
 struct pump;
 /* In how many segments to scan; 1: page after page.  *ret_unknown: nobody has counted the table yet. */
 uint32_t pump_segments(struct fs *fs, const struct place *p, bool *ret_unknown);
+uint32_t pump_segments_max(const struct fs *fs); /* of a table that is large */
 /* place and writer are the pump's until it is freed.  -EAGAIN: no thread for it now. */
 _must_check_ int pump_new(struct fs *fs, const struct place *p, struct export_writer *w, uint32_t segments,
                           struct pump **ret);

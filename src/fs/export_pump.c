@@ -8,8 +8,8 @@
 #include "fs_internal.h"
 #include "export_internal.h"
 
-#define PUMP_PAGES 10        /* a megabyte of the service each */
-#define PUMP_BYTES (16 * MIB) /* the text of a page can be several */
+#define PUMP_PAGES 8         /* a megabyte of the service each */
+#define PUMP_BYTES (8 * MIB) /* the text of a page can be several */
 #define PUMPS_MAX 4          /* of one mount; other exports read page after page */
 #define PUMP_SEGMENT (1 * MIB)
 #define ITEM_GUESS 512       /* bytes, where only the number of items is known */
@@ -41,6 +41,11 @@ struct pump {
         bool ready;                    /* fs.gate: there is a text, or the end */
 };
 
+/* More than are under way at once, so that the last ones end together. */
+uint32_t pump_segments_max(const struct fs *fs) {
+        return MIN(2 * fs->o.parallel, SCAN_SEGMENTS_MAX);
+}
+
 uint32_t pump_segments(struct fs *fs, const struct place *p, bool *ret_unknown) {
         uint64_t bytes = p->table->size_bytes ? p->table->size_bytes : p->table->item_count * ITEM_GUESS;
 
@@ -48,7 +53,7 @@ uint32_t pump_segments(struct fs *fs, const struct place *p, bool *ret_unknown) 
         if (view_is_query(p->view) || fs->o.parallel < 2)
                 return 1;
         *ret_unknown = bytes == 0;
-        return (uint32_t)MIN(MAX(bytes / PUMP_SEGMENT, 1), MIN(fs->o.parallel, SCAN_SEGMENTS_MAX));
+        return (uint32_t)MIN(MAX(bytes / PUMP_SEGMENT, 1), pump_segments_max(fs));
 }
 
 static void set_ready(struct pump *x) {
