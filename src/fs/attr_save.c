@@ -374,8 +374,8 @@ static int send_value(struct save *s, const struct parsed *parsed, const struct 
 
         if (r == 0)
                 r = send(s, parsed, new, e);
-        if (s->stream)
-                stream_written(s->stream, s->ctx, r, e);
+        if (s->stream && r == 0)
+                stream_written(s->stream, s->ctx, 0, e);
         return r;
 }
 

@@ -360,6 +360,15 @@ static void may_wait(struct save *s, struct node *n, struct str child) {
         s->later = buf_status(&s->path) == 0;
 }
 
+/* It is kept, and the object goes unless it is what is kept, or the item may refer to it after all. */
+static void give_up_stream(struct save *s, struct draft *d, int r, struct error *e) {
+        const struct error ended = *e;
+
+        reject_stream(s->fs, s->ctx, d->node, s->stream, e);
+        stream_written(s->stream, s->ctx, r, &ended);
+        draft_give_up(d, s->ctx, e);
+}
+
 static int commit(struct save *s, struct draft *d, struct error *e) {
         struct snapshot *own = NULL;
         bool again;
@@ -393,8 +402,8 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
         d->refused_edits = s->edits;
         mutex_unlock(&d->lock);
         away_refused(s->fs, place_file_id(&s->place));
-        if (s->stream) /* the program that wrote it has it still */
-                draft_give_up(d, s->ctx, e);
+        if (s->stream)
+                give_up_stream(s, d, r, e);
         else if (!s->touch && !again)
                 reject_text(s->fs, d->node, STR_NULL, buf_view(&s->text), e);
         mutex_lock(&d->lock);
@@ -444,7 +453,7 @@ static int refuse_replaced(struct save *s, struct draft *d, struct error *e) {
 static int refuse_stream(struct save *s, struct draft *d, struct error *e) {
         int r = error_set(e, ERR_CONDITION, "it was renamed or replaced while it was being written");
 
-        draft_give_up(d, s->ctx, e);
+        give_up_stream(s, d, r, e);
         return r;
 }
 

@@ -122,3 +122,5 @@ _must_check_ int item_parse(struct fs *fs, const struct place *p, struct str tex
  * operation. */
 void reject_text(struct fs *fs, struct node *n, struct str child, struct str text, struct error *why);
 void reject_at(struct fs *fs, struct str path, uint64_t ino, struct str text, struct error *why);
+/* What was streamed, all of it, if S3 has it or can have it; the stream's save is over. */
+void reject_stream(struct fs *fs, struct op_ctx *ctx, struct node *n, struct stream *x, struct error *why);

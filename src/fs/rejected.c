@@ -3,11 +3,15 @@
  * Texts that could not be saved: kept under STATE/rejected by the path of their item, with the reason beside
  * them (NAME.why).  On disk before the error is returned, so they survive a crash.  Bounded: when there is
  * more than rejected_max, the oldest leave, after a warning.
+ *
+ * What was streamed to S3 is read back from there; what would take more than half of rejected_max, or cannot be read
+ * back, stays there: the reason names the object, and there is nothing but the reason.
  */
 #include <dirent.h>
 #include <stdio.h>
 #include <unistd.h>
 #include "fs_internal.h"
+#include "stream_internal.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/file.h"
 #include "ddbfs/base/json.h"
@@ -19,18 +23,39 @@
 #define KEPT_FILES_MAX 100000
 #define FOLDER_DEPTH_MAX 64
 
-static int write_fd(int fd, struct str text) {
-        int r = file_write_all(fd, 0, text);
+struct content {
+        struct str text;
+        struct stream *stream; /* instead of it */
+        struct op_ctx *ctx;    /* of reading that back */
+};
+
+struct place_in_file {
+        int fd;
+        uint64_t at;
+};
+
+static int write_piece(void *arg, struct str piece) {
+        struct place_in_file *p = arg;
+        int r = file_write_all(p->fd, p->at, piece);
+
+        p->at += piece.n;
+        return r;
+}
+
+static int write_fd(int fd, const struct content *c) {
+        struct place_in_file p = { fd, 0 };
+        struct error ignored = { 0 };
+        int r = c->stream ? stream_content(c->stream, c->ctx, write_piece, &p, &ignored) : write_piece(&p, c->text);
 
         return r ? r : fsync(fd) < 0 ? -errno : 0;
 }
 
-static int write_named(const char *path, struct str text) {
+static int write_named(const char *path, const struct content *c) {
         int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), r;
 
         if (fd < 0)
                 return -errno;
-        r = write_fd(fd, text);
+        r = write_fd(fd, c);
         close(fd);
         if (r)
                 (void)unlink(path);
@@ -39,7 +64,7 @@ static int write_named(const char *path, struct str text) {
 
 /* The text under this name, whole or not at all, whenever we die.  -EEXIST: the name is taken.  It gets its name
  * when it is on disk, where the disk's file system can do that. */
-static int write_file(const char *path, struct str text) {
+static int write_file(const char *path, const struct content *c) {
         char folder[PATH_MAX], unnamed[64];
         int fd, dir, r;
 
@@ -48,11 +73,11 @@ static int write_file(const char *path, struct str text) {
         *strrchr(folder, '/') = '\0';
         fd = open(folder, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
         if (fd < 0)
-                return write_named(path, text);
-        r = write_fd(fd, text);
+                return write_named(path, c);
+        r = write_fd(fd, c);
         (void)snprintf(unnamed, sizeof(unnamed), "/proc/self/fd/%d", fd);
         if (r == 0 && linkat(AT_FDCWD, unnamed, AT_FDCWD, path, AT_SYMLINK_FOLLOW) < 0)
-                r = errno == EEXIST ? -EEXIST : write_named(path, text);
+                r = errno == EEXIST ? -EEXIST : write_named(path, c);
         close(fd);
         dir = r == 0 ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
         if (dir >= 0) {
@@ -106,7 +131,8 @@ static int target_path(struct fs *fs, struct str path, uint64_t ino, struct buf 
         return buf_status(out);
 }
 
-static void render_why(struct str path, const struct error *why, struct buf *out) {
+/* object: where the text is, when it is not beside the reason. */
+static void render_why(struct str path, const struct error *why, struct str object, struct buf *out) {
         char when[CLOCK_ISO_LEN];
 
         clock_format_iso(clock_wall_ns(), when);
@@ -120,6 +146,10 @@ static void render_why(struct str path, const struct error *why, struct buf *out
         json_write_string(out, str_of(why->code));
         buf_puts(out, ",\n  \"request_id\": ");
         json_write_string(out, str_of(why->request_id));
+        if (object.n > 0) {
+                buf_puts(out, ",\n  \"object\": ");
+                json_write_string(out, object);
+        }
         buf_puts(out, "\n}\n");
 }
 
@@ -229,53 +259,92 @@ static void say_where(struct fs *fs, const char *path, struct error *why) {
                        path + strlen(fs->o.state_dir));
 }
 
+static void numbered(const char *base, unsigned copy, char *path) {
+        if (copy == 1)
+                (void)snprintf(path, PATH_MAX, "%s", base);
+        else if (copy < COPIES_MAX)
+                (void)snprintf(path, PATH_MAX, "%s.%u", base, copy);
+        else
+                (void)snprintf(path, PATH_MAX, "%s.%llu", base, (unsigned long long)clock_wall_ns());
+}
+
 /* Under the item's name, or a free one beside it; *path: PATH_MAX.  The same text is kept once, as of now. */
-static int keep_text(const char *base, struct str text, char *path) {
+static int keep_content(const char *base, const struct content *c, char *path) {
         int r = -EEXIST;
 
         for (unsigned copy = 1; r == -EEXIST && copy <= COPIES_MAX; copy++) {
-                if (copy == 1)
-                        (void)snprintf(path, PATH_MAX, "%s", base);
-                else if (copy < COPIES_MAX)
-                        (void)snprintf(path, PATH_MAX, "%s.%u", base, copy);
-                else
-                        (void)snprintf(path, PATH_MAX, "%s.%llu", base, (unsigned long long)clock_wall_ns());
+                numbered(base, copy, path);
                 if (access(path, F_OK) < 0)
-                        r = write_file(path, text);
-                else if (holds_text(path, text))
+                        r = write_file(path, c);
+                else if (!c->stream && holds_text(path, c->text))
                         r = utimensat(AT_FDCWD, path, NULL, 0) < 0 ? -errno : 0;
         }
         return r;
 }
 
-static int keep(struct fs *fs, struct str item, uint64_t ino, struct str text, struct error *why) {
+/* The reason beside path, or instead of it. */
+static void keep_why(struct fs *fs, char *path, struct str item, struct str object, const struct error *why) {
+        _cleanup_(buf_deinit) struct buf reason = BUF_INIT(PATH_TEXT_MAX + 8 * KIB);
+        struct content c = { .text = STR_NULL };
+
+        render_why(item, why, object, &reason);
+        if (snprintf(path + strlen(path), PATH_MAX - strlen(path), WHY) != sizeof(WHY) - 1 || buf_status(&reason))
+                return;
+        c.text = buf_view(&reason);
+        (void)unlink(path);
+        (void)write_file(path, &c);
+        path[strlen(path) - (sizeof(WHY) - 1)] = '\0';
+        enforce_bound(fs, path);
+}
+
+static int keep(struct fs *fs, struct str item, uint64_t ino, const struct content *c, struct error *why) {
         _cleanup_(buf_deinit) struct buf base = BUF_INIT(PATH_MAX);
-        _cleanup_(buf_deinit) struct buf reason = BUF_INIT(PATH_TEXT_MAX + 4 * KIB);
-        char path[PATH_MAX];
+        char path[PATH_MAX + sizeof(WHY)];
         int r = target_path(fs, item, ino, &base);
 
         if (r)
                 return r;
         make_folders(base.p, strlen(fs->o.state_dir) + 1);
-        r = keep_text(base.p, text, path);
+        r = keep_content(base.p, c, path);
         if (r)
                 return r;
         say_where(fs, path, why);
-        render_why(item, why, &reason);
-        if (snprintf(path + strlen(path), sizeof(path) - strlen(path), WHY) != sizeof(WHY) - 1 || buf_status(&reason))
-                return 0;
-        (void)unlink(path);
-        (void)write_file(path, buf_view(&reason));
-        path[strlen(path) - (sizeof(WHY) - 1)] = '\0';
-        enforce_bound(fs, path);
+        keep_why(fs, path, item, STR_NULL, why);
         return 0;
 }
 
-void reject_at(struct fs *fs, struct str path, uint64_t ino, struct str text, struct error *why) {
-        int r = fs->o.state_dir ? keep(fs, path, ino, text, why) : -ENOENT;
+/* The object stays, and the reason names it. */
+static int keep_object(struct fs *fs, struct str item, uint64_t ino, struct str object, struct error *why) {
+        _cleanup_(buf_deinit) struct buf base = BUF_INIT(PATH_MAX);
+        char path[PATH_MAX + sizeof(WHY)];
+        size_t n = strlen(why->message);
+        int r = target_path(fs, item, ino, &base);
 
+        (void)snprintf(why->message + n, sizeof(why->message) - n, " (the content is kept as %.*s)", (int)object.n, object.p);
+        if (r)
+                return r;
+        make_folders(base.p, strlen(fs->o.state_dir) + 1);
+        for (unsigned copy = 1; copy <= COPIES_MAX; copy++) {
+                numbered(base.p, copy, path);
+                n = strlen(path);
+                (void)snprintf(path + n, sizeof(path) - n, WHY);
+                if (access(path, F_OK) < 0)
+                        break;
+        }
+        path[n] = '\0';
+        keep_why(fs, path, item, object, why);
+        return 0;
+}
+
+static void told(int r) {
         if (r)
                 log_error("a text that could not be saved could not be kept either: %s", strerrordesc_np(-r));
+}
+
+void reject_at(struct fs *fs, struct str path, uint64_t ino, struct str text, struct error *why) {
+        struct content c = { .text = text };
+
+        told(fs->o.state_dir ? keep(fs, path, ino, &c, why) : -ENOENT);
 }
 
 void reject_text(struct fs *fs, struct node *n, struct str child, struct str text, struct error *why) {
@@ -284,4 +353,20 @@ void reject_text(struct fs *fs, struct node *n, struct str child, struct str tex
 
         node_path(fs, n, child, &path);
         reject_at(fs, buf_view(&path), child.n ? node_ino(ino, child) : ino, text, why);
+}
+
+void reject_stream(struct fs *fs, struct op_ctx *ctx, struct node *n, struct stream *x, struct error *why) {
+        _cleanup_(buf_deinit) struct buf path = BUF_INIT(PATH_TEXT_MAX);
+        _cleanup_(buf_deinit) struct buf object = BUF_INIT(4 * KIB);
+        struct content c = { .stream = x, .ctx = ctx };
+        uint64_t ino = node_ino_now(fs, n);
+        struct error e = { 0 };
+
+        if (!fs->o.state_dir || stream_complete(x, ctx, &e))
+                return; /* S3 does not have it: the upload has failed, or the writer has gone */
+        node_path(fs, n, STR_NULL, &path);
+        if (stream_size(x) <= fs->o.rejected_max / 2 && keep(fs, buf_view(&path), ino, &c, why) == 0)
+                return;
+        stream_leave(x, ctx, &object);
+        told(keep_object(fs, buf_view(&path), ino, buf_view(&object), why));
 }

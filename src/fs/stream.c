@@ -142,22 +142,42 @@ static void note_text(struct stream *x, struct str data) {
 
 /* ---- writing ---- */
 
-/* It was saved and is written on: what is there is copied into a new object. */
-static int write_on(struct stream *x, struct op_ctx *ctx, struct error *e) {
+int stream_content(struct stream *x, struct op_ctx *ctx, int (*take)(void *arg, struct str piece), void *arg,
+                   struct error *e) {
         _cleanup_(buf_deinit) struct buf piece = BUF_INIT(COPY_PIECE);
         struct large_reader *in = NULL;
         size_t n;
         int r = buf_reserve(&piece, COPY_PIECE) ? ops_of(x)->open(x->fs->store, ctx, &x->value, &in, e)
                                                 : error_set(e, ERR_MEMORY, "out of memory");
 
-        if (r == 0)
-                r = begin(x, ctx, e);
         for (uint64_t at = 0; r == 0 && at < x->size; at += n) {
                 r = ops_of(x)->read(in, ctx, at, COPY_PIECE, piece.p, &n, e);
                 if (r == 0)
-                        r = ops_of(x)->append(x->writer, ctx, str_make(piece.p, n), e);
+                        r = take(arg, str_make(piece.p, n));
         }
         ops_of(x)->close(in);
+        return r;
+}
+
+struct appending {
+        struct stream *x;
+        struct op_ctx *ctx;
+        struct error *e;
+};
+
+static int append_piece(void *arg, struct str piece) {
+        struct appending *a = arg;
+
+        return ops_of(a->x)->append(a->x->writer, a->ctx, piece, a->e);
+}
+
+/* It was saved and is written on: what is there is copied into a new object. */
+static int write_on(struct stream *x, struct op_ctx *ctx, struct error *e) {
+        struct appending a = { x, ctx, e };
+        int r = begin(x, ctx, e);
+
+        if (r == 0)
+                r = stream_content(x, ctx, append_piece, &a, e);
         if (r)
                 stream_written(x, ctx, r, e);
         x->finished = r != 0; /* still as it was saved */
@@ -196,6 +216,23 @@ int stream_finish(struct stream *x, struct op_ctx *ctx, enum value_type type, st
         if (r == 0 && value_copy(a, &x->value, ret))
                 return error_set(e, ERR_MEMORY, "out of memory");
         return r;
+}
+
+int stream_complete(struct stream *x, struct op_ctx *ctx, struct error *e) {
+        struct arena a = ARENA_INIT(VALUE_ARENA_MAX);
+        struct value ignored;
+        int r = x->writer ? stream_finish(x, ctx, VALUE_B, &a, &ignored, e) : error_set(e, ERR_INTERNAL, "there is no object");
+
+        arena_deinit(&a);
+        return r;
+}
+
+void stream_leave(struct stream *x, struct op_ctx *ctx, struct buf *ret) {
+        const struct large_ref *l = x->value.large;
+
+        buf_printf(ret, "s3://%.*s/%.*s", (int)l->bucket.n, l->bucket.p, (int)l->key.n, l->key.p);
+        ops_of(x)->end(x->writer, ctx, 0, NULL);
+        x->writer = NULL;
 }
 
 void stream_written(struct stream *x, struct op_ctx *ctx, int r, const struct error *e) {

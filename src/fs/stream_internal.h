@@ -25,6 +25,13 @@ bool stream_is_text(const struct stream *x); /* all of it is UTF-8 */
 /* *ret: what the attribute becomes, in the arena; once for all calls that follow without an append. */
 _must_check_ int stream_finish(struct stream *x, struct op_ctx *ctx, enum value_type type, struct arena *a, struct value *ret,
                                struct error *e);
+/* The object is there, whatever it is: what could not be saved can be had from it. */
+_must_check_ int stream_complete(struct stream *x, struct op_ctx *ctx, struct error *e);
+/* All of it, piece by piece, after stream_complete(); -errno of take(), too. */
+_must_check_ int stream_content(struct stream *x, struct op_ctx *ctx, int (*take)(void *arg, struct str piece), void *arg,
+                                struct error *e);
+/* The object stays though nothing refers to it; its URL. */
+void stream_leave(struct stream *x, struct op_ctx *ctx, struct buf *ret);
 /* How the write of that value ended: what failed leaves nothing in S3. */
 void stream_written(struct stream *x, struct op_ctx *ctx, int r, const struct error *e);
 struct stream *stream_free(struct stream *x, struct op_ctx *ctx); /* NULL is fine; returns NULL */

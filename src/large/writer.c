@@ -47,9 +47,6 @@ struct large_writer {
 
 static void writer_free(struct large_writer *w) {
         (void)sha256_end(w->digest, NULL);
-        for (unsigned i = 0; i < SLOTS; i++)
-                buf_deinit(&w->slots[i].part);
-        buf_deinit(&w->filling);
         if (w->owner.table)
                 table_schema_unref((struct table_schema *)(uintptr_t)w->owner.table);
         cond_deinit(&w->cond);
@@ -287,6 +284,24 @@ static int finish_object(struct large_writer *w, struct op_ctx *ctx, struct erro
         return w->ls->blobs->ops->upload_finish(w->ls->blobs, ctx, w->upload, e);
 }
 
+/* No thread of its own, and no part, is left. */
+static void stop(struct large_writer *w) {
+        mutex_lock(&w->lock);
+        w->stopping = true;
+        for (unsigned i = 0; i < SLOTS; i++)
+                if (w->slots[i].sending)
+                        op_ctx_cancel(w->slots[i].sending);
+        cond_broadcast(&w->cond);
+        mutex_unlock(&w->lock);
+        for (unsigned i = 0; i < SLOTS; i++) {
+                if (w->slots[i].running)
+                        (void)pthread_join(w->slots[i].thread, NULL);
+                w->slots[i].running = false;
+                buf_deinit(&w->slots[i].part);
+        }
+        buf_deinit(&w->filling);
+}
+
 int large_finish(struct large_writer *w, struct op_ctx *ctx, enum value_type type, struct arena *a, struct value *ret,
                  struct error *e) {
         struct large_ref *l = arena_alloc(a, sizeof(*l));
@@ -301,22 +316,11 @@ int large_finish(struct large_writer *w, struct op_ctx *ctx, enum value_type typ
         if (r == 0)
                 r = arena_dup(a, w->name.key, &l->key);
         r = r ? error_set_errno(e, r, "saving to S3") : finish_object(w, ctx, e);
-        if (r == 0)
-                *ret = (struct value){ .type = VALUE_LARGE, .large = l };
-        return r;
-}
-
-static void stop(struct large_writer *w) {
-        mutex_lock(&w->lock);
-        w->stopping = true;
-        for (unsigned i = 0; i < SLOTS; i++)
-                if (w->slots[i].sending)
-                        op_ctx_cancel(w->slots[i].sending);
-        cond_broadcast(&w->cond);
-        mutex_unlock(&w->lock);
-        for (unsigned i = 0; i < SLOTS; i++)
-                if (w->slots[i].running)
-                        (void)pthread_join(w->slots[i].thread, NULL);
+        if (r)
+                return r;
+        stop(w);
+        *ret = (struct value){ .type = VALUE_LARGE, .large = l };
+        return 0;
 }
 
 void large_end(struct large_writer *w, struct op_ctx *ctx, int r, const struct error *e) {

@@ -135,6 +135,36 @@ def conflict(t):
 
 
 @test
+def refused_is_kept(t):
+    m = start(t)
+    path = source(t, blob(9 * MB, 1))
+    t.sh("cp %s Docs/1/body" % path)
+    before = attr(t)
+    small = large_mount(t, "rejected_max=4M")
+    for mount, denied in ((m, blob(10 * MB, 2)), (small, blob(11 * MB, 3))):
+        t.proxy.fault(action="access_denied", match={"op": "UpdateItem"}, times=1)
+        failed = t.sh("cp %s Docs/1/body" % source(t, denied, "denied"), check=False, cwd=mount.path)
+        t.true("Permission denied" in failed.stderr, failed.stderr)
+        t.eq(attr(t), before)
+        kept = mount / ".ddbfs/rejected/Docs/1/body"
+        with open(kept + (".why" if mount is m else ".2.why"), encoding="utf-8") as f:
+            why = json.load(f)
+        t.eq(why["errno"], "EACCES")
+        if mount is m:      # on the local disk
+            with open(kept, "rb") as f:
+                t.true(f.read() == denied, "the text is kept")
+            wait_for(lambda: objects(t) == [reference(before)["key"]], 20, "the object to go")
+            t.contains(m.errors()[-1]["message"], ".ddbfs/rejected/Docs/1/body")
+            t.sh("cp .ddbfs/rejected/Docs/1/body Docs/1/again")
+            t.eq(reference(attr(t, "again"))["sha256"], hashlib.sha256(denied).hexdigest())
+            os.unlink(m / "Docs/1/again")
+        else:               # too large for there
+            key = why["object"].partition(t.s3.bucket + "/")[2]
+            t.true(t.s3.get(key) == denied, "the object is kept")
+            t.contains(mount.errors()[-1]["message"], why["object"])
+
+
+@test
 def killed_writer(t):
     m = start(t)
     t.sh("cp %s Docs/1/body" % source(t, blob(2 * MB)))
