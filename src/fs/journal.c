@@ -264,7 +264,7 @@ static void adopt_files(struct fs *fs, struct op_ctx *ctx, int fd, bool saves) {
 
 /* Saves first: what was renamed away may have been saved a moment before, and is compared with what is there. */
 static void adopt_folder(struct fs *fs, struct op_ctx *ctx, int parent, const char *name) {
-        int fd;
+        int fd = -1;
 
         if (lock_folder(parent, name, &fd))
                 return;
