@@ -113,7 +113,9 @@ static int read_references(struct fsck *f, struct error *e) {
         const struct scan_sink sink = { .arg = f, .room = has_room, .page = take_page };
         int r = sorter_new(SORT_MEMORY, &f->references);
 
-        if (r == 0)
+        if (r == 0 && f->dropped.n > 0)
+                r = fsck_still_dropped(f, e);
+        else if (r == 0)
                 r = store_scan_all(f->service.tables, f->ctx, &q, SEGMENTS, &sink, e);
         else
                 return error_set_errno(e, r, "sorting references");
@@ -385,7 +387,7 @@ static int next_object(struct merge *m, const struct blob_entry **ret, struct er
 
                 buf_str(&next, m->page.next);
                 r = buf_status(&next) ? error_set_errno(e, buf_status(&next), "listing")
-                                      : b->ops->list(b, m->f->ctx, m->bucket, m->f->prefix, buf_view(&next), &m->page, e);
+                                      : b->ops->list(b, m->f->ctx, m->bucket, m->f->prefix, STR_NULL, buf_view(&next), &m->page, e);
                 if (r == 0)
                         r = check_order(m, e);
                 if (r)
@@ -522,6 +524,21 @@ static void forget_table(struct fsck *f) {
         f->n_orphans = f->n_dangling = f->n_damaged = f->n_removed = f->n_aborted = f->orphan_bytes = 0;
 }
 
+/* One that does not exist may have left objects. */
+static int describe(struct fsck *f, struct str name, struct table_schema **ret, struct error *e) {
+        struct error local = { .kind = ERR_NONE };
+        int r = f->service.tables->ops->describe(f->service.tables, f->ctx, name, ret, &local);
+
+        if (r == 0)
+                return 0;
+        if (local.kind == ERR_NO_TABLE) {
+                f->dropped = name;
+                return fsck_dropped_table(f, name, ret, e);
+        }
+        *e = local;
+        return r;
+}
+
 int fsck_table(struct fsck *f, struct str name, struct error *e) {
         _cleanup_(table_schema_unrefp) struct table_schema *table = NULL;
         _cleanup_(buf_deinit) struct buf prefix = BUF_INIT(4 * KIB);
@@ -533,7 +550,7 @@ int fsck_table(struct fsck *f, struct str name, struct error *e) {
         if (!orphans)
                 return error_set(e, ERR_MEMORY, "out of memory");
         orphans->arena = ARENA_INIT(4 * MIB);
-        r = f->service.tables->ops->describe(f->service.tables, f->ctx, name, &table, e);
+        r = describe(f, name, &table, e);
         if (r == 0 && (r = large_table_prefix(str_of(f->config.s3_prefix), table, &prefix)))
                 (void)error_set_errno(e, r, "prefix");
         f->table = table;
@@ -548,11 +565,13 @@ int fsck_table(struct fsck *f, struct str name, struct error *e) {
                 r = remove_suspects(f, orphans, e);
         if (r == 0)
                 r = abort_uploads(f, e);
+        if (r == 0 && f->dropped.n > 0 && f->n_objects == 0)
+                r = error_set(e, ERR_NO_TABLE, "there is no such table, and no object of one");
         if (r == 0)
                 fsck_summary(f);
         fsck_progress_end(f);
         f->table = NULL;
-        f->prefix = STR_NULL;
+        f->prefix = f->dropped = STR_NULL;
         f->references = sorter_free(f->references);
         f->suspects = sorter_free(f->suspects);
         arena_deinit(&orphans->arena);

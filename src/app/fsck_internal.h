@@ -19,6 +19,7 @@ struct fsck {
         struct op_ctx *ctx;
         /* of the table at hand */
         const struct table_schema *table;
+        struct str dropped;     /* its name, when it does not exist any more: then it has no items */
         struct str prefix;      /* of its objects */
         struct sorter *references;
         struct sorter *suspects; /* -y: objects without a reference, to be looked at again */
@@ -31,6 +32,17 @@ struct fsck {
 
 /* One table: 0, or -errno with *e when it could not be checked to its end. */
 _must_check_ int fsck_table(struct fsck *f, struct str name, struct error *e);
+
+/* ---- tables that do not exist any more (fsck_dropped.c) ---- */
+
+/* Names of those that have left objects below the prefix in one of the buckets; to be given back by names_deinit(). */
+_must_check_ int fsck_dropped(struct fsck *f, const char *pattern, struct names *ret, struct error *e);
+/* A table of this name (or ARN) as it must have been here: name and ARN.  ERR_NO_TABLE: nobody can say. */
+_must_check_ int fsck_dropped_table(struct fsck *f, struct str name, struct table_schema **ret, struct error *e);
+/* f->dropped does not exist, on the service's word. */
+_must_check_ int fsck_still_dropped(struct fsck *f, struct error *e);
+
+/* ---- what is told (fsck_report.c) ---- */
 
 void fsck_progress(struct fsck *f, const char *what, uint64_t done, uint64_t of); /* of 0: nobody knows */
 void fsck_progress_end(struct fsck *f);

@@ -125,6 +125,20 @@ static void check(struct fsck *f, struct str name) {
                 f->status |= fail(shown, &e, FSCK_FAILED);
 }
 
+static bool check_dropped(struct fsck *f, const char *pattern) {
+        struct error e = { .kind = ERR_NONE };
+        struct names found;
+        bool any;
+
+        if (fsck_dropped(f, pattern, &found, &e))
+                f->status |= fail("tables that do not exist any more", &e, FSCK_FAILED);
+        any = found.n > 0;
+        for (uint32_t i = 0; i < found.n; i++)
+                check(f, found.v[i]);
+        names_deinit(&found);
+        return any;
+}
+
 static void check_matching(struct fsck *f, const char *pattern) {
         struct store *s = f->service.tables;
         _cleanup_(names_deinit) struct names page;
@@ -150,6 +164,7 @@ static void check_matching(struct fsck *f, const char *pattern) {
                 }
                 start = STR_NULL;
         } while (page.next.n > 0 && arena_dup(&a, page.next, &start) == 0);
+        any = check_dropped(f, pattern) || any;
         if (!any) {
                 fprintf(stderr, "fsck.ddbfs: no table matches %s\n", pattern);
                 f->status |= FSCK_FAILED;

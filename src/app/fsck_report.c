@@ -48,6 +48,8 @@ void fsck_summary(struct fsck *f) {
         fsck_progress_end(f);
         if (f->quiet && f->n_orphans + f->n_dangling + f->n_damaged == 0)
                 return;
+        if (f->dropped.n > 0)
+                printf("%.*s: the table does not exist any more\n", (int)f->table->name.n, f->table->name.p);
         printf("%.*s: %llu items, %llu references, %llu objects", (int)f->table->name.n, f->table->name.p,
                (unsigned long long)f->n_items, (unsigned long long)f->n_references, (unsigned long long)f->n_objects);
         if (f->deep)

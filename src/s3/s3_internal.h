@@ -65,7 +65,7 @@ int s3_read(struct blobs *b, struct op_ctx *ctx, struct blob_name name, uint64_t
 int s3_head(struct blobs *b, struct op_ctx *ctx, struct blob_name name, struct blob_info *ret, struct error *reterr);
 int s3_remove(struct blobs *b, struct op_ctx *ctx, const struct blob_name *names, uint32_t n, int *results,
               struct error *reterr);
-int s3_list(struct blobs *b, struct op_ctx *ctx, struct str bucket, struct str prefix, struct str next,
+int s3_list(struct blobs *b, struct op_ctx *ctx, struct str bucket, struct str prefix, struct str after, struct str next,
             struct blob_page *ret, struct error *reterr);
 int s3_abort_stale(struct blobs *b, struct op_ctx *ctx, struct str bucket, struct str prefix, int64_t before_s,
                    uint64_t *ret_n, struct error *reterr);

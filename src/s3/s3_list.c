@@ -42,7 +42,7 @@ static int fill_page(struct s3_list *list, struct blob_page *ret) {
         return 0;
 }
 
-int s3_list(struct blobs *b, struct op_ctx *ctx, struct str bucket, struct str prefix, struct str next,
+int s3_list(struct blobs *b, struct op_ctx *ctx, struct str bucket, struct str prefix, struct str after, struct str next,
             struct blob_page *ret, struct error *reterr) {
         _cleanup_(s3_list_deinit) struct s3_list list;
         struct s3_call c;
@@ -54,6 +54,8 @@ int s3_list(struct blobs *b, struct op_ctx *ctx, struct str bucket, struct str p
         s3_call_query(&c, "encoding-type", STR("url")); /* XML cannot say every key */
         if (next.n)
                 s3_call_query(&c, "continuation-token", next);
+        else if (after.n)
+                s3_call_query(&c, "start-after", after);
         c.read = read_objects;
         r = ask_list(&c, ctx, &list, prefix, reterr);
         s3_call_deinit(&c);

@@ -72,8 +72,9 @@ struct blobs_ops {
         int (*head)(struct blobs *, struct op_ctx *, struct blob_name, struct blob_info *ret, struct error *);
         /* results[i]: 0 (also when there was none) or -errno; returns the first error or 0. */
         int (*remove)(struct blobs *, struct op_ctx *, const struct blob_name *, uint32_t n, int *results, struct error *);
-        /* One page, in byte order of the keys.  next: the previous page's, or empty. */
-        int (*list)(struct blobs *, struct op_ctx *, struct str bucket, struct str prefix, struct str next,
+        /* One page, in byte order of the keys.  after: only keys that come after it, or empty.  next: the previous page's,
+         * or empty. */
+        int (*list)(struct blobs *, struct op_ctx *, struct str bucket, struct str prefix, struct str after, struct str next,
                     struct blob_page *ret, struct error *);
         /* Aborts multipart uploads below the prefix that were begun before that time (epoch); their number. */
         int (*abort_stale)(struct blobs *, struct op_ctx *, struct str bucket, struct str prefix, int64_t before_s,

@@ -138,6 +138,32 @@ def the_bar(t):
 
 
 @test
+def dropped_tables(t):
+    fill(t)
+    mine = objects(t)
+    folder, _, name = mine[0].rpartition("/")
+    kept = [folder[:-16] + "0" * 16 + "/" + name, "ddbfs/Docs", "ddbfs/a/b", "ddbfs/z-" + "0" * 16 + "/x"]
+    for key in kept:        # of another account's table of that name; no table's at all
+        t.s3.put(key, b"x")
+    t.db.delete_table(TableName="Docs")
+    for tables in ("Docs", "*", "D?cs,Music"):
+        out = fsck(t, "-n", tables=tables, status=4)
+        t.eq(out.count("orphan: s3://"), 10)
+        t.true("Docs: the table does not exist any more" in out, out)
+    fsck(t, "-y", "-g", "1h", tables="*")                           # too young
+    t.eq(len(objects(t)), 10 + len(kept))
+    t.db.delete_table(TableName="Music")                            # nobody can say what Docs' ARN was
+    fsck(t, "-y", tables="Docs", status=8)
+    fsck(t, "-y", tables="*", status=8)
+    t.eq(len(objects(t)), 10 + len(kept))
+    t.create_table("Music", "Artist:S", "Song:S")
+    fsck(t, "-y", tables="*", status=1)
+    t.eq(objects(t), sorted(kept))
+    fsck(t, tables="*")
+    fsck(t, tables="Docs", status=8)
+
+
+@test
 def while_it_is_used(t):
     m = large_mount(t)
     for i in range(10):

@@ -12,11 +12,12 @@ static struct lx *lx;
 static bool swapped;      /* list() gives keys in another order */
 static bool timeless;     /* ... and no times */
 static struct item late;  /* whose reference is written once the objects have been listed */
+static bool made_anew;    /* table Gone, once the objects have been listed */
 static const struct blobs_ops *real;
 
-static int list(struct blobs *s, struct op_ctx *ctx, struct str bucket, struct str prefix, struct str next,
+static int list(struct blobs *s, struct op_ctx *ctx, struct str bucket, struct str prefix, struct str after, struct str next,
                 struct blob_page *ret, struct error *e) {
-        int r = real->list(s, ctx, bucket, prefix, next, ret, e);
+        int r = real->list(s, ctx, bucket, prefix, after, next, ret, e);
 
         if (r == 0 && swapped && ret->n > 1) {
                 struct blob_entry first = ret->v[0];
@@ -31,6 +32,9 @@ static int list(struct blobs *s, struct op_ctx *ctx, struct str bucket, struct s
 
                 r = mem_store_face(lx->m)->ops->write(mem_store_face(lx->m), ctx, &w, NULL, e);
         }
+        if (r == 0 && made_anew && ret->next.n == 0)
+                mem_table(lx->m, "Gone", "Id:S", NULL);
+        made_anew = made_anew && (r || ret->next.n > 0);
         return r;
 }
 
@@ -45,7 +49,7 @@ static void start(struct lx *x, struct fsck *f) {
         real = mem_blobs_face(x->b)->ops;
         ops = *real;
         ops.list = list;
-        swapped = timeless = false;
+        swapped = timeless = made_anew = false;
         late = (struct item){ .n = 0 };
         for (unsigned i = 0; i < 2; i++) {
                 lx_item(&item, i ? "gone" : "kept");
@@ -67,7 +71,7 @@ static void start(struct lx *x, struct fsck *f) {
 }
 
 /* What it tells goes nowhere: standard output is the test's. */
-static int check(struct fsck *f, struct error *e) {
+static int check_table(struct fsck *f, struct str table, struct error *e) {
         int null = open("/dev/null", O_WRONLY | O_CLOEXEC), out = dup(STDOUT_FILENO);
         struct op_ctx ctx;
         int r;
@@ -75,12 +79,16 @@ static int check(struct fsck *f, struct error *e) {
         ck_assert(null >= 0 && out >= 0 && fflush(stdout) == 0 && dup2(null, STDOUT_FILENO) >= 0);
         op_ctx_init(&ctx, "test", 0);
         f->ctx = &ctx;
-        r = fsck_table(f, STR("Docs"), e);
+        r = fsck_table(f, table, e);
         op_ctx_deinit(&ctx);
         ck_assert(fflush(stdout) == 0 && dup2(out, STDOUT_FILENO) >= 0);
         close(null);
         close(out);
         return r;
+}
+
+static int check(struct fsck *f, struct error *e) {
+        return check_table(f, STR("Docs"), e);
 }
 
 START_TEST(test_orphan) {
@@ -144,6 +152,54 @@ START_TEST(test_out_of_order) {
 }
 END_TEST
 
+/* What could not be removed is not counted as removed. */
+START_TEST(test_not_removed) {
+        struct error e = { 0 };
+        struct fsck f;
+        struct lx x;
+
+        start(&x, &f);
+        late.n = 0;
+        mem_blob_fail(x.b, BLOB_REMOVE, 1, 1, ERR_TIMEOUT, false);
+        ck_assert_int_eq(check(&f, &e), -ETIMEDOUT);
+        ck_assert_uint_eq(f.n_removed, 0);
+        ck_assert_int_eq(f.status, 0);
+        ck_assert_uint_eq(mem_blob_count(x.b), 2);
+        lx_end(&x);
+}
+END_TEST
+
+/* Objects of a table that is not there (1: but is again when they are to be removed). */
+START_TEST(test_dropped) {
+        struct table_schema *was = NULL;
+        struct buf key = BUF_INIT(KIB);
+        struct error e = { 0 };
+        struct op_ctx ctx;
+        struct fsck f;
+        struct lx x;
+
+        start(&x, &f);
+        late.n = 0;
+        op_ctx_init(&ctx, "test", 0);
+        f.ctx = &ctx;
+        ck_assert_int_eq(fsck_dropped_table(&f, STR("Gone"), &was, &e), 0);
+        ck_assert_int_eq(large_table_prefix(STR("p/"), was, &key), 0);
+        op_ctx_deinit(&ctx);
+        buf_puts(&key, "object");
+        mem_blob_put(x.b, lx_buckets[0], key.p, STR("left"));
+        mem_blob_age(x.b, 2 * GRACE_S);
+        made_anew = _i == 1;
+        ck_assert_int_eq(check_table(&f, STR("Gone"), &e), _i ? -ESTALE : 0);
+        ck_assert_int_eq(f.status, _i ? 0 : FSCK_CORRECTED);
+        ck_assert_uint_eq(f.n_removed, _i ? 0 : 1);
+        ck_assert(mem_blob_has(x.b, buf_view(&key)) == (_i == 1));
+        ck_assert_int_eq(check_table(&f, STR("Never"), &e), -ENOENT);
+        table_schema_unref(was);
+        buf_deinit(&key);
+        lx_end(&x);
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("fsck");
         TCase *t = tcase_create("all");
@@ -155,6 +211,8 @@ int main(void) {
         tcase_add_test(t, test_referred_since);
         tcase_add_test(t, test_no_time);
         tcase_add_test(t, test_out_of_order);
+        tcase_add_test(t, test_not_removed);
+        tcase_add_loop_test(t, test_dropped, 0, 2);
         suite_add_tcase(s, t);
         sr = srunner_create(s);
         srunner_run_all(sr, CK_ENV);

@@ -287,7 +287,7 @@ static int mb_remove(struct blobs *s, struct op_ctx *ctx, const struct blob_name
         return end(&c, 0, e);
 }
 
-static int mb_list(struct blobs *s, struct op_ctx *ctx, struct str bucket, struct str prefix, struct str next,
+static int mb_list(struct blobs *s, struct op_ctx *ctx, struct str bucket, struct str prefix, struct str after, struct str next,
                    struct blob_page *ret, struct error *e) {
         struct call c;
         int r = begin(&c, s, ctx, BLOB_LIST, e);
@@ -300,7 +300,8 @@ static int mb_list(struct blobs *s, struct op_ctx *ctx, struct str bucket, struc
                 struct object *o = &c.b->v[i];
                 struct str key = str_of(o->key);
 
-                if (!str_starts(key, prefix) || !str_eq(str_of(o->bucket), bucket) || (next.n > 0 && str_cmp(key, next) < 0))
+                if (!str_starts(key, prefix) || !str_eq(str_of(o->bucket), bucket) || (next.n > 0 && str_cmp(key, next) < 0) ||
+                    (after.n > 0 && str_cmp(key, after) <= 0))
                         continue;
                 if (ret->n == 3) { /* small pages, so that there are many */
                         r = arena_dup(&ret->arena, key, &ret->next);

@@ -110,7 +110,7 @@ static int do_list(int n, char **a) {
 
         blob_page_init(&page);
         do {
-                r = blobs->ops->list(blobs, &ctx, str_of(a[0]), n > 1 ? str_of(a[1]) : STR_NULL, next, &page, &error);
+                r = blobs->ops->list(blobs, &ctx, str_of(a[0]), n > 1 ? str_of(a[1]) : STR_NULL, STR_NULL, next, &page, &error);
                 for (uint32_t i = 0; i < page.n && r == 0; i++) {
                         printf("%" PRIu64 " ", page.v[i].size);
                         fwrite(page.v[i].key.p, 1, page.v[i].key.n, stdout);

@@ -329,10 +329,10 @@ START_TEST(test_list_and_remove) {
         answer((struct server_step){
                 .body = "<ListBucketResult><IsTruncated>true</IsTruncated>"
                         "<NextContinuationToken>t+/=</NextContinuationToken></ListBucketResult>" });
-        ck_assert_int_eq(blobs->ops->list(blobs, &ctx, STR("bucket"), STR("p/ "), STR_NULL, &page, &error), 0);
+        ck_assert_int_eq(blobs->ops->list(blobs, &ctx, STR("bucket"), STR("p/ "), STR_NULL, STR_NULL, &page, &error), 0);
         assert_line(0, "GET /bucket/?list-type=2&encoding-type=url&prefix=p%2F%20");
         ck_assert(page.n == 1 && page.v[0].size == 3 && str_eq(page.v[0].key, STR("k")));
-        ck_assert_int_eq(blobs->ops->list(blobs, &ctx, STR("bucket"), STR_NULL, page.next, &page, &error), -EIO);
+        ck_assert_int_eq(blobs->ops->list(blobs, &ctx, STR("bucket"), STR_NULL, STR_NULL, page.next, &page, &error), -EIO);
         assert_line(1, "GET /bucket/?list-type=2&encoding-type=url&continuation-token=t%2B%2F%3D");
         blob_page_deinit(&page);
 
@@ -551,7 +551,7 @@ static int list_some(void) {
         int r;
 
         blob_page_init(&page);
-        r = blobs->ops->list(blobs, &ctx, STR("bucket"), STR("p"), STR_NULL, &page, &error);
+        r = blobs->ops->list(blobs, &ctx, STR("bucket"), STR("p"), STR_NULL, STR_NULL, &page, &error);
         ck_assert(r < 0 || (page.n == 1 && str_eq(page.v[0].key, STR("k"))));
         blob_page_deinit(&page);
         return r;
