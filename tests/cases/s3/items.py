@@ -161,6 +161,36 @@ def rm_r(t):
 
 
 @test
+def whole_tables(t):
+    m = large_mount(t)
+    bodies = [text(200 * 1024 + i, str(i)) for i in range(12)]
+    lines = [json.dumps({"Id": str(i), "body": body, "n": i}) for i, body in enumerate(bodies)]
+    lines.append(json.dumps({"Id": "small", "body": "x"}))
+    # in: what is large goes to S3, each to an object of its own
+    with t.s3.proxy.counting() as c3:
+        write(m / "Docs/.import/jsonl", "\n".join(lines) + "\n")
+    t.eq(sent(c3, "PutObject"), 12)
+    refs = [reference(item(t, str(i))["body"]) for i in range(12)]
+    t.eq([t.s3.get(ref["key"]).decode() for ref in refs], bodies)
+    t.eq(objects(t), sorted(ref["key"] for ref in refs))
+    t.eq(item(t, "small")["body"], {"S": "x"})
+    # out: as in the items' files
+    for mount in (m, large_mount(t, "inline_max=1M")):
+        mount.flush()
+        out = {line["Id"]: line for line in map(json.loads, read(mount / "Docs/.export/jsonl").splitlines())}
+        t.eq(len(out), 13)
+        t.eq([out[str(i)]["body"] for i in range(12)], [claim(b) if mount is m else b for b in bodies])
+        t.eq(json.loads(read(mount / "Docs/3.json")), out["3"])
+    # and in again: claims are of what this mount has read; in another item it is a copy
+    claimed = {"Id": "copy", "body": claim(bodies[5])}
+    write(m / "Docs/.import/jsonl", json.dumps(claimed) + "\n")
+    copy = reference(item(t, "copy")["body"])
+    t.true(copy["key"] != refs[5]["key"] and t.s3.get(copy["key"]).decode() == bodies[5], "a copy of its own")
+    t.fails("EINVAL", write, m / "Docs/.import/jsonl", json.dumps({"Id": "no", "body": claim("never seen")}) + "\n")
+    t.eq(item(t, "no"), None)
+
+
+@test
 def without_a_bucket(t):
     m = large_mount(t)
     body = text(500 * 1024)
