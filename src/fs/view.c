@@ -338,8 +338,10 @@ static int begin_step(struct view *v, struct str name, struct error *e) {
         for (size_t i = 0; i < ARRAY_LEN(steps); i++)
                 if (str_eq(name, steps[i].name))
                         s = &steps[i];
-        if (!s || (s->table_only && (v->hash.n || v->index || v->n_steps)))
+        if (!s)
                 return not_there(e);
+        if (s->table_only && (v->hash.n || v->index || v->n_steps))
+                return refuse(v, e, "only a table itself has that");
         if (s->partition_only && v->hash.n == 0)
                 return refuse(v, e, "there is an order only within a partition");
         v->step = s;
@@ -379,7 +381,7 @@ static int feed_format(struct view *v, struct str name, struct error *e) {
                         return 0;
                 }
         }
-        return not_there(e);
+        return refuse(v, e, v->kind == VIEW_EXPORTS ? "an export is jsonl, json, csv or tsv" : "an import is jsonl, csv or tsv");
 }
 
 static int feed_info(struct view *v, struct str name, struct error *e) {

@@ -183,12 +183,16 @@ int view_explain(struct fs *fs, const struct place *p, struct buf *out) {
                 json_write_string(out, table_address(p->table));
                 buf_puts(out, ":[{\"PutRequest\":{\"Item\":{...}}},...]}}");
                 return buf_status(out);
+        case VIEW_INFO:
+        case VIEW_INFO_FILE:
+                buf_puts(out, "DescribeTable {\"TableName\":");
+                json_write_string(out, table_address(p->table));
+                buf_putc(out, '}');
+                return buf_status(out);
         case VIEW_STEP:
         case VIEW_CHAIN:
         case VIEW_EXPORTS:
         case VIEW_IMPORTS:
-        case VIEW_INFO:
-        case VIEW_INFO_FILE:
         case _VIEW_KIND_N:
                 break;
         }

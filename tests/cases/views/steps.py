@@ -196,7 +196,9 @@ def what_cannot_be_is_explained(t):
             ("Artist 00/.first/1/.last/1", "Artist 00/.first/1/.last", "not both"),
             ("Artist 00/.first/1/.prefix/a", "Artist 00/.first/1/.prefix", "before .first"),
             ("Artist 00/.filter/SongTitle/a", "Artist 00/.filter/SongTitle", "its own key"),
-            (".first/1", "", "within a partition")):
+            (".first/1", "", "within a partition"), (".export/xml", ".export", "jsonl, json, csv or tsv"),
+            (".import/json", ".import", "jsonl, csv or tsv"), ("Artist 00/.info", "Artist 00", "only a table"),
+            (".filter/Year/1/.import", ".filter/Year/1", "only a table")):
         t.fails("ENOENT", os.stat, m / ("Music/" + path))
         t.contains(os.getxattr(m / ("Music/" + where), "user.ddbfs.error").decode(), why)
 
@@ -266,10 +268,14 @@ def info(t):
     t.eq(read(m / "Music/.info/indexes"), "ByGenre\n")
     t.eq(read(m / "Music/.info/status"), "ACTIVE\n")
     t.contains(read(m / "Music/.info/arn"), "table/Music")
+    for path in ("Music/.info", "Music/.info/count", "Music/.info/schema.json"):
+        t.eq(os.getxattr(m / path, "user.ddbfs.request").decode(), 'DescribeTable {"TableName":"Music"}')
+    t.fails("EROFS", os.open, m / "Music/.info/count", os.O_WRONLY)
     for number in ("count", "size"):
         t.true(read(m / ("Music/.info/" + number)).strip().isdigit(), number)
     t.fails(("EPERM", "EROFS"), os.unlink, m / "Music/.info/schema.json")
     t.fails("ENOENT", os.stat, m / "Music@ByGenre/.info")
+    t.contains(os.getxattr(m / "Music@ByGenre", "user.ddbfs.error").decode(), "only a table")
 
 
 run()
