@@ -14,6 +14,8 @@
 #include "saves_internal.h"
 #include "ddbfs/base/clock.h"
 
+#define NEW_VALID_NS NS_PER_S /* of attributes; the kernel is told when the file is saved or closed */
+
 #define TELLING_NS NS_PER_S /* an answer with attributes has reached the kernel by then */
 #define STORE_MAX (128 * KIB)
 
@@ -319,6 +321,16 @@ static int create(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct st
                                    : item_open(fs, ctx, *ret_node, flags, true, ret, e);
 }
 
+/* A new item's are this mount's alone until it is saved, so nobody need ask for them again (`cp` does, twice a file). */
+static void created_attr(struct fs *fs, struct node *n, struct fs_attr *ret) {
+        uint64_t size, mtime_ns;
+
+        if (n->kind == NODE_ITEM && fs->notify.attr && draft_stat(fs, n, &size, &mtime_ns))
+                attr_file(fs, node_ino_now(fs, n), size, mtime_ns, NEW_VALID_NS, ret);
+        else
+                attr_file(fs, node_ino_now(fs, n), 0, fs->started_wall_ns, 0, ret);
+}
+
 int fs_create(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name, int flags, struct fs_entry *ret,
               struct fs_opened *ret_opened) {
         _cleanup_(held_put) struct held dir = { .fs = fs, .n = node_get(fs, parent) };
@@ -333,7 +345,7 @@ int fs_create(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str nam
         if (r == 0)
                 r = create(fs, ctx, dir.n, name, flags, &h.n, ret_opened, &e);
         if (r == 0) {
-                attr_file(fs, node_ino_now(fs, h.n), 0, fs->started_wall_ns, 0, &ret->attr);
+                created_attr(fs, h.n, &ret->attr);
                 ret->node = h.n->id;
                 ret->valid_ns = 0; /* it may never be: asked for again after a refused save */
                 node_add_lookup(fs, h.n);
