@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "journal_internal.h"
 #include "saves_internal.h"
+#include "saves_record.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"
 
@@ -225,9 +226,16 @@ static void dequeue(struct saves *s, struct save_entry *x) {
 /* Into the queue and in line for the disk, in one step: so both have the same order.  1: not possible. */
 static int put_in_line(struct saves *s, struct save_entry *x, struct save_log_wait *wait) {
         _cleanup_(buf_deinit) struct buf record = BUF_INIT(RECORD_MAX);
+        _cleanup_(buf_deinit) struct buf table = BUF_INIT(4 * KIB);
+        struct save_payload p = { .op = x->op, .exclusive = x->exclusive, .path = str_of(x->path), .item = x->item, .base = x->base };
+        struct str line;
 
         x->seq = s->next_seq++;
-        save_record(&record, x);
+        journal_put_table(&table, x->place.table);
+        line = buf_view(&table);
+        if (buf_status(&table) || !journal_next_line(&line, &p.table))
+                return 1;
+        save_record(&record, x->seq, &p);
         if (buf_status(&record) || !saves_start_sender(s) || enqueue(s, x))
                 return 1;
         if (save_log_put(s->log, buf_view(&record), wait)) {

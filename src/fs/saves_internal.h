@@ -8,6 +8,7 @@
  *                     it waits until it is sent
  *      saves_send.c   the threads that send it
  *      saves_log.c    the file; many writers share one fsync
+ *      saves_record.c what is written there
  *      saves_replay.c what a crashed mount has left
  */
 #include "ddbfs/base/buf.h"
@@ -78,9 +79,6 @@ _must_check_ int save_log_wait(struct save_log *l, struct save_log_wait *w);
 bool save_log_clear(struct save_log *l);
 bool save_log_crowded(struct save_log *l); /* over half of what it may hold */
 
-/* Records. */
-void save_record(struct buf *out, const struct save_entry *x);
-void save_record_done(struct buf *out, uint64_t seq);
 /* An adopted file: every save in it that has no "done" joins the queue; what cannot goes to *left.  *ret_damaged: from a
  * damaged record on, when there are whole ones after it (part of `text`). */
 _must_check_ int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf *left, struct str *ret_damaged);

@@ -12,6 +12,7 @@
  */
 #include "fs_internal.h"
 #include "saves_internal.h"
+#include "saves_record.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/log.h"
 #include "ddbfs/base/metrics.h"

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include "fixture.h"
+#include "../../../src/fs/saves_record.h"
 
 #define PATH "Users/42.json"
 #define ITEM "{\"Id\":\"42\",\"a\":1}"
@@ -52,6 +53,19 @@ static long long journal_bytes(struct fx *x) {
         if (d)
                 closedir(d);
         return total;
+}
+
+/* Where the records end: zeros follow. */
+static long records_end(const char *path) {
+        FILE *f = fopen(path, "r");
+        long n = 0;
+        int c;
+
+        ck_assert_ptr_nonnull(f);
+        for (c = fgetc(f); c != EOF && c != 0; c = fgetc(f))
+                n++;
+        (void)fclose(f);
+        return n;
 }
 
 static void save(struct fx *x, unsigned i) {
@@ -331,7 +345,7 @@ START_TEST(test_damaged) {
         end_unsent(&x);
         f = fopen(path, "r+");
         ck_assert_ptr_nonnull(f);
-        (void)fseek(f, (long)(journal_bytes(&x) / 2), SEEK_SET);
+        (void)fseek(f, records_end(path) / 2, SEEK_SET);
         (void)fputc('?', f);
         (void)fclose(f);
         fx_start(&x);
@@ -342,6 +356,26 @@ START_TEST(test_damaged) {
         fx_restart(&x);
         ck_assert_uint_eq(journal_files(&x, "damaged"), 1);
         fx_end(&x);
+}
+END_TEST
+
+/* What is no record stays where it is, and the save right behind it is seen. */
+START_TEST(test_damaged_record) {
+        _cleanup_(buf_deinit) struct buf text = BUF_INIT(MIB);
+        struct save_payload p = { .op = WRITE_PUT, .table = STR("Users arn"), .path = STR("/Users/42.json") };
+        struct save_record rec;
+        struct str rest;
+
+        buf_puts(&text, "d?ne 7\n");
+        save_record(&text, 8, &p);
+        rest = buf_view(&text);
+        ck_assert(!save_record_next(&rest, &rec));
+        ck_assert(str_eq(rest, buf_view(&text)));
+        ck_assert(save_record_follows(rest));
+        rest = str_skip(rest, 7);
+        ck_assert(save_record_next(&rest, &rec));
+        ck_assert_uint_eq(rec.seq, 8);
+        ck_assert_uint_eq(rest.n, 0);
 }
 END_TEST
 
@@ -366,7 +400,8 @@ START_TEST(test_not_noted) {
         ck_assert_ok(fx_flush(&f));
         ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &was), 0);
         limit = was;
-        limit.rlim_cur = (rlim_t)journal_bytes(&x);
+        journal_file(&x, path);
+        limit.rlim_cur = (rlim_t)records_end(path);
         ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
         mem_release(x.m, MEM_BATCH_WRITE);
         for (unsigned i = 0; r && i < 1000; i++)
@@ -470,6 +505,7 @@ int main(void) {
         tcase_add_loop_test(t, test_replay, 0, 2);
         tcase_add_test(t, test_of_another_table);
         tcase_add_test(t, test_damaged);
+        tcase_add_test(t, test_damaged_record);
         tcase_add_test(t, test_not_noted);
         tcase_add_test(t, test_many_refused);
         tcase_add_test(t, test_lock);
