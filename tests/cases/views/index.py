@@ -40,6 +40,25 @@ def read_only(t):
     t.fails("EROFS", os.unlink, path)
     t.fails("EROFS", os.mkdir, m / "Music@ByGenre/New")
     t.fails("EROFS", os.rename, path, m / "Music@ByGenre/Rock/x.json")
+    below, item = m / "Music@ByGenre/Rock", m / "Music/A/one.json"
+    for name in ("A,one.json", "new.json", "x~", ".A,one.json.swp", ".first/1/A,one.json", ".first/1/new.json",
+                 ".filter/Genre2/x/new.json", "A,one/Genre", "A,one/new", "A,one/x~", ".export/jsonl"):
+        t.fails("EROFS", write, os.path.join(below, name), "{}")
+    for name in ("A,one.json", "A,one/Genre", ".last/1/A,one.json"):
+        t.fails("EROFS", os.truncate, os.path.join(below, name), 0)
+        t.fails("EROFS", os.unlink, os.path.join(below, name))
+        t.fails("EROFS", os.rename, item, os.path.join(below, name))
+        t.fails("EROFS", os.rename, os.path.join(below, name), m / "Music/A/two.json")
+    for name in ("new", "A,one/new", ".first/1/new"):
+        t.fails("EROFS", os.mkdir, os.path.join(below, name))
+    for name in ("", "A,one"):
+        t.fails("EROFS", os.rmdir, os.path.join(below, name))
+    t.fails("EROFS", os.rmdir, m / "Music@ByGenre")
+    t.fails("EROFS", os.rename, m / "Music@ByGenre", m / "Other")
+    t.fails("EROFS", os.rename, below, m / "Music/Rock")
+    t.fails("EROFS", os.rename, m / "Music/A", m / "Music@ByGenre/A")
+    t.fails("EROFS", os.symlink, "x", below + "/link")
+    t.eq(sorted(os.listdir(below)), ["A,one.json"])
     t.eq(t.proxy.writes(), 0)
 
 

@@ -177,6 +177,37 @@ def one_request(t):
 
 
 @test
+def request_of_each_path(t):
+    """user.ddbfs.request is the call behind whatever has one."""
+    t.create_table("Music", "Artist:S", "SongTitle:S", gsi=[("ByYear", "Year:N", "Artist:S")])
+    t.put("Music", {"Artist": {"S": "A"}, "SongTitle": {"S": "one"}, "Year": {"N": "1999"}})
+    m = t.mount("Music")
+    query, view, item = ('Query {"TableName":"Music","KeyConditionExpression":"#n0=:v0',
+                         'Query {"TableName":"Music","IndexName":"ByYear","KeyConditionExpression":"#n0=:v0',
+                         'GetItem {"TableName":"Music","Key":{"Artist":{"S":"A"},"SongTitle":{"S":"one"}}')
+    for path, begin in ((".", "ListTables {}"), ("Music", 'Scan {"TableName":"Music"'), ("Music/A", query + '",'),
+                        ("Music/A/one.json", item), ("Music/A/one", item), ("Music/A/one/Year", item),
+                        ("Music/A/.first/1/one.json", item), ("Music/A/.prefix/o/one/Year", item),
+                        ("Music/A/.first/3", query), ("Music/A/.last/3", query), ("Music/A/.filter/Year/1999", query),
+                        ("Music/A/.columns/Year", query), ("Music/A/.export/tsv", query),
+                        ("Music/A/.prefix/o", query + " AND begins_with(#n1,:v1)"),
+                        ("Music/A/.between/a/z/.export/json", query + " AND #n1 BETWEEN :v1 AND :v2"),
+                        ("Music/.filter/Year/1999", 'Scan {"TableName":"Music","FilterExpression"'),
+                        ("Music/.columns/Year/.export/csv", 'Scan {"TableName":"Music","ProjectionExpression"'),
+                        ("Music/.import/jsonl", "BatchWriteItem {"), ("Music/.info/arn", "DescribeTable {"),
+                        ("Music@ByYear", 'Scan {"TableName":"Music","IndexName":"ByYear"'), ("Music@ByYear/1999", view),
+                        ("Music@ByYear/1999/.prefix/A", view + " AND begins_with(#n1,:v1)"),
+                        ("Music@ByYear/1999/A,A,one.json", view), ("Music@ByYear/1999/A,A,one/Year", view),
+                        ("Music@ByYear/.export/jsonl", 'Scan {"TableName":"Music","IndexName":"ByYear"')):
+        t.contains(os.getxattr(m / path, "user.ddbfs.request").decode(), begin, path)
+    for path in ("Music/A/.first", "Music/A/.between/a", "Music/.export", "Music/.import", ".ddbfs/stats.json"):
+        t.fails("ENODATA", os.getxattr, m / path, "user.ddbfs.request")
+    for path in ("Music@ByYear/1999/A,A,one.json", "Music@ByYear/1999/A,A,one/Year", "Music@ByYear/1999/.last/1/A,A,one.json"):
+        t.eq(os.getxattr(m / path, "user.ddbfs.base").decode(), "Music/A/one.json")
+    t.fails("ENODATA", os.getxattr, m / "Music/A/one.json", "user.ddbfs.base")
+
+
+@test
 def tables_without_sort_keys(t):
     t.create_table("Users", "Id:N")
     t.put_items("Users", [{"Id": {"N": str(i)}, "kind": {"N": str(i % 3)}} for i in range(30)])
