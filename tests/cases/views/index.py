@@ -62,6 +62,23 @@ def read_only(t):
     t.eq(t.proxy.writes(), 0)
 
 
+@test
+def while_it_is_made(t):
+    """An index that cannot be read yet, or no more, is not there; .info says what the table has."""
+    t.create_table("Music", "Artist:S", "SongTitle:S", gsi=[("ByGenre", "Genre:S", None)])
+    t.put("Music", dict(key("A", "one"), Genre={"S": "Rock"}))
+    for status in ("CREATING", "DELETING"):
+        t.proxy.fault(action="patch", match={"op": "DescribeTable"}, times=-1,
+                      set={"/Table/GlobalSecondaryIndexes/0/IndexStatus": status})
+        m = t.mount("Music", "schema_ttl=0,cache_ttl=0")
+        t.eq(os.listdir(m), ["Music"])
+        t.fails("ENOENT", os.stat, m / "Music@ByGenre/Rock/A,one.json")
+        t.fails("ENOENT", os.stat, m / "Music@ByGenre/.export/jsonl")
+        t.proxy.clear_faults()
+        t.eq(sorted(os.listdir(m)), ["Music", "Music@ByGenre"])
+        t.eq(os.listdir(m / "Music@ByGenre/Rock"), ["A,one.json"])
+
+
 def walk(m, table):
     """Paths below a directory of the mount."""
     return sorted(os.path.relpath(os.path.join(folder, name), m / table)
