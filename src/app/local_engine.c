@@ -139,6 +139,7 @@ static void launch_child(const struct launch *l) {
                 _exit(127); /* it died before the kernel knew */
         setsid();
         sigaction(SIGPIPE, &by_default, NULL);
+        sigaction(SIGXFSZ, &by_default, NULL);
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         (void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC); /* what our caller left open */

@@ -108,6 +108,7 @@ int signals_new(struct signals **ret, struct error *reterr) {
         mutex_init(&s->lock);
         s->end_fd = -1;
         sigaction(SIGPIPE, &ignore, NULL);
+        sigaction(SIGXFSZ, &ignore, NULL);
         sigemptyset(&set);
         for (size_t i = 0; i < ARRAY_LEN(taken); i++)
                 sigaddset(&set, taken[i]);

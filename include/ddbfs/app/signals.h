@@ -2,7 +2,8 @@
 #pragma once
 /*
  * Signals, taken by one thread of their own: SIGTERM, SIGINT and SIGHUP end the mount cleanly, SIGUSR1
- * logs the statistics, SIGUSR2 goes to the next log level.  SIGPIPE is ignored.
+ * logs the statistics, SIGUSR2 goes to the next log level.  SIGPIPE and SIGXFSZ (a file over
+ * ulimit -f) are ignored: the call that met them fails.
  */
 #include <stdbool.h>
 #include "ddbfs/base/op_ctx.h"

@@ -124,6 +124,7 @@ START_TEST(level_and_statistics) {
         }
         kill(getpid(), SIGUSR1);
         kill(getpid(), SIGPIPE);
+        kill(getpid(), SIGXFSZ);
         signals_free(s);
         log_set_level(before);
 }
