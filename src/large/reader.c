@@ -59,7 +59,6 @@ struct large_reader {
         struct window windows[WINDOWS];
         uint64_t next;          /* where the last window ends */
         unsigned n_windows;     /* there have been */
-        unsigned reach;         /* how many are fetched ahead */
         uint64_t tick;
         struct sha256_stream *digest; /* NULL: nothing to check, or it is done */
         uint64_t hashed;
@@ -119,7 +118,6 @@ int large_open(struct store *s, struct op_ctx *ctx, const struct value *v, struc
                 return error_set(e, ERR_MEMORY, "out of memory");
         r->ls = large_of(s);
         r->arena = ARENA_INIT(64 * KIB);
-        r->reach = 1;
         for (unsigned i = 0; i < WINDOWS; i++)
                 buf_init(&r->windows[i].data, WINDOW_MAX);
         mutex_init(&r->lock);
@@ -203,7 +201,6 @@ static void give_up_from(struct large_reader *r, uint64_t offset) {
         }
         r->n_windows--;
         r->next = offset;
-        r->reach = 1;
 }
 
 /* Who reads on: from the beginning, or from where the last window ends (the kernel's requests come in any order). */
@@ -326,22 +323,22 @@ static unsigned windows_behind(const struct large_reader *r, const struct window
         return n;
 }
 
-/* Somebody has read from this window, which may be among the last ones. */
+/* Somebody has read from this window, which may be among the last ones.  Many read the beginning only. */
 static void read_ahead(struct large_reader *r, const struct window *now) REQUIRES(r->lock) {
+        const unsigned reach = now->offset > 0 ? AHEAD : 1;
         bool any = false;
 
-        while (windows_behind(r, now) < r->reach && want(r, false))
+        while (windows_behind(r, now) < reach && want(r, false))
                 any = true;
         if (!any)
                 return;
-        for (unsigned i = 0; i < r->reach; i++) {
+        for (unsigned i = 0; i < reach; i++) {
                 struct ahead *a = &r->ahead[i];
 
                 a->r = r;
                 if (!a->running)
                         a->running = large_thread(&a->thread, ahead_thread, a);
         }
-        r->reach = MIN(r->reach + 1, AHEAD);
         changed(r);
 }
 

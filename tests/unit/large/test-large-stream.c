@@ -160,6 +160,25 @@ START_TEST(test_sequential) {
 }
 END_TEST
 
+/* Who reads the beginning only does not make much more be fetched. */
+START_TEST(test_beginning) {
+        struct large_reader *r;
+        struct value v;
+        struct str data;
+        struct lx x;
+
+        lx_init(&x);
+        data = lx_bytes(&x, 20 * MIB, 1);
+        r = open_reader(&x, data, &v);
+        for (size_t at = 0; at < 4 * 128 * KIB; at += 128 * KIB)
+                check_read(&x, r, data, at, 128 * KIB);
+        lx_sleep(20 * NS_PER_MS); /* for what would be too much to come */
+        x.s->ops->large->close(r);
+        ck_assert_uint_le(mem_blob_bytes_read(x.b), 3 * MIB);
+        lx_end(&x);
+}
+END_TEST
+
 /* A failed fetch is told to who asked for the bytes, who may try again; one ahead is made good.  Whatever fails, in whatever
  * order, all that was read is what the SHA-256 says. */
 static const struct {
@@ -392,6 +411,7 @@ int main(void) {
         tcase_add_loop_test(t, test_part_fails, 0, 4);
         tcase_add_test(t, test_random);
         tcase_add_test(t, test_sequential);
+        tcase_add_test(t, test_beginning);
         tcase_add_loop_test(t, test_read_fails, 0, ARRAY_LEN(read_failures));
         tcase_add_loop_test(t, test_spoilt, 0, 2);
         tcase_add_test(t, test_spoilt_out_of_order);
