@@ -32,7 +32,7 @@ def fill(t):
     t.create_table("Music", "Artist:S", "SongTitle:S",
                    gsi=[("GenreAlbumTitle", "Genre:S", "AlbumTitle:S")])
     t.put("Music", {"Artist": {"S": "No One You Know"}, "SongTitle": {"S": "Call Me Today"},
-                    "AlbumTitle": {"S": "Hey Now"}, "Genre": {"S": "Country"}})
+                    "AlbumTitle": {"S": "Somewhat Famous"}, "Genre": {"S": "Country"}})
     t.create_table("Copy", "Artist:S", "SongTitle:S")
     t.create_table("Users", "UserId:N")
     t.put("Users", {"UserId": {"N": "42"}, "Age": {"N": "42"}, "Mail": {"S": "ada@example.org"}})
