@@ -10,7 +10,7 @@
 static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL }; /* enum log_level */
 static const char *const formats[] = { "plain", "dynamodb", NULL };                 /* enum item_format */
 static const char *const commits[] = { "close", "batch", NULL };                     /* fs_options.commit_batch */
-static const char *const shows[] = { "listed", "all", NULL };
+static const char *const shows[] = { "listed", "tables", "all", NULL };              /* enum fs_show */
 static const char *const writes[] = { "optimistic", "overwrite", NULL };            /* enum fs_write_mode */
 
 static const char *const addressings[] = { "auto", "path", "virtual", NULL };               /* enum s3_addressing */
@@ -141,7 +141,7 @@ const struct config_option config_options[] = {
         { .name = "strict_keys", .type = OPTION_BOOL, .group = GROUP_DATA, .offset = OFFSET(strict_keys),
           .by_default = "false", .help = "refuse a text whose keys differ from its path" },
         { .name = "show", .type = OPTION_ENUM, .group = GROUP_DATA, .names = shows, .offset = OFFSET(show),
-          .by_default = "listed", .argument = "WHAT", .help = "names in listings: listed, or all: item directories, steps too" },
+          .by_default = "listed", .argument = "WHAT", .help = "names in listings: listed; tables: no indexes; all: everything" },
         { .name = "write", .type = OPTION_ENUM, .group = GROUP_DATA, .names = writes, .offset = OFFSET(write),
           .by_default = "optimistic", .argument = "MODE", .help = "what to do when an item changed underneath" },
         { .name = "commit", .type = OPTION_ENUM, .group = GROUP_DATA, .names = commits, .offset = OFFSET(commit),

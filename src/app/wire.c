@@ -153,7 +153,7 @@ static int make_fs(struct stack *s, struct error *reterr) {
                           .strict_keys = c->strict_keys,
                           .any_size = c->s3_bucket != NULL },
                 .write_mode = (enum fs_write_mode)c->write,
-                .show_all = c->show == 1,
+                .show = (enum fs_show)c->show,
                 .uid = (uid_t)c->uid,
                 .gid = (gid_t)c->gid,
                 .umask = (mode_t)c->umask,

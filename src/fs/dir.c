@@ -158,7 +158,7 @@ static int load_overlay(struct fs *fs, struct fs_dir *d) {
                 r = local_folder_names(fs, node_ino_now(fs, d->node), &d->overlay);
         if (r == 0 && d->place.table && !of_index && (d->place.level >= LEVEL_RANGE || !table_has_range(d->place.table)))
                 r = local_names(fs, d->node, &d->overlay);
-        if (r == 0 && fs->o.show_all)
+        if (r == 0 && fs->o.show == FS_SHOW_ALL)
                 r = add_unlisted(d);
         if (r == 0) {
                 d->overlay_seen = mem_calloc(d->overlay.n + 1, sizeof(bool));

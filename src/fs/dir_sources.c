@@ -116,7 +116,7 @@ static int add_items(struct fs *fs, struct fs_dir *d, const struct items *items,
                         r = add_item(fs, d, &items->v[i], &key, &text, &entry, start_ns);
                 if (r == 0)
                         r = dir_page_add(page, buf_view(&name), &entry);
-                if (r == 0 && fs->o.show_all && entry.kind == NODE_ITEM)
+                if (r == 0 && fs->o.show == FS_SHOW_ALL && entry.kind == NODE_ITEM)
                         r = add_item_dir(d, buf_view(&name), page);
                 if (r == -EAGAIN) /* renamed away, or about to be deleted, on this mount */
                         r = 0;
@@ -279,7 +279,7 @@ static int load_tables(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, cons
                 r = tables_learn(fs, ctx, &tables, failed, e);
         for (uint32_t i = 0; r == 0 && i < tables.n; i++) {
                 r = add_table(d, tables.v[i], NODE_TABLE, page, e);
-                if (r == 0 && !failed[i])
+                if (r == 0 && !failed[i] && fs->o.show != FS_SHOW_TABLES)
                         r = add_indexes(fs, ctx, d, tables.v[i], page, e);
         }
         return r;

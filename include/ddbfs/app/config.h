@@ -42,7 +42,7 @@ struct config {
         uint64_t format; /* enum item_format */
         uint64_t write;  /* enum fs_write_mode */
         uint64_t commit; /* 0: close, 1: batch */
-        uint64_t show;   /* 1: all */
+        uint64_t show;   /* enum fs_show */
         uint64_t grace;  /* ns */
         /* large attributes */
         char *s3_bucket;      /* names separated by ':' or ','; NULL: none */

@@ -19,6 +19,7 @@
 #define FS_FOREVER UINT64_MAX
 
 enum fs_write_mode { FS_WRITE_OPTIMISTIC, FS_WRITE_OVERWRITE };
+enum fs_show { FS_SHOW_LISTED, FS_SHOW_TABLES, FS_SHOW_ALL };
 
 struct fs_options {
         const char *tables;       /* comma separated names, globs, ARNs; NULL or "*": all.  Borrowed */
@@ -36,7 +37,7 @@ struct fs_options {
         bool consistent;          /* every base-table read is strong */
         bool no_readahead;        /* do not recognise crawls and read ahead of them */
         bool xattrs;              /* false: ENOTSUP for all */
-        bool show_all;            /* list the not-listed names too */
+        enum fs_show show;        /* TABLES: the root lists no indexes; ALL: the not-listed names are listed too */
         uint64_t cache_ttl_ns;    /* FS_FOREVER: until invalidated */
         uint64_t schema_ttl_ns;   /* of table descriptions */
         size_t cache_size;        /* bytes */

@@ -18,6 +18,18 @@ WALKS = (
 )
 
 
+def walk(t, m, folder, wanted, pages):
+    """Each program sees exactly the wanted files, and reads items in pages only."""
+    for name, command in WALKS:
+        m.flush()
+        with t.proxy.counting() as c:
+            found = t.sh(command, cwd=folder).stdout.splitlines()
+        t.eq(sorted(found), wanted, name + ": ")
+        t.eq(set(c["ops"]) - {"Query", "Scan", "DescribeTable", "ListTables"}, set(), name + ": ")
+        t.at_most(sum(c["ops"].get(op, {}).get("requests", 0) for op in ("Query", "Scan")), pages, "pages, " + name)
+    t.sh("diff -r $TMPDIR/rsync $TMPDIR/cp", cwd=folder)
+
+
 @test
 def each_item_once(t):
     need("find", "grep", "du", "tar", "rsync")
@@ -26,15 +38,7 @@ def each_item_once(t):
                            "AlbumTitle": {"S": "Album"}} for a in range(3) for s in range(25)])
     wanted = sorted("./Artist %d/Song %02d.json" % (a, s) for a in range(3) for s in range(25))
     m = t.mount("Music", "cache_ttl=60")
-    for name, command in WALKS:
-        m.flush()
-        with t.proxy.counting() as c:
-            found = t.sh(command, cwd=m / "Music").stdout.splitlines()
-        t.eq(sorted(found), wanted, name + ": ")
-        t.eq(set(c["ops"]) - {"Query", "Scan", "DescribeTable"}, set(), name + ": ")
-        # the names of the partitions, and each partition (or all of them) once
-        t.at_most(sum(c["ops"].get(op, {}).get("requests", 0) for op in ("Query", "Scan")), 5, "pages, " + name)
-    t.sh("diff -r $TMPDIR/rsync $TMPDIR/cp", cwd=m.path)
+    walk(t, m, m / "Music", wanted, 5)      # the names of the partitions, and each partition (or all of them) once
 
 
 @test
@@ -52,6 +56,38 @@ def from_the_root(t):
         t.eq(sorted(t.sh('bash -O extglob -c "%s"' % command.replace("$", "\\$"), cwd=m.path).stdout.splitlines()), wanted,
              command + ": ")
     t.eq(len(t.sh("find . -type f", cwd=m.path).stdout.splitlines()), 60, "of both")
+
+
+def of_indexes(t):
+    return sum("IndexName" in r["body"] for op in ("Query", "Scan") for r in t.proxy.requests(op=op, bodies=True))
+
+
+@test
+def tables_only(t):
+    """-o show=tables: a walk over the mount sees each item once and asks no index; indexes are there when named."""
+    need("find", "grep", "du", "tar", "rsync")
+    t.create_table("Music", "Artist:S", "SongTitle:S", gsi=[("ByAlbum", "AlbumTitle:S", None)],
+                   lsi=[("ByYear", "Artist:S", "Year:N")])
+    t.put_items("Music", [{"Artist": {"S": "Artist %d" % a}, "SongTitle": {"S": "Song %02d" % s}, "Year": {"N": str(s)},
+                           "AlbumTitle": {"S": "Album"}} for a in range(3) for s in range(25)])
+    t.create_table("Artists", "Artist:S", gsi=[("ByCity", "City:S", None)])
+    t.put_items("Artists", [{"Artist": {"S": "Artist %d" % a}, "City": {"S": "Berlin"}} for a in range(3)])
+    wanted = sorted(["./Music/Artist %d/Song %02d.json" % (a, s) for a in range(3) for s in range(25)] +
+                    ["./Artists/Artist %d.json" % a for a in range(3)])
+    m = t.mount(None, "show=tables,cache_ttl=60")
+    t.eq(sorted(os.listdir(m)), ["Artists", "Music"])
+    walk(t, m, m.path, wanted, 6)
+    t.eq(of_indexes(t), 0, "requests of indexes")
+    t.eq(os.listdir(m / "Music@ByAlbum"), ["Album"])
+    t.eq(len(os.listdir(m / "Music@ByYear/Artist 1")), 25)
+    t.eq(os.listdir(m / "Artists@ByCity/Berlin"), ["Artist %d.json" % a for a in range(3)])
+    t.true(of_indexes(t) > 0, "they are asked when named")
+    # as it is without: each item is in its table, and once more in each of its indexes
+    m = t.mount(None, "cache_ttl=60")
+    t.eq(sorted(os.listdir(m)), ["Artists", "Artists@ByCity", "Music", "Music@ByAlbum", "Music@ByYear"])
+    for name, command in WALKS[:-1]:
+        t.sh("rm -rf $TMPDIR/rsync", cwd=m.path)
+        t.eq(len(t.sh(command, cwd=m.path).stdout.splitlines()), 3 * 75 + 2 * 3, name)
 
 
 run()

@@ -238,7 +238,7 @@ START_TEST(test_show_all) {
         struct fx x;
 
         fx_init(&x);
-        x.o.show_all = true;
+        x.o.show = FS_SHOW_ALL;
         fx_start(&x);
         mem_put(x.m, "Music", "{\"Artist\":\"A\",\"Song\":\"S.json\",\"v\":1}");
         mem_put(x.m, "Users", "{\"Id\":\"42\"}");
