@@ -141,7 +141,7 @@ const struct config_option config_options[] = {
         { .name = "strict_keys", .type = OPTION_BOOL, .group = GROUP_DATA, .offset = OFFSET(strict_keys),
           .by_default = "false", .help = "refuse a text whose keys differ from its path" },
         { .name = "show", .type = OPTION_ENUM, .group = GROUP_DATA, .names = shows, .offset = OFFSET(show),
-          .by_default = "listed", .argument = "WHAT", .help = "names in listings: listed; tables: no indexes; all: everything" },
+          .by_default = "listed", .argument = "WHAT", .help = "names in listings; tables: no indexes" },
         { .name = "write", .type = OPTION_ENUM, .group = GROUP_DATA, .names = writes, .offset = OFFSET(write),
           .by_default = "optimistic", .argument = "MODE", .help = "what to do when an item changed underneath" },
         { .name = "commit", .type = OPTION_ENUM, .group = GROUP_DATA, .names = commits, .offset = OFFSET(commit),
