@@ -38,11 +38,12 @@ class CaseFile:
         headers = {}
         with open(path, encoding="utf-8") as f:
             for line in f.read(4096).split("\n")[:20]:
-                match = re.match(r"#\s*(BUILDS|TIMEOUT|GROUP|PENDING|NEEDS):\s*(.+?)\s*$", line)
+                match = re.match(r"#\s*(BUILDS|TIMEOUT|SECONDS|GROUP|PENDING|NEEDS):\s*(.+?)\s*$", line)
                 if match:
                     headers[match.group(1)] = match.group(2)
         self.builds = headers.get("BUILDS", "plain").split()
         self.timeout = float(headers.get("TIMEOUT", "60"))
+        self.seconds = float(headers.get("SECONDS", "10"))
         self.pending = headers.get("PENDING")
         self.needs = headers.get("NEEDS", "").split()
         self.groups = [os.path.dirname(self.name)] + headers.get("GROUP", "").split()
@@ -338,7 +339,8 @@ def main():
     runner = Runner(options)
     try:
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            results = list(pool.map(runner.run, cases))
+            # the longest first, so that none of them is left to run alone at the end
+            results = list(pool.map(runner.run, sorted(cases, key=lambda case: -case.seconds)))
     finally:
         runner.s3.stop()
     passed, failed, skipped = (sum(getattr(r, n) for r in results) for n in ("passed", "failed", "skipped"))

@@ -6,15 +6,14 @@
 #include "ddbfs/base/alloc.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <string.h>
 #include <openssl/crypto.h>
 
 /* Allocations until the one that fails; 0: none does. */
 static atomic_ulong fail_countdown;
 
-void mem_fail_at(unsigned long n) {
-        atomic_store_explicit(&fail_countdown, n, memory_order_relaxed);
+bool mem_fail_at(unsigned long n) {
+        return atomic_exchange_explicit(&fail_countdown, n, memory_order_relaxed) != 0;
 }
 
 static bool fails_now(void) {

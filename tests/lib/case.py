@@ -25,7 +25,7 @@ from processes import (KEY_ID, REGION, ROOT, SECRET, Dynalite, Engine, Failure, 
 from s3 import S3
 
 __all__ = ["KEY_ID", "REGION", "ROOT", "SECRET", "Case", "Failure", "Skip", "boto", "build_kind", "engine_path",
-           "free_port", "is_mounted", "listening", "read", "run", "short", "slow_factor", "test", "wait_for", "write"]
+           "free_port", "is_mounted", "listening", "plain_test", "read", "run", "short", "slow_factor", "test", "wait_for", "write"]
 
 # Words in a daemon's log that fail the case, whatever it was about.
 SUSPICIOUS = re.compile(
@@ -39,6 +39,11 @@ _tests = []
 def test(function):
     _tests.append(function)
     return function
+
+
+def plain_test(function):
+    """A test that a sanitizer would only make longer: it is one of the plain build's."""
+    return test(function) if build_kind() == "plain" else function
 
 
 class Case:

@@ -6,7 +6,7 @@
 PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev libcurl4-openssl-dev libjansson-dev
   libssl-dev libexpat1-dev zlib1g-dev fuse3"
 PACKAGES_SAMPLE="python3 python3-boto3 attr"
-PACKAGES_TEST="check clang libclang-rt-dev llvm python3 python3-boto3 scdoc shellcheck jq gdb attr rsync procps
+PACKAGES_TEST="check mold clang libclang-rt-dev llvm python3 python3-boto3 scdoc shellcheck jq gdb attr rsync procps
   vim nano emacs-nox micro mg ed perl patch tmux ceph-mon ceph-osd radosgw"
 
 ENGINE_PACKAGE="@dynoxide/linux-x64"

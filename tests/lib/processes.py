@@ -2,13 +2,18 @@
 """The processes of a case: the engine, the proxy before it, and mounts."""
 
 import contextlib
+import functools
+import gc
+import importlib
 import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
+import traceback
 import urllib.error
 import urllib.request
 
@@ -18,6 +23,7 @@ REGION = "us-east-1"
 
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(TESTS)
+sys.path.append(os.path.join(TESTS, "proxy"))
 
 
 class Skip(Exception):
@@ -80,25 +86,81 @@ def engine_path():
     return found
 
 
-def boto(port, key_id=KEY_ID, secret=SECRET, token=None, service="dynamodb"):
-    """A boto3 client that asks once and says what happened."""
+@functools.lru_cache
+def boto_session(key_id, secret, token):
+    """One for all clients of these keys: it reads its model of the service but once."""
     import boto3
+    return boto3.session.Session(key_id, secret, token, REGION)
+
+
+def boto(port, key_id=KEY_ID, secret=SECRET, token=None, service="dynamodb", **options):
+    """A boto3 client that asks once and says what happened."""
     from botocore.config import Config
-    return boto3.session.Session(key_id, secret, token, REGION).client(
+    return boto_session(key_id, secret, token).client(
         service, endpoint_url="http://127.0.0.1:%d" % port,
-        config=Config(retries={"max_attempts": 0}, connect_timeout=5, read_timeout=60, parameter_validation=False))
+        config=Config(retries={"max_attempts": 0}, connect_timeout=5, read_timeout=60, parameter_validation=False,
+                      **options))
+
+
+class Forked:
+    """Our own interpreter goes on in a child, as far as a Popen tells of one.  A new interpreter that imports
+    botocore takes longer than most tests."""
+
+    def __init__(self, function, stdout, stderr):
+        self.returncode = None
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            status = 1
+            try:
+                self.become(stdout, stderr)
+                function()
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                os._exit(status)
+
+    @staticmethod
+    def become(stdout, stderr):
+        """Nothing of the parent's stays open, such as a file of a mount; none of its objects is ever collected."""
+        gc.freeze()
+        null = os.open(os.devnull, os.O_RDONLY)
+        for number, source in enumerate((null, stdout, stderr)):
+            os.dup2(source, number)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+
+    def poll(self):
+        if self.returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout=60):
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired("fork", timeout)
+            time.sleep(0.002)
+        return self.returncode
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
 
 
 class Process:
     """A child of ours, with its output in files."""
 
-    def __init__(self, argv, log, env, stdin=subprocess.DEVNULL, first_line=False):
+    def __init__(self, argv, log, env):
         self.log = log
-        self.argv = argv
-        with open(log, "ab") as err:
-            self.popen = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE if first_line else err, stderr=err,
-                                          env=env, close_fds=True)
-        self.first_line = self.popen.stdout.readline().decode() if first_line else None
+        with open(log, "ab") as out:
+            self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
 
     @property
     def pid(self):
@@ -160,13 +222,19 @@ class Dynalite(Engine):
 class Proxy(Process):
     """tests/proxy/proxy.py, by its control commands: proxy.counters(), proxy.fault(action=...)."""
 
-    def __init__(self, case, engine, port=0, program="proxy.py", name="", key="%s:%s" % (KEY_ID, SECRET)):
-        argv = ["/usr/bin/python3", os.path.join(TESTS, "proxy", program), "--engine", str(engine.port),
-                "--port", str(port), "--key", key, "--log", case.path("logs", name + "requests.jsonl")]
-        super().__init__(argv, case.path("logs", name + "proxy.log"), case.env, first_line=True)
-        if not self.first_line.strip():
+    def __init__(self, case, engine, port=0, program="proxy", name="", key="%s:%s" % (KEY_ID, SECRET)):
+        main = importlib.import_module(program).main
+        self.log = case.path("logs", name + "proxy.log")
+        argv = ["--engine", str(engine.port), "--port", str(port), "--key", key,
+                "--log", case.path("logs", name + "requests.jsonl")]
+        out, told = os.pipe()
+        with open(self.log, "ab") as err, open(out, "rb") as answer:
+            self.popen = Forked(lambda: main(argv), told, err.fileno())
+            os.close(told)
+            first_line = answer.readline().decode().strip()
+        if not first_line:
             raise Failure("the proxy does not start: " + self.text())
-        self.port = int(self.first_line.rpartition(":")[2])
+        self.port = int(first_line.rpartition(":")[2])
         self.bad_expected = False
 
     def command(self, cmd, **arguments):

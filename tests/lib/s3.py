@@ -6,7 +6,7 @@ import json
 import os
 import uuid
 
-from processes import REGION, Failure, Proxy, Skip
+from processes import Failure, Proxy, Skip, boto
 
 
 class S3:
@@ -31,18 +31,12 @@ class S3:
         self._proxy = None
 
     def client_at(self, port, secret=None, **options):
-        """A boto3 client that asks once and says what happened."""
-        import boto3
-        from botocore.config import Config
-        options = {"addressing_style": "path", **options}
-        return boto3.session.Session(self.key_id, secret or self.secret, None, REGION).client(
-            "s3", endpoint_url="http://127.0.0.1:%d" % port,
-            config=Config(retries={"max_attempts": 0}, connect_timeout=5, read_timeout=60, s3=options))
+        return boto(port, self.key_id, secret or self.secret, service="s3", s3={"addressing_style": "path", **options})
 
     @property
     def proxy(self):
         if not self._proxy:
-            self._proxy = Proxy(self.case, self, program="s3_proxy.py", name="s3", key="%s:%s" % (
+            self._proxy = Proxy(self.case, self, program="s3_proxy", name="s3", key="%s:%s" % (
                 self.key_id, self.secret))
             self.case.proxies.append(self._proxy)
         return self._proxy

@@ -607,7 +607,7 @@ async def run(options, service, commands):
     await stop
 
 
-def main(service=Proxy, commands=Control):
+def main(argv=None, service=Proxy, commands=Control):
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--port", type=int, default=0, help="to listen on; 0: any, printed on the first line")
     parser.add_argument("--engine", type=int, required=True, help="port of the engine")
@@ -616,7 +616,7 @@ def main(service=Proxy, commands=Control):
     parser.add_argument("--log", help="one JSON line per request")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-verify", action="store_true", help="accept any signature")
-    asyncio.run(run(parser.parse_args(), service, commands))
+    asyncio.run(run(parser.parse_args(argv), service, commands))
 
 
 if __name__ == "__main__":

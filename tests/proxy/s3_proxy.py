@@ -215,5 +215,9 @@ class S3Control(proxy.Control):
         self.proxy.want_checksums = on
 
 
+def main(argv=None):
+    proxy.main(argv, S3Proxy, S3Control)
+
+
 if __name__ == "__main__":
-    proxy.main(S3Proxy, S3Control)
+    main()

@@ -4,6 +4,7 @@
  * Heap allocation.  The only callers of malloc and friends; every one of these may return NULL and
  * every caller copes.  Tests make allocation number n fail (mem_fail_at).  Thread-safe.
  */
+#include <stdbool.h>
 #include <stdlib.h>
 #include "ddbfs/base/macros.h"
 
@@ -18,8 +19,9 @@ void *mem_free(void *p);                                /* returns NULL */
 /* Overwrite with OPENSSL_cleanse, then free: for secrets.  Returns NULL. */
 void *mem_free_secret(void *p, size_t n);
 
-/* Tests: the n-th allocation from now (1 = next) returns NULL, once; 0 switches it off. */
-void mem_fail_at(unsigned long n);
+/* Tests: the n-th allocation from now (1 = next) returns NULL, once; 0 switches it off.  Returns whether the one armed
+ * before is still to come: so many allocations there were not. */
+bool mem_fail_at(unsigned long n);
 
 static inline void mem_freep(void *pp) {
         void **p = pp;

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan
 # TIMEOUT: 120
 """Programs that walk a mount touch each item once, and no other name of it."""
 

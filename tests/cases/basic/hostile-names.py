@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# SECONDS: 13
 # BUILDS: plain asan
 # TIMEOUT: 240
 """Keys that would be bad file names: each is listed once, under the name the contract gives it, and is

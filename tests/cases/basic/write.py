@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan tsan
+# BUILDS: plain asan
 # TIMEOUT: 120
 """Creating, editing, deleting, copying and renaming, seen from the table's side."""
 

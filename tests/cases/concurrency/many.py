@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# SECONDS: 13
 # BUILDS: plain asan tsan
 # TIMEOUT: 120
 """Many programs in the mount at once."""

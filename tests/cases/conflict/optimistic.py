@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan tsan
+# BUILDS: plain asan
 # TIMEOUT: 120
 """No lost updates: a save replaces the version this mount has shown, or fails."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan tsan
+# BUILDS: plain tsan
 # TIMEOUT: 120
 """A save replaces the version its own program has read, whoever has read a newer one meanwhile."""
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan tsan
+# SECONDS: 17
+# BUILDS: plain tsan
 # TIMEOUT: 120
 """-o commit=batch: many small files in few requests, and what close answered 0 for is never lost."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan
+# SECONDS: 15
 # TIMEOUT: 100
 """kill -9 at random moments of saves and renames.  tests/soak/run crash does more rounds."""
 

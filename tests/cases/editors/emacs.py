@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan
+# SECONDS: 37
 # TIMEOUT: 120
 """emacs: backups made by renaming and by copying, file-precious-flag, auto-save files, lock files (symlinks)."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan
+# SECONDS: 11
 # TIMEOUT: 120
 """nano, in a terminal: with and without backup and lock file."""
 

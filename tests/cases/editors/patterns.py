@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan tsan
+# SECONDS: 12
+# BUILDS: plain tsan
 # TIMEOUT: 120
 """Editors that cannot be driven without a desktop: the system calls they make when they save, in their order."""
 

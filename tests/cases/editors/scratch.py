@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan tsan
+# SECONDS: 12
+# BUILDS: plain asan
 # TIMEOUT: 120
 """Scratch files, with everything that editors do to them: they are files like on a disk, and never reach the table."""
 

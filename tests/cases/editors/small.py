@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan
+# SECONDS: 12
 # TIMEOUT: 120
 """micro and mg, in a terminal."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan
+# SECONDS: 17
 # TIMEOUT: 120
 """Programs that change or replace a file: in place, by a temporary file and a rename, or by unlinking it first."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan
+# SECONDS: 11
 # TIMEOUT: 120
 """vim: every way it has of writing a file."""
 

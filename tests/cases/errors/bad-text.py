@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan tsan
+# BUILDS: plain asan
 # TIMEOUT: 120
 """Text that is no item: refused at close, by line and column, before any request; nothing is lost."""
 

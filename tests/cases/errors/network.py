@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan tsan
+# SECONDS: 15
+# BUILDS: plain asan
 # TIMEOUT: 240
 """The service and the network at their worst: the errno of the contract, one clear line in the log, and
 never longer than op_timeout."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan tsan
+# BUILDS: plain tsan
 # TIMEOUT: 90
 """O_EXCL: of those who create one item at the same moment, on two mounts and on one, exactly one wins."""
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan tsan
+# SECONDS: 15
+# BUILDS: plain asan
 # TIMEOUT: 120
 """Renames: the flags, partitions, tables, open files, and two mounts at once."""
 

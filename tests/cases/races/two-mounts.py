@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan tsan
+# SECONDS: 13
+# BUILDS: plain tsan
 # TIMEOUT: 90
 """Two mounts and boto3 on the same items, judged by the change stream.  tests/soak/run writers does it for longer."""
 

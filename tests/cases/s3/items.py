@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# SECONDS: 12
 # NEEDS: s3
 # BUILDS: plain asan tsan
 # TIMEOUT: 240

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# SECONDS: 29
 # NEEDS: s3
 # BUILDS: plain asan
 # TIMEOUT: 240
@@ -9,7 +10,7 @@ import os
 import subprocess
 import time
 
-from case import REGION, Failure, run, slow_factor, test
+from case import REGION, Failure, plain_test, run, slow_factor, test
 from processes import build_dir
 
 KEYS = ["plain", "a b", " lead and trail ", "a+b", "%41", "a%2Fb", "..", "../x", "a/../b", "./a", "a//b", "/lead",
@@ -125,7 +126,7 @@ def put_never_overwrites(t):
     t.eq(t.s3.get("k4"), b"four")
 
 
-@test
+@plain_test
 def many_objects(t):
     tool = Tool(t)
     keys = ["many/%04d \u00e9" % i for i in range(1010)]

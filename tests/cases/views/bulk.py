@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# SECONDS: 44
 # BUILDS: plain asan tsan
 # TIMEOUT: 180
 """Whole tables out and in: every item once, exactly, in bounded memory."""
@@ -7,7 +8,7 @@ import json
 import os
 import time
 
-from case import build_kind, read, run, test, write
+from case import build_kind, plain_test, read, run, test, write
 
 # few items and large ones: bytes are what memory is bounded against, items are what takes time to make and compare.
 # tests/soak/run bulk has 100,000 and 1,000,000
@@ -124,7 +125,7 @@ def copied_exactly(t):
     t.eq(canonical(t.scan("Second")), wanted)
 
 
-@test
+@plain_test
 def last_of_many(t):
     """The end of a large partition is one request."""
     t.create_table("Many", "pk:S", "sk:N")
@@ -213,7 +214,7 @@ def bad_rows(t):
     t.eq(sorted(i["Id"]["N"] for i in t.scan("Tab")), [str(i) for i in range(1, 9)])
 
 
-@test
+@plain_test
 def what_the_service_does(t):
     t.create_table("Users", "Id:N")
     m = t.mount("Users")
@@ -239,7 +240,7 @@ def what_the_service_does(t):
     t.contains(os.getxattr(m / "Users/.import/csv", "user.ddbfs.request").decode(), "BatchWriteItem")
 
 
-@test
+@plain_test
 def budgets(t):
     t.music(partitions=12, items=50, size=4000)
     t.create_table("Copy", "Artist:S", "SongTitle:S")

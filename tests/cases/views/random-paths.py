@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# SECONDS: 15
 # TIMEOUT: 120
 """Random chains of steps over random tables: what a path shows is what botocore's Query or Scan says, for as many
 requests as it has pages.  DDBFS_SEED makes a run again, DDBFS_ROUNDS says how many paths."""

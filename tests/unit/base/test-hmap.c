@@ -6,7 +6,7 @@
 #include "ddbfs/base/hash.h"
 #include "ddbfs/base/hmap.h"
 
-#define N_NODES 100000U
+#define N_NODES (SANITIZED ? 20000U : 100000U)
 
 struct thing {
         unsigned key;

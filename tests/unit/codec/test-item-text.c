@@ -455,7 +455,7 @@ START_TEST(test_random_items) {
         unsigned deepest = 0;
         struct item item;
 
-        for (unsigned i = 0; i < 20000; i++) {
+        for (unsigned i = 0; i < 20000 / (SANITIZED ? 8 : 1); i++) {
                 bool keyed = random_below(&rnd, 2);
 
                 arena_reset(&arena);
@@ -480,7 +480,7 @@ START_TEST(test_random_values) {
         struct random rnd = random_seed();
         struct value v, back;
 
-        for (unsigned i = 0; i < 5000; i++) {
+        for (unsigned i = 0; i < 5000 / (SANITIZED ? 8 : 1); i++) {
                 struct buf text = BUF_INIT(MIB);
                 struct error e = { 0 };
 

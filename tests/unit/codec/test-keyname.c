@@ -278,7 +278,7 @@ END_TEST
 
 /* Whatever the bytes, a piece makes progress and stays in bounds. */
 START_TEST(test_chain_garbage) {
-        char text[1000];
+        char text[1000] = "";
         struct str name = str_make(text, sizeof(text)), piece;
         bool last = false;
 
@@ -339,7 +339,7 @@ START_TEST(test_bijection) {
         struct key_part key, back;
         unsigned accepted = 0;
 
-        for (unsigned i = 0; i < 20000; i++) {
+        for (unsigned i = 0; i < 20000 / (SANITIZED ? 8 : 1); i++) {
                 bool view = random_below(&rnd, 2);
 
                 arena_reset(&arena);
@@ -362,7 +362,7 @@ START_TEST(test_bijection) {
                 keyname_encode(&again, &back, view);
                 ck_assert(str_eq(buf_view(&again), buf_view(&name)));
         }
-        ck_assert_uint_gt(accepted, 1000);
+        ck_assert_uint_gt(accepted, SANITIZED ? 125 : 1000);
         buf_deinit(&name);
         buf_deinit(&out);
         buf_deinit(&parts);

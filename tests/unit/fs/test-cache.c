@@ -214,7 +214,7 @@ START_TEST(test_negative_bounded) {
 END_TEST
 
 /* Names of tables that are none: what is remembered of them is bounded as well. */
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !SANITIZED
 #include <malloc.h>
 
 START_TEST(test_no_tables_bounded) {
@@ -605,7 +605,7 @@ static Suite *suite(void) {
         tcase_add_test(t, test_flush);
         tcase_add_test(t, test_bounded);
         tcase_add_test(t, test_negative_bounded);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !SANITIZED
         tcase_add_test(t, test_no_tables_bounded);
 #endif
         tcase_add_test(t, test_single_flight_item);

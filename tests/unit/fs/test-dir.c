@@ -261,7 +261,7 @@ START_TEST(test_bounded) {
 }
 END_TEST
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SANITIZED
 static size_t heap_used(void) {
         return 0;
 }
