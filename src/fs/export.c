@@ -19,6 +19,8 @@ struct export {
         struct buf text;
         uint64_t text_at;         /* offset of text in the stream */
         bool begun, ended;
+        bool pending;             /* the cursor's page is not in any text yet */
+        int failed;               /* -errno: half of its text was made */
 };
 
 struct export *export_free(struct export *x) {
@@ -45,7 +47,8 @@ static void rewind_stream(struct export *x) {
         rewind_writer(x);
         buf_reset(&x->text);
         x->text_at = 0;
-        x->begun = x->ended = false;
+        x->begun = x->ended = x->pending = false;
+        x->failed = 0;
 }
 
 static int put_json(struct fs *fs, const struct place *p, struct export_writer *w, const struct item *item, struct buf *out) {
@@ -97,19 +100,24 @@ static void choose_pump(struct fs *fs, struct export *x) {
 /* The text of the next page replaces this one's. */
 static int next_text(struct fs *fs, struct op_ctx *ctx, struct export *x, struct error *e) {
         bool first = !x->begun;
-        int r;
+        int r = 0;
 
+        if (x->failed)
+                return error_set_errno(e, x->failed, "export");
         x->text_at += x->text.n;
         buf_reset(&x->text);
-        if (first)
+        if (first && !x->pending)
                 choose_pump(fs, x);
-        if (!x->pump && x->begun && x->cursor.done) {
+        if (!x->pump && x->begun && x->cursor.done && !x->pending) {
                 x->ended = true;
                 return 0;
         }
-        r = x->pump ? 0 : view_next(fs, ctx, &x->place, true, &x->cursor, e);
-        if (r == 0 && !x->pump)
+        if (!x->pump && !x->pending)
+                r = view_next(fs, ctx, &x->place, true, &x->cursor, e);
+        if (r == 0 && !x->pump) {
+                x->pending = true; /* when this is interrupted, the next read goes on with the page */
                 r = items_fill(fs, ctx, &x->cursor.items, e);
+        }
         if (r)
                 return r;
         x->begun = true;
@@ -117,8 +125,11 @@ static int next_text(struct fs *fs, struct op_ctx *ctx, struct export *x, struct
                 choose_pump(fs, x);
         if (x->pump)
                 return pump_next(x->pump, ctx, &x->text, &x->ended, e);
-        r = export_put(fs, &x->place, &x->writer, &x->cursor.items, x->cursor.done, &x->text);
-        return r ? error_set_errno(e, r, "export") : 0;
+        x->failed = export_put(fs, &x->place, &x->writer, &x->cursor.items, x->cursor.done, &x->text);
+        x->pending = x->failed != 0;
+        if (x->failed)
+                buf_reset(&x->text);
+        return x->failed ? error_set_errno(e, x->failed, "export") : 0;
 }
 
 /* Only the order of a plain scan is the same again. */

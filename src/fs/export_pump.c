@@ -85,10 +85,12 @@ static bool has_room(void *arg, bool wait) {
 }
 
 /* *text is taken over; it waits for the reader unless it is empty. */
-static void put_text(struct pump *x, struct buf *text) {
+static int put_text(struct pump *x, struct buf *text) {
         size_t n = 0;
         char *p = text->n > 0 ? buf_steal(text, &n) : NULL; /* without the room it has grown into */
 
+        if (!p && buf_status(text))
+                return buf_status(text);
         mutex_lock(&x->lock);
         if (p) {
                 x->bytes += n;
@@ -101,6 +103,7 @@ static void put_text(struct pump *x, struct buf *text) {
                 x->requests = x->ctx.requests;
         }
         mutex_unlock(&x->lock);
+        return 0;
 }
 
 static int take_page(void *arg, struct items *page, struct error *e) {
@@ -111,9 +114,10 @@ static int take_page(void *arg, struct items *page, struct error *e) {
         if (r)
                 return r;
         r = export_put(x->fs, x->place, x->writer, page, false, &text);
+        if (r == 0)
+                r = put_text(x, &text);
         if (r)
                 return error_set_errno(e, r, "export");
-        put_text(x, &text);
         mutex_lock(&x->lock);
         x->asked--;
         mutex_unlock(&x->lock);
@@ -137,10 +141,10 @@ static void *pump_main(void *arg) {
 
                 items_init(&none);
                 r = export_put(x->fs, x->place, x->writer, &none, true, &text);
+                if (r == 0)
+                        r = put_text(x, &text);
                 if (r)
                         (void)error_set_errno(&e, r, "export");
-                else
-                        put_text(x, &text);
         }
         mutex_lock(&x->lock);
         x->ended = true;

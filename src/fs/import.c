@@ -73,25 +73,35 @@ static bool is_blank(struct str s) {
         return true;
 }
 
+static uint64_t newlines(struct str s) {
+        uint64_t n = 0;
+
+        for (size_t i = 0; i < s.n; i++)
+                n += s.p[i] == '\n';
+        return n;
+}
+
 /* One line, its newline included where it has one. */
 static void take_line(struct import *x, struct op_ctx *ctx, struct import_block *block, struct str text, struct list *lines) {
+        bool is_header = x->table.separator && x->table.n == 0;
         uint64_t number = x->line + 1;
         struct error e = { .kind = ERR_NONE };
         int r;
 
-        for (size_t i = 0; i < text.n; i++)
-                x->line += text.p[i] == '\n';
-        x->line += !str_ends(text, STR("\n"));
+        x->line += newlines(text) + !str_ends(text, STR("\n"));
         text.n -= str_ends(text, STR("\n"));
         text.n -= str_ends(text, STR("\r"));
-        if (is_blank(text) && x->table.separator != '\t')
+        if (text.n == 0 || (is_blank(text) && x->table.separator != '\t'))
                 return;
-        if (x->table.separator && x->table.n == 0)
+        if (x->table.refused)
+                r = error_set(&e, ERR_INPUT, "the header was refused");
+        else if (is_header)
                 r = import_table_begin(&x->table, &x->place.table->key, text, &e);
         else
                 r = add_line(x, ctx, block, number, text, lines, &e);
         if (r)
                 import_refuse(x, number, text, &e);
+        x->table.refused = x->table.refused || (r && is_header); /* its line has been told and kept as any other */
 }
 
 /* Where the first line of text ends; 0: not yet. */
@@ -125,7 +135,8 @@ static void keep_tail(struct import *x, struct str rest) {
                 return;
         }
         (void)error_set(&e, ERR_TOO_LARGE, "the line is longer than %zu MB: only its beginning is kept", IMPORT_LINE_MAX / MIB);
-        import_refuse(x, ++x->line, rest, &e);
+        import_refuse(x, x->line + 1, rest, &e);
+        x->line += newlines(rest) + 1; /* of a quoted cell, and the one that ends what is skipped */
         buf_reset(&x->tail);
         x->skipping = true;
 }
@@ -320,6 +331,7 @@ int import_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, st
         }
         if (f->import->place.view->which != EXPORT_JSONL)
                 f->import->table.separator = f->import->place.view->which == EXPORT_TSV ? '\t' : ',';
+        f->import->table.any_size = fs->o.text.any_size;
         ret->file = f;
         ret->direct_io = true;
         return 0;

@@ -21,6 +21,8 @@ struct import_table {
         uint32_t n;          /* 0: the header is still to come */
         struct str *names;   /* in arena */
         struct str header;   /* the line */
+        bool refused;        /* that is no header: no other line is one */
+        bool any_size;       /* of items: the store moves to S3 what does not fit */
         struct arena arena;
 };
 void import_table_deinit(struct import_table *t);

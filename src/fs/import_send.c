@@ -34,7 +34,7 @@ static void set_flags(struct import *x) {
 /* lock is held. */
 static void put_bad(struct import *x, struct str text) {
         x->n_bad++;
-        if (x->bad.n == 0 && x->table.n > 0) {
+        if (x->bad.n == 0 && (x->table.n > 0 || x->table.refused)) {
                 buf_str(&x->bad, x->table.header);
                 buf_putc(&x->bad, '\n');
         }
@@ -51,7 +51,7 @@ void import_refuse(struct import *x, uint64_t number, struct str text, const str
         e.column = e.column ? e.column : 1;
         mutex_lock(&x->lock);
         put_bad(x, text);
-        told = x->n_bad <= IMPORT_TOLD_MAX;
+        told = x->n_bad <= IMPORT_TOLD_MAX && !x->table.refused; /* below such a header, the header was */
         if (x->n_bad == 1)
                 x->first = e;
         mutex_unlock(&x->lock);

@@ -136,8 +136,12 @@ static int other_value(struct str name, const struct csv_cell *cell, struct aren
                        struct error *e) {
         struct str text = cell->text;
 
-        if (text.n > 0 && (text.p[0] == '{' || text.p[0] == '[') && value_text_parse(text, arena, ret, NULL) == 0)
-                return 0;
+        if (text.n > 0 && (text.p[0] == '{' || text.p[0] == '[')) {
+                int r = value_text_parse(text, arena, ret, NULL);
+
+                if (r == 0 || r == -ENOMEM)
+                        return r ? no_memory(e) : 0;
+        }
         if (cell->quoted || !import_plain_cell(text))
                 return text_value(name, text, ret, e);
         if (is_number(text))
@@ -175,7 +179,7 @@ static int row_values(const struct import_table *t, const struct key_schema *key
         }
         if (r == 0 && attributes_sort(ret->attributes, ret->n, NULL))
                 r = error_set(e, ERR_INTERNAL, "names of columns");
-        if (r == 0 && item_size(ret) > ITEM_SIZE_MAX)
+        if (r == 0 && !t->any_size && item_size(ret) > ITEM_SIZE_MAX)
                 r = error_set(e, ERR_TOO_LARGE, "the item has %zu bytes, DynamoDB takes %zu", item_size(ret), ITEM_SIZE_MAX);
         return r;
 }

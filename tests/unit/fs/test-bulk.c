@@ -189,6 +189,75 @@ START_TEST(test_import_refused) {
 }
 END_TEST
 
+/* The first line decides: below a bad header nothing is imported, and all of it is kept once. */
+START_TEST(test_import_header) {
+        char text[FX_TEXT_MAX];
+        struct fx_file f;
+        struct fx x;
+
+        fx_init(&x);
+        fx_start(&x);
+        ck_assert_ok(fx_open(&x, "Users/.import/csv", O_WRONLY, &f));
+        ck_assert_ok(fx_write(&f, "\nName,n\nId,Ida\n")); /* the third would be a header */
+        ck_assert_ok(fx_write(&f, "a,1\nb,2\n"));
+        ck_assert_int_eq(fx_fsync(&f), -EINVAL);
+        ck_assert_ok(fx_write(&f, "c,3\n"));
+        ck_assert_int_eq(fx_close(&f), -EINVAL);
+        ck_assert_uint_eq(mem_count(x.m, "Users"), 0);
+        ck_assert_ok(fx_cat(&x, ".ddbfs/rejected/Users/.import/csv", text));
+        ck_assert_str_eq(text, "Name,n\nId,Ida\na,1\nb,2\n");
+        ck_assert_ok(fx_cat(&x, ".ddbfs/rejected/Users/.import/csv.2", text)); /* below its header, too */
+        ck_assert_str_eq(text, "Name,n\nc,3\n");
+        ck_assert_ok(fx_cat(&x, ".ddbfs/errors.jsonl", text));
+        ck_assert_ptr_nonnull(strstr(text, "lacks"));
+        ck_assert_ptr_nonnull(strstr(text, "\"line\": 2"));
+        ck_assert_ptr_null(strstr(text, "\"line\": 3"));
+        fx_end(&x);
+}
+END_TEST
+
+/* Lines without anything are none, in tsv as well; one of empty cells lacks its key. */
+START_TEST(test_import_empty_lines) {
+        struct fx_file f;
+        struct fx x;
+
+        fx_init(&x);
+        fx_start(&x);
+        ck_assert_ok(fx_open(&x, "Users/.import/tsv", O_WRONLY, &f));
+        ck_assert_ok(fx_write(&f, "\r\nId\tn\n\na\t1\n\n"));
+        ck_assert_ok(fx_fsync(&f));
+        ck_assert_uint_eq(mem_count(x.m, "Users"), 1);
+        ck_assert_ok(fx_write(&f, "\t\n"));
+        ck_assert_int_eq(fx_close(&f), -EINVAL);
+        fx_end(&x);
+}
+END_TEST
+
+/* Behind a quoted cell that is longer than a line can be, lines have the numbers that an editor shows. */
+START_TEST(test_import_long_record) {
+        char *big = malloc(5 * MIB + 1), text[FX_TEXT_MAX];
+        struct fx_file f;
+        struct fx x;
+
+        for (size_t i = 0; i < 5 * MIB; i++)
+                big[i] = i % MIB == 0 ? '\n' : 'x'; /* five */
+        big[5 * MIB] = '\0';
+        fx_init(&x);
+        fx_start(&x);
+        ck_assert_ok(fx_open(&x, "Users/.import/csv", O_WRONLY, &f));
+        ck_assert_ok(fx_write(&f, "Id,n\na,\""));
+        ck_assert_ok(fx_write(&f, big));
+        ck_assert_ok(fx_write(&f, "\nb,2\nc\n")); /* lines 8 to 10 */
+        ck_assert_int_eq(fx_close(&f), -EINVAL);
+        ck_assert_uint_eq(mem_count(x.m, "Users"), 1);
+        ck_assert_ok(fx_cat(&x, ".ddbfs/errors.jsonl", text));
+        ck_assert_ptr_nonnull(strstr(text, "\"line\": 2"));
+        ck_assert_ptr_nonnull(strstr(text, "\"line\": 9"));
+        fx_end(&x);
+        free(big);
+}
+END_TEST
+
 /* A line as long as it likes, and the end of the mount in the middle of an import. */
 START_TEST(test_import_bounds) {
         char *big = malloc(MIB + 1);
@@ -230,6 +299,9 @@ static Suite *suite(void) {
         tcase_add_test(t, test_many_pumps);
         tcase_add_test(t, test_import);
         tcase_add_test(t, test_import_refused);
+        tcase_add_test(t, test_import_header);
+        tcase_add_test(t, test_import_empty_lines);
+        tcase_add_test(t, test_import_long_record);
         tcase_add_test(t, test_import_bounds);
         suite_add_tcase(s, t);
         return s;

@@ -20,7 +20,7 @@ struct sx {
 
 static void sx_init(struct sx *s) {
         static const char *const buckets[] = { "bucket" };
-        struct large_options o = { .buckets = buckets, .n_buckets = 1, .prefix = "p/", .threshold = 64 * KIB,
+        struct large_options o = { .buckets = buckets, .n_buckets = 1, .prefix = "p/", .threshold = 64 * KIB, .inline_max = 128 * KIB,
                                    .grace_ns = NS_PER_MS, .timeout_ns = 5 * NS_PER_S };
 
         fx_init(&s->x);
@@ -56,6 +56,83 @@ static void check_size(struct sx *s, uint64_t want) {
         ck_assert_ok(fx_stat(&s->x, "Users/42/big", &attr));
         ck_assert_uint_eq(attr.size, want);
 }
+
+/* As a program that is interrupted goes on: what it has read, and how often it was. */
+static int read_on(struct fx_file *f, char *out, size_t cap) {
+        int interrupted = 0;
+        size_t n = 0;
+
+        for (;;) {
+                struct str piece;
+                void *hold = NULL;
+                int r = FX_CALL(fs_read(f->x->fs, &ctx, f->opened.file, n, 64 * KIB, &piece, &hold));
+
+                interrupted += r == -EINTR;
+                ck_assert_msg(r == 0 || (r == -EINTR && interrupted < 9), "%d", r);
+                if (r)
+                        continue;
+                ck_assert_uint_lt(n + piece.n, cap);
+                if (piece.n)
+                        memcpy(out + n, piece.p, piece.n);
+                n += piece.n;
+                fs_read_done(hold);
+                if (piece.n == 0)
+                        break;
+        }
+        out[n] = '\0';
+        return interrupted;
+}
+
+/* An item whose object could not be read is what the next read of an export goes on with. */
+START_TEST(test_export_interrupted) {
+        static const char *const paths[] = { "Music/A/0.json", "Music/A/1.json", "Music/A/2.json" };
+        char *text = malloc(MIB), *at = text;
+        struct fx_file f;
+        struct sx s;
+
+        sx_init(&s);
+        ck_assert_ok(fx_close(&s.f));
+        ck_assert_ok(fx_mkdir(&s.x, "Music/A"));
+        s.piece[70 * KIB] = '\0';
+        for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+                (void)snprintf(text, MIB, "{\"s\": \"%s\"}", s.piece);
+                ck_assert_ok(fx_save(&s.x, paths[i], text));
+        }
+        mem_set_page_size(s.x.m, 1);
+        ck_assert_ok(fx_open(&s.x, "Music/A/.export/jsonl", O_RDONLY, &f));
+        mem_blob_fail(s.b, BLOB_READ, (unsigned)_i, 1, ERR_INTERRUPTED, false);
+        ck_assert_int_eq(read_on(&f, text, MIB), 1);
+        ck_assert_ok(fx_close(&f));
+        for (unsigned i = 0; i < ARRAY_LEN(paths); i++) {
+                char want[50];
+
+                (void)snprintf(want, sizeof(want), "{\"Artist\":\"A\",\"Song\":\"%u\",\"s\":\"xx", i);
+                ck_assert_msg(strncmp(at, want, strlen(want)) == 0, "%.50s, not %s", at, want);
+                at = strchr(at, '\n') + 1;
+        }
+        ck_assert_str_eq(at, "");
+        free(text);
+        sx_end(&s);
+}
+END_TEST
+
+/* What is large in a line goes to S3: of csv, too. */
+START_TEST(test_import_large) {
+        struct fx_file f;
+        struct fs_attr attr;
+        struct sx s;
+
+        sx_init(&s);
+        ck_assert_ok(fx_close(&s.f));
+        ck_assert_ok(fx_open(&s.x, "Users/.import/csv", O_WRONLY, &f));
+        ck_assert_ok(fx_write(&f, "Id,big\n7,"));
+        ck_assert_ok(fx_write(&f, s.piece));
+        ck_assert_ok(fx_close(&f));
+        ck_assert_ok(fx_stat(&s.x, "Users/7/big", &attr));
+        ck_assert_uint_eq(attr.size, PIECE);
+        sx_end(&s);
+}
+END_TEST
 
 /* What is lost stays lost, for whoever asks again. */
 START_TEST(test_refused_again) {
@@ -170,6 +247,8 @@ int main(void) {
         tcase_set_timeout(t, 60);
         tcase_add_loop_test(t, test_refused_again, 0, 2);
         tcase_add_test(t, test_write_failed);
+        tcase_add_loop_test(t, test_export_interrupted, 1, 4);
+        tcase_add_test(t, test_import_large);
         tcase_add_test(t, test_own_size);
         tcase_add_test(t, test_interrupted);
         tcase_add_loop_test(t, test_killed, 0, 2);
