@@ -268,13 +268,24 @@ static void numbered(const char *base, unsigned copy, char *path) {
                 (void)snprintf(path, PATH_MAX, "%s.%llu", base, (unsigned long long)clock_wall_ns());
 }
 
-/* Under the item's name, or a free one beside it; *path: PATH_MAX.  The same text is kept once, as of now. */
+/* No text has this name, nor a reason that stands for one (keep_object()).  path: with room for WHY behind it. */
+static bool is_free(char *path) {
+        size_t n = strlen(path);
+        bool taken = access(path, F_OK) == 0;
+
+        (void)snprintf(path + n, sizeof(WHY), WHY);
+        taken = taken || access(path, F_OK) == 0;
+        path[n] = '\0';
+        return !taken;
+}
+
+/* Under the item's name, or a free one beside it; *path: PATH_MAX and WHY.  The same text is kept once, as of now. */
 static int keep_content(const char *base, const struct content *c, char *path) {
         int r = -EEXIST;
 
         for (unsigned copy = 1; r == -EEXIST && copy <= COPIES_MAX; copy++) {
                 numbered(base, copy, path);
-                if (access(path, F_OK) < 0)
+                if (is_free(path))
                         r = write_file(path, c);
                 else if (!c->stream && holds_text(path, c->text))
                         r = utimensat(AT_FDCWD, path, NULL, 0) < 0 ? -errno : 0;
@@ -326,12 +337,9 @@ static int keep_object(struct fs *fs, struct str item, uint64_t ino, struct str 
         make_folders(base.p, strlen(fs->o.state_dir) + 1);
         for (unsigned copy = 1; copy <= COPIES_MAX; copy++) {
                 numbered(base.p, copy, path);
-                n = strlen(path);
-                (void)snprintf(path + n, sizeof(path) - n, WHY);
-                if (access(path, F_OK) < 0)
+                if (is_free(path))
                         break;
         }
-        path[n] = '\0';
         keep_why(fs, path, item, object, why);
         return 0;
 }

@@ -163,6 +163,11 @@ def refused_is_kept(t):
             key = why["object"].partition(t.s3.bucket + "/")[2]
             t.true(t.s3.get(key) == denied, "the object is kept")
             t.contains(mount.errors()[-1]["message"], why["object"])
+    for text in ("small", "other"):
+        t.proxy.fault(action="access_denied", match={"op": "UpdateItem"}, times=1)
+        t.sh("echo %s > Docs/1/body" % text, check=False)
+    t.eq(read(m / ".ddbfs/rejected/Docs/1/body.3"), "other\n")
+    t.eq(json.loads(read(m / ".ddbfs/rejected/Docs/1/body.2.why"))["object"], why["object"])
 
 
 @test
