@@ -458,6 +458,8 @@ static int pass_over(struct merge *m, bool all, struct error *e) {
                         named = named || str_eq(m->reference.bucket, str_of(m->f->service.buckets[i]));
                 m->f->n_elsewhere++;
                 r = named ? check_dangling(m->f, &m->reference, e) : 0;
+                if (r == 0 && named)
+                        r = fsck_note_elsewhere(m->f, m->reference.object, e);
                 if (r == 0)
                         r = next_reference(m, e);
         }
@@ -555,6 +557,8 @@ int fsck_table(struct fsck *f, struct str name, struct error *e) {
                 (void)error_set_errno(e, r, "prefix");
         f->table = table;
         f->prefix = buf_view(&prefix);
+        if (r == 0 && f->dropped.n > 0 && fsck_is_used_elsewhere(f))
+                r = error_set(e, ERR_EXISTS, "the table does not exist any more, but items of another refer to its objects: they are left alone");
         if (r == 0)
                 r = read_references(f, e);
         if (r == 0 && f->repair && (r = sorter_new(SORT_MEMORY, &f->suspects)))

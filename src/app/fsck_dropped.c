@@ -35,20 +35,27 @@ static int any_table(struct fsck *f, struct table_schema **ret, struct error *e)
         return r;
 }
 
+/* An ARN of another account or region: the service we ask does not speak for that one. */
+static int not_ours(struct error *e, struct str arn) {
+        return error_set(e, ERR_NO_TABLE, "whether there is a table %.*s cannot be known here: it is of another account or region",
+                         (int)MIN(arn.n, (size_t)200), arn.p);
+}
+
 static int fill(struct fsck *f, struct str name, struct table_schema *t, struct error *e) {
         _cleanup_(table_schema_unrefp) struct table_schema *other = NULL;
-        struct str head = arn_head(name), bare = str_skip(name, head.n);
+        struct str head = arn_head(name), bare = str_skip(name, head.n), ours;
         _cleanup_(buf_deinit) struct buf arn = BUF_INIT(4 * KIB);
-        int r = head.n > 0 ? 0 : any_table(f, &other, e);
+        int r = any_table(f, &other, e);
 
         if (r)
                 return r;
-        if (head.n == 0 && !other)
+        if (!other)
                 return error_set(e, ERR_NO_TABLE, "there is no table at all: which objects were this one's cannot be known");
-        if (other)
-                head = arn_head(other->arn);
-        if (head.n > 0) {
-                buf_str(&arn, head);
+        ours = arn_head(other->arn);
+        if (head.n > 0 && !str_eq(head, ours))
+                return not_ours(e, name);
+        if (ours.n > 0) {
+                buf_str(&arn, ours);
                 buf_str(&arn, bare);
         }
         r = arena_dup(&t->arena, bare, &t->name);
@@ -133,20 +140,24 @@ static bool matches(const struct walk *w, struct str folder) {
         return fnmatch(w->pattern, name, 0) == 0;
 }
 
-static int note(struct walk *w, struct str folder) {
-        const struct str name = str_make(folder.p, folder.n - HASH - 1);
-        struct str *v;
-
-        for (uint32_t i = 0; i < w->found.n; i++) /* in another bucket, too */
-                if (str_eq(w->found.v[i], name))
+/* Once each: looked for from the end, for they come in order. */
+static int note(struct names *l, struct str name) {
+        for (uint32_t i = l->n; i > 0; i--)
+                if (str_eq(l->v[i - 1], name))
                         return 0;
-        v = arena_array(&w->found.arena, (size_t)w->found.n + 1, sizeof(*v));
-        if (!v)
+        if ((l->n & (l->n - 1)) == 0) { /* it is full at every power of two */
+                struct str *v = arena_array(&l->arena, MAX(2 * (size_t)l->n, (size_t)1), sizeof(*v));
+
+                if (!v)
+                        return -ENOMEM;
+                if (l->n > 0)
+                        memcpy(v, l->v, l->n * sizeof(*v));
+                l->v = v;
+        }
+        if (arena_dup(&l->arena, name, &l->v[l->n]))
                 return -ENOMEM;
-        if (w->found.n > 0)
-                memcpy(v, w->found.v, w->found.n * sizeof(*v));
-        w->found.v = v;
-        return arena_dup(&w->found.arena, name, &v[w->found.n++]);
+        l->n++;
+        return 0;
 }
 
 static int look_at(struct walk *w, struct str key, struct error *e) {
@@ -159,7 +170,7 @@ static int look_at(struct walk *w, struct str key, struct error *e) {
         arena_reset(&w->arena);
         r = arena_dup(&w->arena, folder, &w->done);
         r = r ? error_set_errno(e, r, "listing") : is_dropped(w->f, folder, &dropped, e);
-        if (r == 0 && dropped && (r = note(w, folder)))
+        if (r == 0 && dropped && (r = note(&w->found, str_make(folder.p, folder.n - HASH - 1)))) /* in another bucket, too */
                 return error_set_errno(e, r, "listing");
         return r;
 }
@@ -208,4 +219,22 @@ int fsck_dropped(struct fsck *f, const char *pattern, struct names *ret, struct 
         buf_deinit(&w.after);
         *ret = w.found;
         return r;
+}
+
+/* ---- and whose objects others use ---- */
+
+int fsck_note_elsewhere(struct fsck *f, struct str key, struct error *e) {
+        struct str folder = folder_of(key, str_of(f->config.s3_prefix));
+        int r = folder.n > 0 ? note(&f->elsewhere, folder) : 0;
+
+        return r ? error_set_errno(e, r, "references that lead elsewhere") : 0;
+}
+
+bool fsck_is_used_elsewhere(const struct fsck *f) {
+        struct str folder = folder_of(f->prefix, str_of(f->config.s3_prefix));
+
+        for (uint32_t i = 0; i < f->elsewhere.n; i++)
+                if (str_eq(f->elsewhere.v[i], folder))
+                        return true;
+        return false;
 }

@@ -26,6 +26,7 @@ struct fsck {
         uint64_t n_suspects;
         uint64_t n_items, n_references, n_objects, n_checked, n_elsewhere, n_young, n_orphans, n_dangling, n_damaged, n_removed, n_aborted;
         uint64_t orphan_bytes;
+        struct names elsewhere; /* folders of other tables that items refer to, of all tables checked so far */
         uint64_t shown_ns;      /* when progress was shown last */
         int status;             /* exit status so far */
 };
@@ -41,6 +42,11 @@ _must_check_ int fsck_dropped(struct fsck *f, const char *pattern, struct names 
 _must_check_ int fsck_dropped_table(struct fsck *f, struct str name, struct table_schema **ret, struct error *e);
 /* f->dropped does not exist, on the service's word. */
 _must_check_ int fsck_still_dropped(struct fsck *f, struct error *e);
+
+/* An item refers to this object, which is not its table's: a table that was restored from another's backup does. */
+_must_check_ int fsck_note_elsewhere(struct fsck *f, struct str key, struct error *e);
+/* Do items of the tables checked so far refer to objects of the one at hand? */
+bool fsck_is_used_elsewhere(const struct fsck *f);
 
 /* ---- what is told (fsck_report.c) ---- */
 

@@ -130,6 +130,11 @@ static bool check_dropped(struct fsck *f, const char *pattern) {
         struct names found;
         bool any;
 
+        if (f->repair && f->status & FSCK_FAILED) {
+                fprintf(stderr, "fsck.ddbfs: tables that do not exist any more: left alone, as a table that may refer to their "
+                                "objects could not be checked\n");
+                return true;
+        }
         if (fsck_dropped(f, pattern, &found, &e))
                 f->status |= fail("tables that do not exist any more", &e, FSCK_FAILED);
         any = found.n > 0;
@@ -206,9 +211,11 @@ int main(int argc, char **argv) {
         }
         op_ctx_init(&ctx, "fsck", 0);
         f.ctx = &ctx;
+        names_init(&f.elsewhere);
         status = prepare(&f, &a);
         if (status == 0)
                 check_all(&f, a.tables);
+        names_deinit(&f.elsewhere);
         service_close(&f.service);
         config_deinit(&f.config);
         op_ctx_deinit(&ctx);

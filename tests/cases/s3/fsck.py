@@ -5,6 +5,7 @@
 # TIMEOUT: 240
 """fsck.ddbfs: orphans, dangling references, damage; what it leaves alone; exit statuses; the bar."""
 
+import hashlib
 import json
 import os
 import pty
@@ -153,6 +154,12 @@ def dropped_tables(t):
         t.true("Docs: the table does not exist any more" in out, out)
     fsck(t, "-y", "-g", "1h", tables="*")                           # too young
     t.eq(len(objects(t)), 10 + len(kept))
+    arn = t.db.describe_table(TableName="Music")["Table"]["TableArn"].replace("Music", "Docs")
+    far = arn.replace(arn.split(":")[3], "xx-far-1")                # what is there cannot be known here
+    kept.append("ddbfs/Docs-%s/x" % hashlib.sha256(far.encode()).hexdigest()[:16])
+    t.s3.put(kept[-1], b"x")
+    t.proxy.fault(action="error", code="ResourceNotFoundException", match={"op": "DescribeTable", "contains": far}, times=9)
+    fsck(t, "-y", tables=far, status=8)
     t.db.delete_table(TableName="Music")                            # nobody can say what Docs' ARN was
     fsck(t, "-y", tables="Docs", status=8)
     fsck(t, "-y", tables="*", status=8)
@@ -162,6 +169,25 @@ def dropped_tables(t):
     t.eq(objects(t), sorted(kept))
     fsck(t, tables="*")
     fsck(t, tables="Docs", status=8)
+
+
+@test
+def restored_tables(t):
+    """A table that was restored under another name refers to the objects of the one that is gone."""
+    fill(t, 2)
+    t.create_table("Copy", "Id:S")
+    for item in t.db.scan(TableName="Docs")["Items"]:
+        t.put("Copy", item)
+    t.db.delete_table(TableName="Docs")
+    mine = objects(t)
+    fsck(t, "-y", tables="*", status=8)
+    t.eq(objects(t), mine)
+    t.proxy.fault(action="access_denied", match={"op": "Scan", "table": "Copy"}, times=-1)
+    fsck(t, "-y", tables="*", status=8)         # what it refers to is not known
+    t.eq(objects(t), mine)
+    t.db.delete_table(TableName="Copy")
+    fsck(t, "-y", tables="*", status=1)
+    t.eq(objects(t), [])
 
 
 @test
