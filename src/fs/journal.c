@@ -194,7 +194,9 @@ static int keep_damaged(struct fs *fs, int folder, struct str text) {
         rng_uuid(token);
         (void)snprintf(kept, sizeof(kept), ".damaged-%.16s", token);
         r = write_file(folder, kept, text);
-        if (r == 0)
+        if (r)
+                (void)unlinkat(folder, kept, 0);
+        else
                 log_warn("journal of saves: a damaged record; %zu bytes from there on are not sent, but kept as %s in a folder of "
                          "%s/journal", text.n, kept, fs->o.state_dir);
         return r;
@@ -208,12 +210,14 @@ static void adopt_saves(struct fs *fs, struct op_ctx *ctx, int folder, const cha
         struct str damaged = STR_NULL;
         int r = read_file(folder, name, &text);
 
+        if (r == 0)
+                damaged = saves_damaged(buf_view(&text));
         if (r == 0 && text.n > 0)
                 r = saves_open(fs);
-        if (r == 0 && text.n > 0)
-                r = saves_replay(fs, ctx, buf_view(&text), &left, &damaged);
-        if (r == 0 && damaged.n > 0)
+        if (r == 0 && damaged.n > 0) /* first: what is sent while the file stays would be sent again */
                 r = keep_damaged(fs, folder, damaged);
+        if (r == 0 && text.n > 0)
+                r = saves_replay(fs, ctx, buf_view(&text), &left);
         if (r == 0 && left.n > 0 && !str_eq(buf_view(&left), buf_view(&text)))
                 r = replace_file(folder, name, buf_view(&left));
         if (r == 0 && left.n == 0)

@@ -79,9 +79,10 @@ _must_check_ int save_log_wait(struct save_log *l, struct save_log_wait *w);
 bool save_log_clear(struct save_log *l);
 bool save_log_crowded(struct save_log *l); /* over half of what it may hold */
 
-/* An adopted file: every save in it that has no "done" joins the queue; what cannot goes to *left.  *ret_damaged: from a
- * damaged record on, when there are whole ones after it (part of `text`). */
-_must_check_ int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf *left, struct str *ret_damaged);
+/* From a damaged record on, when there are whole ones after it (part of `text`). */
+struct str saves_damaged(struct str text);
+/* An adopted file: every save in it, up to what is damaged, that has no "done" joins the queue; what cannot goes to *left. */
+_must_check_ int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf *left);
 
 /* ---- commit.c ---- */
 /* w: the attributes in which `item` differs from `base`, each with its old value as condition. */

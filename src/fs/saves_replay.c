@@ -102,14 +102,21 @@ static void leave(struct left_out *o, struct str table, const struct error *e) {
         o->tables[o->n++] = table;
 }
 
-int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf *left, struct str *ret_damaged) {
+struct str saves_damaged(struct str text) {
+        struct save_record rec;
+
+        while (save_record_next(&text, &rec))
+                continue;
+        return save_record_follows(text) ? text : STR_NULL;
+}
+
+int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf *left) {
         size_t n = 0, n_done;
         _cleanup_(mem_freep) uint64_t *done = done_list(text, &n_done);
         struct left_out out = { .n = 0 };
         struct str rest = text;
         struct save_record rec;
 
-        *ret_damaged = STR_NULL;
         if (!done)
                 return -ENOMEM;
         saves_hold(fs->saves, true);
@@ -127,8 +134,6 @@ int saves_replay(struct fs *fs, struct op_ctx *ctx, struct str text, struct buf 
                 }
                 buf_str(left, rec.whole);
         }
-        if (save_record_follows(rest))
-                *ret_damaged = rest;
         saves_hold(fs->saves, false);
         if (n)
                 log_info("%zu saves that an earlier mount did not get to send are sent now", n);

@@ -359,6 +359,44 @@ START_TEST(test_damaged) {
 }
 END_TEST
 
+/* What is damaged cannot be kept now: nothing is sent either, for the next mount would send it again. */
+START_TEST(test_damaged_not_kept) {
+        static char large[100 * KIB];
+        struct rlimit limit, was;
+        char path[256];
+        struct fx x;
+        FILE *f;
+
+        begin(&x);
+        (void)signal(SIGXFSZ, SIG_IGN);
+        (void)snprintf(large, sizeof(large), "{\"a\":\"%0*d\"}", (int)sizeof(large) - 100, 1);
+        mem_fail(x.m, MEM_WRITE, 1, 1000000, ERR_CONNECT, false);
+        ck_assert_ok(fx_save(&x, PATH, "{\"a\":1}"));
+        journal_file(&x, path);
+        f = fopen(path, "r+");
+        ck_assert_ptr_nonnull(f);
+        ck_assert_int_eq(fseek(f, records_end(path) + 2, SEEK_SET), 0);
+        ck_assert_ok(fx_save(&x, "Users/43.json", "{\"a\":2}"));
+        ck_assert_ok(fx_save(&x, "Users/44.json", large));
+        (void)fputc('?', f);
+        (void)fclose(f);
+        end_unsent(&x);
+        ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &was), 0);
+        limit = was;
+        limit.rlim_cur = 64 * KIB;
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        fx_start(&x);
+        ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &was), 0);
+        ck_assert_ok(sync_soon(&x));
+        ck_assert_uint_eq(mem_count(x.m, "Users"), 0);
+        fx_restart(&x);
+        ck_assert_ok(sync_soon(&x));
+        ck_assert_uint_eq(mem_count(x.m, "Users"), 1);
+        ck_assert_uint_eq(journal_files(&x, "damaged"), 1);
+        fx_end(&x);
+}
+END_TEST
+
 /* What is no record stays where it is, and the save right behind it is seen. */
 START_TEST(test_damaged_record) {
         _cleanup_(buf_deinit) struct buf text = BUF_INIT(MIB);
@@ -505,6 +543,7 @@ int main(void) {
         tcase_add_loop_test(t, test_replay, 0, 2);
         tcase_add_test(t, test_of_another_table);
         tcase_add_test(t, test_damaged);
+        tcase_add_test(t, test_damaged_not_kept);
         tcase_add_test(t, test_damaged_record);
         tcase_add_test(t, test_not_noted);
         tcase_add_test(t, test_many_refused);
