@@ -31,7 +31,8 @@ def arguments():
     p.add_argument("--build", default=os.path.join(measure.ROOT, "build-release"), help="folder of the build")
     p.add_argument("--rounds", type=int, default=5, help="medians of so many [%(default)s]")
     p.add_argument("--rtt", default="0,5", help="round trips in ms [%(default)s]")
-    p.add_argument("--only", help="contenders, comma separated: " + ",".join({**measure.CONTENDERS, **objects.CONTENDERS}))
+    p.add_argument("--only", help="contenders, comma separated: " +
+                   ",".join({**measure.CONTENDERS, **objects.CONTENDERS}))
     p.add_argument("--large", action="store_true", help="also a partition of a million items")
     p.add_argument("--out", help="folder for RESULTS.md and results.svg; default: print")
     p.add_argument("--json", help="keep the raw results here")
@@ -59,7 +60,8 @@ def contenders(job):
     """Those that this machine has: name -> function."""
     if job.s3:
         return {name: run for name, run in objects.CONTENDERS.items() if name not in objects.missing()}
-    return {name: run for name, run in measure.CONTENDERS.items() if getattr(job, name) and name not in measure.missing()}
+    missing = measure.missing()
+    return {name: run for name, run in measure.CONTENDERS.items() if getattr(job, name) and name not in missing}
 
 
 def one_run(world, tables, job, contender, rtt):

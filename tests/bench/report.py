@@ -150,9 +150,11 @@ def object_rows(found, jobs, rtt):
         got = job_ratio(entry, jobs)
         measured = {name: median(runs.get(name), "wall") for name in others if runs.get(name)}
         best = min(measured, key=measured.get) if measured else None
-        yield ["%s %s" % (job.name, job.what)] + [seconds(median(runs.get(name), "wall")) for name in ("floor", "ours")] + [
-            shown(measured.get(name), median(runs.get(name), "rss")) for name in others] + [
-            times(got), "%.2fx %s" % (at_most, against), "-" if got is None else "met" if got <= at_most else "**missed**",
+        walls = [seconds(median(runs.get(name), "wall")) for name in ("floor", "ours")]
+        shown_others = [shown(measured.get(name), median(runs.get(name), "rss")) for name in others]
+        verdict = "-" if got is None else "met" if got <= at_most else "**missed**"
+        yield ["%s %s" % (job.name, job.what)] + walls + shown_others + [
+            times(got), "%.2fx %s" % (at_most, against), verdict,
             "%s %s" % (faster(ratio(runs, best)), best) if best else "-"]
 
 

@@ -25,7 +25,8 @@ from processes import (KEY_ID, REGION, ROOT, SECRET, Dynalite, Engine, Failure, 
 from s3 import S3
 
 __all__ = ["KEY_ID", "REGION", "ROOT", "SECRET", "Case", "Failure", "Skip", "boto", "build_kind", "engine_path",
-           "free_port", "is_mounted", "listening", "plain_test", "read", "run", "short", "slow_factor", "test", "wait_for", "write"]
+           "free_port", "is_mounted", "listening", "plain_test", "read", "run", "short", "slow_factor", "test",
+           "wait_for", "write"]
 
 # Words in a daemon's log that fail the case, whatever it was about.
 SUSPICIOUS = re.compile(
@@ -278,12 +279,12 @@ class Case:
             raise Failure("%s: %s, at most %s allowed" % (what, got, limit))
 
     def peak(self, mount=None):
-        """KiB of memory that the daemon has held at most since it began (the first mount's, unless another is named)."""
+        """KiB of memory that the daemon (the first mount's, unless another is named) has held at most."""
         with open("/proc/%d/status" % (mount or self.mounts[0]).process.pid, encoding="ascii", errors="replace") as f:
             return next(int(line.split()[1]) for line in f if line.startswith("VmHWM:"))
 
     def peak_at_most(self, mib, what, before=0, mount=None):
-        """Its peak, or what it is above `before` KiB.  A sanitizer's build is not judged: its memory is the sanitizer's."""
+        """Its peak, or what it is above `before` KiB.  A sanitizer's build is not judged."""
         got = self.peak(mount) - before
         print("# %s: %d KiB" % (what, got))
         if build_kind() == "plain":

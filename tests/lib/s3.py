@@ -10,8 +10,8 @@ from processes import Failure, Proxy, Skip, boto
 
 
 class S3:
-    """`t.s3`.  The case's file says `# NEEDS: s3` in its head, so that the runner has the server ready.  Tests that share
-    their services (case.py) have the bucket, emptied, the client and the proxy in common."""
+    """`t.s3`.  The case's file says `# NEEDS: s3` in its head, so that the runner has the server ready.  Tests that
+    share their services (case.py) have the bucket, emptied, the client and the proxy in common."""
 
     def __init__(self, case):
         where = os.environ.get("DDBFS_S3")

@@ -20,11 +20,6 @@ options_of() {
         esac
 }
 
-# mold links the hundred test programs in a fraction of the time; what is installed is linked as everywhere
-linker_of() {
-        [ "$1" = release ] || ! command -v mold >/dev/null || echo CC_LD=mold
-}
-
 # Under the thread sanitizer tests/run builds and runs but the unit tests that have threads: the whole takes minutes
 # there and shows nothing more.
 THREADED="s3 client cred_cached log metrics mutex op_ctx rng transport batch cache commit dir draft removals stress tour
@@ -40,15 +35,17 @@ threaded_targets() {
 
 # build gcc|clang|asan|tsan|fuzz|release [TARGET...] - all targets, if none is named
 build() {
-        local kind=$1 dir cc=gcc options
+        local kind=$1 dir cc=gcc options linker=""
         shift
         dir=$(build_of "$kind")
         options=$(options_of "$kind")
+        # mold links the hundred test programs in a fraction of the time; what is installed is linked as everywhere
+        [ "$kind" = release ] || ! command -v mold >/dev/null || linker=CC_LD=mold
         case $kind in asan | clang | fuzz) cc=clang ;; esac
 
         if [ ! -f "$dir/build.ninja" ]; then
                 # shellcheck disable=SC2086  # a list
-                if ! env CC=$cc $(linker_of "$kind") meson setup "$dir" "$root" $options >"$dir.log" 2>&1; then
+                if ! env CC=$cc $linker meson setup "$dir" "$root" $options >"$dir.log" 2>&1; then
                         tail -n 5 "$dir.log"
                         rm -f "$dir.log"
                         return 1

@@ -86,7 +86,8 @@ def trouble_that_passes(t):
     m = t.mount(options="cache_ttl=60")
     for action in ("throttle", "throttle_account", "500", "503", "close_before", "close_after", "unprocessed"):
         t.put_items("Music", [{"Artist": {"S": action}, "SongTitle": {"S": "s%03d" % i}} for i in range(40)])
-        t.proxy.fault(action=action, match={"op": "BatchWriteItem"}, times=2, **({"keep": 5} if action == "unprocessed" else {}))
+        t.proxy.fault(action=action, match={"op": "BatchWriteItem"}, times=2,
+                      **({"keep": 5} if action == "unprocessed" else {}))
         with t.proxy.counting() as c:
             done = sh(m, "rm -r Music/" + action)
         t.eq((done.returncode, done.stderr), (0, ""), action)

@@ -158,7 +158,8 @@ def dropped_tables(t):
     far = arn.replace(arn.split(":")[3], "xx-far-1")                # what is there cannot be known here
     kept.append("ddbfs/Docs-%s/x" % hashlib.sha256(far.encode()).hexdigest()[:16])
     t.s3.put(kept[-1], b"x")
-    t.proxy.fault(action="error", code="ResourceNotFoundException", match={"op": "DescribeTable", "contains": far}, times=9)
+    t.proxy.fault(action="error", code="ResourceNotFoundException", match={"op": "DescribeTable", "contains": far},
+                  times=9)
     fsck(t, "-y", tables=far, status=8)
     t.db.delete_table(TableName="Music")                            # nobody can say what Docs' ARN was
     fsck(t, "-y", tables="Docs", status=8)

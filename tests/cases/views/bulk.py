@@ -199,7 +199,8 @@ def bad_rows(t):
     """Of csv: named by the line they begin in, kept below the header, to be mended and imported again."""
     t.create_table("Tab", "Id:N")
     m = t.mount("Tab")
-    text = ('Id,name,zip\n1,"two\nlines, ""quoted""",00123\n2,short\n3,a,b,c\nx4,a,b\n5,"a" b,c\n\n6,fine,1.50\n7,"open,b\n'
+    text = ('Id,name,zip\n1,"two\nlines, ""quoted""",00123\n2,short\n3,a,b,c\nx4,a,b\n5,"a" b,c\n\n6,fine,1.50\n'
+            '7,"open,b\n'
             '8,swallowed,c\n')
     t.fails("EINVAL", write, m / "Tab/.import/csv", text)
     t.eq(sorted(t.scan("Tab"), key=lambda i: i["Id"]["N"]),
@@ -208,7 +209,8 @@ def bad_rows(t):
     t.eq([e["line"] for e in m.errors() if e["operation"] == "import"], [4, 5, 6, 7, 10])
     kept = read(m / ".ddbfs/rejected/Tab/.import/csv")
     t.eq(kept, 'Id,name,zip\n2,short\n3,a,b,c\nx4,a,b\n5,"a" b,c\n7,"open,b\n8,swallowed,c\n')
-    for wrong, right in (("2,short", "2,short,"), ("3,a,b,c", "3,a,b"), ("x4", "4"), ('"a" b', '"a b"'), ('"open', "open")):
+    for wrong, right in (("2,short", "2,short,"), ("3,a,b,c", "3,a,b"), ("x4", "4"),
+                         ('"a" b', '"a b"'), ('"open', "open")):
         kept = kept.replace(wrong, right)
     write(m / "Tab/.import/csv", kept)
     t.eq(sorted(i["Id"]["N"] for i in t.scan("Tab")), [str(i) for i in range(1, 9)])

@@ -202,7 +202,8 @@ def request_of_each_path(t):
         t.contains(os.getxattr(m / path, "user.ddbfs.request").decode(), begin, path)
     for path in ("Music/A/.first", "Music/A/.between/a", "Music/.export", "Music/.import", ".ddbfs/stats.json"):
         t.fails("ENODATA", os.getxattr, m / path, "user.ddbfs.request")
-    for path in ("Music@ByYear/1999/A,A,one.json", "Music@ByYear/1999/A,A,one/Year", "Music@ByYear/1999/.last/1/A,A,one.json"):
+    for path in ("Music@ByYear/1999/A,A,one.json", "Music@ByYear/1999/A,A,one/Year",
+                 "Music@ByYear/1999/.last/1/A,A,one.json"):
         t.eq(os.getxattr(m / path, "user.ddbfs.base").decode(), "Music/A/one.json")
     t.fails("ENODATA", os.getxattr, m / "Music/A/one.json", "user.ddbfs.base")
 

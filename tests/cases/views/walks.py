@@ -53,7 +53,8 @@ def from_the_root(t):
     wanted = sorted("Users/%d@example.org.json" % i for i in range(30))
     for command in ("find !(*@*) -type f", "grep -rl Mail !(*@*)", "tar -c !(*@*) | tar -t | grep -v '/$'",
                     "rsync -a --exclude='/*@*' --out-format=%n ./ $TMPDIR/rsync/ | grep json"):
-        t.eq(sorted(t.sh('bash -O extglob -c "%s"' % command.replace("$", "\\$"), cwd=m.path).stdout.splitlines()), wanted,
+        done = t.sh('bash -O extglob -c "%s"' % command.replace("$", "\\$"), cwd=m.path)
+        t.eq(sorted(done.stdout.splitlines()), wanted,
              command + ": ")
     t.eq(len(t.sh("find . -type f", cwd=m.path).stdout.splitlines()), 60, "of both")
 
