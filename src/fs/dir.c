@@ -78,6 +78,7 @@ static void forget_pages(struct fs *fs, struct fs_dir *d) {
         struct hmap_node *n;
 
         dir_ahead_drop(fs, d);
+        dir_lanes_free(d);
         d->reads = 0;
         while ((n = hmap_walk_next(&d->seen, &w))) {
                 hmap_remove(&d->seen, n);

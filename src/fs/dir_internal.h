@@ -43,6 +43,22 @@ typedef int (*dir_add)(struct fs *fs, struct fs_dir *d, const struct items *item
  * hash attributes, its limit is filled in here. */
 _must_check_ int dir_scan_partitions(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct scan_request *s,
                                      dir_add add, struct dir_page *page, struct item **ret_next, struct error *e);
+/* One request of it: the pace's limit, and what it has seen.  Items of the same partition; the start key becomes one
+ * behind the whole partition it lies in. */
+_must_check_ int dir_scan_once(struct fs *fs, struct op_ctx *ctx, struct scan_pace *pace, struct scan_request *s,
+                               struct items *items, struct error *e);
+bool dir_same_partition(const struct key_schema *key, const struct item *a, const struct item *b);
+void dir_skip_partition(const struct key_schema *key, struct item *next);
+
+/* ---- a long listing of partitions by several requests at once (dir_lanes.c) ---- */
+/* What dir_scan_once() would bring for s->start, asked for now or seen by a lane before: at *ret_start_ns. */
+_must_check_ int dir_lanes_scan(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct scan_request *s,
+                                struct items *items, uint64_t *ret_start_ns, struct error *e);
+/* Around the requests of a page; next: where the following one begins, or NULL. */
+void dir_lanes_page(struct fs *fs, struct fs_dir *d, const struct scan_request *s);
+void dir_lanes_page_end(struct fs_dir *d, const struct item *next, bool failed);
+void dir_lanes_free(struct fs_dir *d); /* cancels what is under way */
+
 /* The items of one partition, d's, go onto the page and into the cache. */
 _must_check_ int dir_add_items(struct fs *fs, struct fs_dir *d, const struct items *items, struct dir_page *page,
                                uint64_t start_ns);
@@ -117,6 +133,7 @@ struct fs_dir {
         bool *overlay_seen;
         struct dir_checkpoint *checkpoints; /* where each page began, ascending */
         uint32_t n_checkpoints, cap_checkpoints;
+        struct dir_lanes *lanes;    /* owned; NULL: none */
         struct scan_pace pace;      /* of a listing of partitions; interval 0: not begun */
         struct hmap seen;           /* struct dir_seen by hash of the name */
         int pending;                /* an error kept for the next call */

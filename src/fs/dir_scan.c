@@ -28,14 +28,14 @@ struct value dir_greatest(enum value_type type) {
 
 /* The start key becomes one behind the whole partition it lies in.  An index without a range attribute keeps the items
  * of a partition in an order of its own: there is no such key. */
-static void skip_partition(const struct key_schema *key, struct item *next) {
+void dir_skip_partition(const struct key_schema *key, struct item *next) {
         for (uint32_t k = key->n_hash; k < key->n_hash + key->n_range; k++)
                 for (uint32_t i = 0; i < next->n; i++)
                         if (str_eq(next->attributes[i].name, key->attrs[k].name))
                                 next->attributes[i].value = dir_greatest(key->attrs[k].type);
 }
 
-static bool same_partition(const struct key_schema *key, const struct item *a, const struct item *b) {
+bool dir_same_partition(const struct key_schema *key, const struct item *a, const struct item *b) {
         for (uint32_t k = 0; k < key->n_hash; k++) {
                 const struct value *x = item_get(a, key->attrs[k].name), *y = item_get(b, key->attrs[k].name);
 
@@ -49,7 +49,7 @@ static uint32_t count_partitions(const struct key_schema *key, const struct item
         uint32_t n = items->n > 0;
 
         for (uint32_t i = 1; i < items->n; i++)
-                n += !same_partition(key, &items->v[i - 1], &items->v[i]);
+                n += !dir_same_partition(key, &items->v[i - 1], &items->v[i]);
         return n;
 }
 
@@ -57,24 +57,33 @@ static bool can_skip(const struct key_schema *key) {
         return key->n_range > 0;
 }
 
-/* One request. */
-static int scan_once(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct scan_request *s, dir_add add,
-                     struct dir_page *page, struct items *items, struct error *e) {
+int dir_scan_once(struct fs *fs, struct op_ctx *ctx, struct scan_pace *pace, struct scan_request *s, struct items *items,
+                  struct error *e) {
         const struct key_schema *key = s->index ? &s->index->key : &s->table->key;
-        uint64_t start_ns = clock_now_ns();
         double before = ctx->rcu;
         int r;
 
-        s->limit = can_skip(key) ? scan_pace_limit(&d->pace) : 0;
+        s->limit = can_skip(key) ? scan_pace_limit(pace) : 0;
         r = fs->store->ops->scan(fs->store, ctx, s, items, e);
+        if (r == 0)
+                scan_pace_seen(pace, items->scanned, count_partitions(key, items), ctx->rcu - before, s->consistent);
+        return r;
+}
+
+/* What one request has brought goes onto the page. */
+static int add_step(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct scan_request *s, dir_add add,
+                    struct dir_page *page, struct items *items, struct error *e) {
+        uint64_t start_ns;
+        int r = dir_lanes_scan(fs, ctx, d, s, items, &start_ns, e);
+
         if (r)
                 return r;
-        scan_pace_seen(&d->pace, items->scanned, count_partitions(key, items), ctx->rcu - before, s->consistent);
+        page->fetched_ns = MIN(page->fetched_ns, start_ns);
         return add(fs, d, items, s->start, page, start_ns, e);
 }
 
-int dir_scan_partitions(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct scan_request *s, dir_add add,
-                        struct dir_page *page, struct item **ret_next, struct error *e) {
+static int load_page(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct scan_request *s, dir_add add,
+                     struct dir_page *page, struct item **ret_next, struct error *e) {
         const struct key_schema *key = s->index ? &s->index->key : &s->table->key;
         uint64_t until = clock_now_ns() + SKIPS_NS;
         bool skip = can_skip(key), more;
@@ -85,8 +94,10 @@ int dir_scan_partitions(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, str
         items_init(&before);
         if (d->pace.interval == 0)
                 scan_pace_init(&d->pace, s->index ? 0 : s->table->item_count, s->index ? 0 : s->table->size_bytes);
+        if (skip)
+                dir_lanes_page(fs, d, s);
         do {
-                r = scan_once(fs, ctx, d, s, add, page, &items, e);
+                r = add_step(fs, ctx, d, s, add, page, &items, e);
                 if (r)
                         return r;
                 more = skip && items.next && d->pace.skipping && page->first > 0 && page->n < SKIPS_MAX &&
@@ -95,7 +106,7 @@ int dir_scan_partitions(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, str
                         items_deinit(&before);
                         before = items;
                         items_init(&items);
-                        skip_partition(key, before.next);
+                        dir_skip_partition(key, before.next);
                         s->start = before.next;
                 }
         } while (more);
@@ -103,6 +114,14 @@ int dir_scan_partitions(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, str
         if (r)
                 return error_set_errno(e, r, "listing");
         if (skip && *ret_next)
-                skip_partition(key, *ret_next);
+                dir_skip_partition(key, *ret_next);
         return 0;
+}
+
+int dir_scan_partitions(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct scan_request *s, dir_add add,
+                        struct dir_page *page, struct item **ret_next, struct error *e) {
+        int r = load_page(fs, ctx, d, s, add, page, ret_next, e);
+
+        dir_lanes_page_end(d, *ret_next, r != 0);
+        return r;
 }

@@ -81,6 +81,47 @@ def tables_that_may_not_be_described(t):
     t.eq(sorted(os.listdir(m)), ["Tab%02d" % i for i in range(6)])
 
 
+def long_listing(t, honest):
+    """By several requests at once where the engine's segments are stretches of its order; complete on every engine."""
+    make(t, 320, 12, 4000)
+    m = t.mount("Tab", "cache_ttl=60")
+    t.proxy.latency(ms=5)
+    with t.proxy.counting() as c:
+        names = os.listdir(m / "Tab")
+    print("# %d requests, %.1f units, %d in flight" % (c["requests"], c["rcu"], c["max_in_flight"]))
+    t.eq(sorted(names), ["p%04d" % p for p in range(320)])
+    t.at_most(c["rcu"], (320 * 0.5 + 7) * 1.05, "read units")
+    t.at_most(c["ops"]["Scan"]["requests"], 323 * 1.05, "requests")
+    if honest:
+        t.true(c["max_in_flight"] >= 4, "several in flight: %d" % c["max_in_flight"])
+
+
+@test
+def long_by_key(t):
+    long_listing(t, False)
+
+
+@test
+def long_by_hash(t):
+    t.start_engine(dynalite=True)
+    long_listing(t, True)
+
+
+@test
+def long_index_by_hash(t):
+    t.start_engine(dynalite=True)
+    t.create_table("Tab", "pk:S", "sk:S", gsi=[("ByState", "state:S", "sk:S")])
+    t.put_items("Tab", [{"pk": {"S": "p%d" % (i % 20)}, "sk": {"S": "s%05d" % i}, "state": {"S": "st%03d" % (i % 150)},
+                         "v": {"S": "x" * 4000}} for i in range(1800)])
+    m = t.mount("Tab", "cache_ttl=60")
+    t.proxy.latency(ms=5)
+    with t.proxy.counting() as c:
+        t.eq(sorted(os.listdir(m / "Tab@ByState")), ["st%03d" % i for i in range(150)])
+    print("# %d requests, %.1f units, %d in flight" % (c["requests"], c["rcu"], c["max_in_flight"]))
+    t.at_most(c["rcu"], (150 * 0.5 + 7) * 1.05, "read units")
+    t.true(c["max_in_flight"] >= 3, "several in flight: %d" % c["max_in_flight"])
+
+
 KEYS = {
     "S": lambda r: {"S": "".join(r.choice("ab%/é😀 .") for _ in range(r.randint(1, 12)))},
     "N": lambda r: {"N": str(r.choice([r.randint(-10**6, 10**6), r.randint(0, 50), 10**r.randint(0, 37)]))},

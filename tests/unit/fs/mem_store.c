@@ -384,6 +384,18 @@ void mem_set_empty_pages(struct mem_store *m, bool on) {
         mutex_unlock(&m->lock);
 }
 
+void mem_set_item_bytes(struct mem_store *m, unsigned bytes) {
+        mutex_lock(&m->lock);
+        m->item_bytes = bytes;
+        mutex_unlock(&m->lock);
+}
+
+void mem_set_segments(struct mem_store *m, enum mem_segments how) {
+        mutex_lock(&m->lock);
+        m->segments = how;
+        mutex_unlock(&m->lock);
+}
+
 void mem_set_delay_us(struct mem_store *m, unsigned us) {
         mutex_lock(&m->lock);
         m->delay_us = us;

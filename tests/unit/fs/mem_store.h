@@ -56,6 +56,11 @@ unsigned mem_lock_violations(struct mem_store *m);
 void mem_set_page_size(struct mem_store *m, uint32_t items);
 /* Every second page comes empty, with a next token. */
 void mem_set_empty_pages(struct mem_store *m, bool on);
+/* What a segmented scan without a start key shows.  RANGES: stretches of the scan's order, as the service. */
+enum mem_segments { MEM_SEGMENTS_RANGES, MEM_SEGMENTS_SCATTERED, MEM_SEGMENTS_IGNORED };
+void mem_set_segments(struct mem_store *m, enum mem_segments how);
+/* What a scan is billed for: each item evaluated.  0, at first: half a unit, whatever it was. */
+void mem_set_item_bytes(struct mem_store *m, unsigned bytes);
 void mem_set_delay_us(struct mem_store *m, unsigned us);
 
 /* The nth call of op from now (1: the next) and `times - 1` after it fail with this kind.  applied: the work was

@@ -41,8 +41,9 @@ struct mem_store {
         size_t n_tables;
         uint32_t page_size;
         bool empty_pages;
+        enum mem_segments segments;
         unsigned pages;
-        unsigned delay_us;
+        unsigned delay_us, item_bytes;
         unsigned calls[_MEM_OP_N], strong_reads, lock_violations;
         struct mem_fault faults[_MEM_OP_N];
         struct mem_hook hooks[_MEM_OP_N];

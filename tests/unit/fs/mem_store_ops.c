@@ -301,6 +301,18 @@ static int mem_query(struct store *s, struct op_ctx *ctx, const struct query_req
         return finish_read(&c, query_page(of(s), q, &out), &out, ret, e);
 }
 
+static bool in_segment(const struct mem_store *m, uint64_t hash, const struct scan_request *q) {
+        switch (m->segments) {
+        case MEM_SEGMENTS_RANGES:
+                return (hash >> 32) * q->total_segments >> 32 == q->segment;
+        case MEM_SEGMENTS_SCATTERED:
+                return hash % q->total_segments == q->segment;
+        case MEM_SEGMENTS_IGNORED:
+                break;
+        }
+        return true;
+}
+
 static int scan_page(struct mem_store *m, const struct scan_request *q, struct items *out) {
         struct mem_table_of_items *t = mem_find_table(m, q->table->name);
         struct page p = { .t = t,
@@ -326,7 +338,7 @@ static int scan_page(struct mem_store *m, const struct scan_request *q, struct i
                 i += found;
         }
         for (; r == 0 && i < t->n && p.left > 0; i++) {
-                if (q->total_segments > 1 && t->v[i]->hash % q->total_segments != q->segment)
+                if (q->total_segments > 1 && !in_segment(m, t->v[i]->hash, q))
                         continue;
                 r = page_add(&p, t->v[i]);
                 last = t->v[i];
@@ -343,7 +355,10 @@ static int mem_scan(struct store *s, struct op_ctx *ctx, const struct scan_reque
         if (r)
                 return r;
         items_init(&out);
-        return finish_read(&c, scan_page(of(s), q, &out), &out, ret, e);
+        r = finish_read(&c, scan_page(of(s), q, &out), &out, ret, e);
+        if (r == 0)
+                ctx->rcu += 0.5 * (double)(ret->scanned * of(s)->item_bytes / 4096); /* and the half of every request */
+        return r;
 }
 
 static int mem_transact_get(struct store *s, struct op_ctx *ctx, const struct get_request *q, uint32_t n,
