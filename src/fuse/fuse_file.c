@@ -22,6 +22,8 @@ static void opened_to_info(const struct fs_opened *o, struct fuse_file_info *fi)
         fi->noflush = o->no_flush;
 }
 
+/* What is not there although the kernel has found it: it looks up the path again after ESTALE, and then says ENOENT
+ * itself, or makes the file anew when O_CREAT was given.  After ENOENT it would tell the program so, O_CREAT or not. */
 void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
         struct fs_opened opened = { 0 };
         struct op op;
@@ -30,7 +32,7 @@ void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi) {
         op_begin(&op, req, "open");
         r = op_end(&op, fs_open(op.s->fs, &op.ctx, ino, fi->flags, &opened));
         if (r) {
-                reply_status(req, r);
+                reply_status(req, r == -ENOENT ? -ESTALE : r);
                 return;
         }
         opened_to_info(&opened, fi);

@@ -31,6 +31,22 @@ def music(t, **more):
 
 
 @test
+def create_again(t):
+    """What the kernel believes to be there and is gone is made anew, not "no such file"."""
+    m = music(t, options="cache_ttl=60")
+    path = m / "Music/A/one.json"
+    os.stat(path)
+    t.db.delete_item(TableName="Music", Key=key("A", "one"))
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+    os.write(fd, b'{"Year": 3}')
+    os.close(fd)
+    t.eq(t.get("Music", key("A", "one")), dict(key("A", "one"), Year={"N": "3"}))
+    os.stat(path)
+    t.db.delete_item(TableName="Music", Key=key("A", "one"))
+    t.fails("ENOENT", os.open, path, os.O_WRONLY)
+
+
+@test
 def create(t):
     m = music(t)
     write(m / "Music/A/new.json", '{"Year": 2020, "Tags": {"$ss": ["x"]}}')

@@ -26,7 +26,7 @@ def encode(text, view=False):
 class Table:
     """A random table of up to two pages: its keys, its indexes, its items."""
 
-    def __init__(self, t, rng, name):
+    def __init__(self, t, rng, name, padding):
         self.name, self.rng, self.t = name, rng, t
         self.kind = {a: rng.choice("SN") for a in ("pk", "sk", "gh", "gr", "lr")}
         self.ranged = rng.random() < 0.8
@@ -41,11 +41,11 @@ class Table:
                        gsi=[("Global", spec["gh"], spec["gr"])] if "Global" in self.indexes else [],
                        lsi=[("Local", spec["pk"], spec["lr"])] if "Local" in self.indexes else [])
         self.hashes = {a: [self.value(a) for _ in range(3)] for a in ("pk", "gh")}
-        items, self.padding = {}, "n" * rng.choice([10, 10, 16000])
+        items = {}
         for _ in range(rng.randint(60, 150)):
             item = {"pk": self.rng.choice(self.hashes["pk"]) if self.ranged else self.value("pk"),
                     "status": rng.choice([{"S": "open"}, {"S": "1"}, {"N": "1"}, {"BOOL": True}, {"NULL": True}]),
-                    "notes": {"S": self.padding}}
+                    "notes": {"S": "n" * padding}}
             if self.ranged:
                 item["sk"] = self.value("sk")
             for attribute in ("gr", "lr"):
@@ -182,7 +182,7 @@ def read_plain(line):
 def random_paths(t):
     print("# DDBFS_SEED=%d" % SEED)
     rng = random.Random(SEED)
-    tables = [Table(t, rng, "Table%d" % i) for i in range(5)]
+    tables = [Table(t, rng, "Table%d" % i, padding) for i, padding in enumerate((16000, 10, 16000, 10, 10))]
     m = t.mount(None, "cache_ttl=0")
     found = several = 0
     for round_ in range(PATHS):
