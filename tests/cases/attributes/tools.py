@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan
 # TIMEOUT: 120
 """Editors and tools in an item's directory: the value changes, its type stays, nothing else comes into the table."""
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SECONDS: 15
-# BUILDS: plain asan
+# BUILDS: plain tsan
 # TIMEOUT: 240
 """What a listing of partitions costs: those that are large are skipped, those that are small are read in full pages."""
 

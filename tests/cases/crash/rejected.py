@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-# BUILDS: plain asan
 # TIMEOUT: 90
 """.ddbfs/rejected: what could not be saved, and why; in the mount, over crashes, and within its bound."""
 

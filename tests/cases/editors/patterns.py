@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 # SECONDS: 12
-# BUILDS: plain tsan
 # TIMEOUT: 120
 """Editors that cannot be driven without a desktop: the system calls they make when they save, in their order."""
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # SECONDS: 29
 # NEEDS: s3
-# BUILDS: plain asan
 # TIMEOUT: 240
 """Every operation of the S3 layer on a real server, through the proxy that verifies what it sends."""
 

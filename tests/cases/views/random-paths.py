@@ -182,7 +182,7 @@ def read_plain(line):
 def random_paths(t):
     print("# DDBFS_SEED=%d" % SEED)
     rng = random.Random(SEED)
-    tables = [Table(t, rng, "Table%d" % i, padding) for i, padding in enumerate((16000, 10, 16000, 10, 10))]
+    tables = [Table(t, rng, "Table%d" % i, padding) for i, padding in enumerate((40000, 10, 40000, 10, 10))]
     m = t.mount(None, "cache_ttl=0")
     found = several = 0
     for round_ in range(PATHS):

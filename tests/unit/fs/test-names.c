@@ -93,11 +93,12 @@ static void find(struct fx *x, const char *path, struct buf *out, unsigned depth
 }
 
 static unsigned times(const struct buf *all, const char *line) {
+        const char *end = all->p + all->n, *next;
         size_t n = strlen(line);
         unsigned count = 0;
 
-        for (const char *p = all->p; p && *p; p = strchr(p, '\n') + 1)
-                count += strncmp(p, line, n) == 0 && p[n] == '\n';
+        for (const char *p = all->p; (next = memchr(p, '\n', (size_t)(end - p))) != NULL; p = next + 1)
+                count += (size_t)(next - p) == n && memcmp(p, line, n) == 0;
         return count;
 }
 
