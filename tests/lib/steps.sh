@@ -22,8 +22,7 @@ options_of() {
 
 # Under the thread sanitizer tests/run builds and runs but the unit tests that have threads: the whole takes minutes
 # there and shows nothing more.
-THREADED="s3 client cred_cached log metrics mutex op_ctx rng transport batch cache commit dir draft removals stress tour
-  large-stream"
+THREADED="s3 client cred_cached log metrics mutex op_ctx rng transport batch cache commit dir draft removals stress tour"
 
 threaded_targets() {
         local name
