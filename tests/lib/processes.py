@@ -157,10 +157,12 @@ class Forked:
 class Process:
     """A child of ours, with its output in files."""
 
-    def __init__(self, argv, log, env):
+    def __init__(self, argv, log, env, first_line=False):
         self.log = log
         with open(log, "ab") as out:
-            self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
+            self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if first_line else out,
+                                          stderr=out, env=env)
+        self.first_line = self.popen.stdout.readline().decode() if first_line else None
 
     @property
     def pid(self):
