@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Text <-> value of every type; distance of names. */
-#include <check.h>
 #include <errno.h>
 #include "config_internal.h"
+#include "../suite.h"
 
 struct target {
         uint64_t number;
@@ -186,17 +186,11 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("config-value");
         TCase *tc = tcase_create("all");
-        SRunner *sr;
-        int failed;
 
         tcase_add_loop_test(tc, value, 0, ARRAY_LEN(values));
         tcase_add_loop_test(tc, table_defaults, 0, (int)n_config_options);
         tcase_add_test(tc, json);
         tcase_add_loop_test(tc, distance, 0, ARRAY_LEN(distances));
         suite_add_tcase(s, tc);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Command lines, -o lists, the environment, and who wins. */
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "config_internal.h"
+#include "../suite.h"
 
 #define ARGS_MAX 8
 
@@ -271,8 +271,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("config");
         TCase *tc = tcase_create("all");
-        SRunner *sr;
-        int failed;
 
         for (size_t i = 0; i < n_config_options; i++) {
                 char name[OPTION_ENV_LEN];
@@ -288,9 +286,5 @@ int main(void) {
         tcase_add_test(tc, no_memory);
         tcase_add_test(tc, renders);
         suite_add_tcase(s, tc);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parent hears of a child that reports, fails or dies. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "ddbfs/app/daemonize.h"
+#include "../suite.h"
 
 static char folder[] = "/tmp/ddbfs-test-XXXXXX";
 static char long_line[3000];
@@ -167,7 +167,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("daemonize");
         TCase *tc = tcase_create("all");
-        SRunner *sr;
         int failed;
 
         memset(long_line, 'x', sizeof(long_line) - 1);
@@ -178,10 +177,7 @@ int main(void) {
         tcase_add_test(tc, manager_is_told);
         tcase_add_test(tc, stdio_is_open);
         suite_add_tcase(s, tc);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
+        failed = suite_run(s);
         rmdir(folder);
-        return failed != 0;
+        return failed;
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "../../../src/app/fsck_internal.h"
 #include "../large/fixture.h"
+#include "../suite.h"
 
 #define GRACE_S 3600
 
@@ -203,8 +204,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("fsck");
         TCase *t = tcase_create("all");
-        SRunner *sr;
-        int failed;
 
         tcase_set_timeout(t, 60);
         tcase_add_test(t, test_orphan);
@@ -214,9 +213,5 @@ int main(void) {
         tcase_add_test(t, test_not_removed);
         tcase_add_loop_test(t, test_dropped, 0, 2);
         suite_add_tcase(s, t);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed > 0;
+        return suite_run(s);
 }

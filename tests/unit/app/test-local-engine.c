@@ -4,7 +4,6 @@
  * --db-path F` it behaves as FAKE_ENGINE says.
  */
 #include <arpa/inet.h>
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -20,6 +19,7 @@
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/base/clock.h"
 #include "local_internal.h"
+#include "../suite.h"
 
 static char folder[] = "/tmp/ddbfs-test-XXXXXX";
 static char file[64], lock[80], mark[80], self[4096];
@@ -263,7 +263,6 @@ END_TEST
 
 int main(int argc, char **argv) {
         const char *how = getenv("FAKE_ENGINE");
-        SRunner *sr;
         TCase *tc;
         Suite *s;
         int failed;
@@ -288,11 +287,8 @@ int main(int argc, char **argv) {
         tcase_add_loop_test(tc, socket_table, 0, ARRAY_LEN(tables));
         tcase_add_test(tc, port_owner);
         suite_add_tcase(s, tc);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
+        failed = suite_run(s);
         unlink(mark);
         rmdir(folder);
-        return failed != 0;
+        return failed;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Paths, the mount table, the mount point, the state folder. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 #include "ddbfs/app/paths.h"
 #include "ddbfs/base/alloc.h"
+#include "../suite.h"
 
 static char folder[] = "/tmp/ddbfs-test-XXXXXX";
 
@@ -195,7 +195,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("paths");
         TCase *tc = tcase_create("all");
-        SRunner *sr;
         int failed;
 
         if (!mkdtemp(folder))
@@ -209,10 +208,7 @@ int main(void) {
         tcase_add_test(tc, state_dir_refused);
         tcase_add_test(tc, state_default);
         suite_add_tcase(s, tc);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
+        failed = suite_run(s);
         rmdir(folder);
-        return failed != 0;
+        return failed;
 }

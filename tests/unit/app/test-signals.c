@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Signals reach what they are to stop, whenever they come. */
-#include <check.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
 #include "ddbfs/app/signals.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/log.h"
+#include "../suite.h"
 
 static atomic_int stops;
 
@@ -133,17 +133,11 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("signals");
         TCase *tc = tcase_create("all");
-        SRunner *sr;
-        int failed;
 
         tcase_add_loop_test(tc, ends_the_session, 0, ARRAY_LEN(enders));
         tcase_add_test(tc, comes_early);
         tcase_add_test(tc, cancels_the_start);
         tcase_add_test(tc, level_and_statistics);
         suite_add_tcase(s, tc);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -8,6 +8,7 @@
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/base/metrics.h"
 #include "../http/scripted-server.h"
+#include "../suite.h"
 
 /* An error of the service. */
 #define TYPE(t) "{\"__type\":\"com.amazonaws.dynamodb.v20120810#" t "\",\"message\":\"m\"}"
@@ -147,16 +148,10 @@ static inline int run_suite(Suite *s) {
                 "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
         };
 
-        SRunner *sr = srunner_create(s);
-        int failed;
-
         for (unsigned i = 0; i < ARRAY_LEN(own); i++)
                 unsetenv(own[i]);
         setenv("no_proxy", "*", 1);
         setenv("AWS_CONFIG_FILE", "/dev/null", 1);
         setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

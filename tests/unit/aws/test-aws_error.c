@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ddbfs/aws/retry.h"
+#include "../suite.h"
 
-#include <check.h>
 #include <stdio.h>
 
 static const struct {
@@ -195,16 +195,11 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("aws_error");
         TCase *t = tcase_create("aws_error");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         tcase_add_loop_test(t, test_known_codes, 0, ARRAY_LEN(known));
         tcase_add_loop_test(t, test_by_status, 0, ARRAY_LEN(by_status));
         tcase_add_loop_test(t, test_bodies, 0, ARRAY_LEN(bodies));
         tcase_add_test(t, test_long_texts);
         suite_add_tcase(s, t);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

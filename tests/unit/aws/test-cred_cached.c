@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The cache of credentials: when it fetches, and how many threads share one fetch. */
-#include <check.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include "ddbfs/aws/credentials.h"
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/base/clock.h"
+#include "../suite.h"
 
 #define LIFE_S 3600
 #define REFRESH_BEFORE_S 300
@@ -382,8 +382,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("cred_cached");
         TCase *t = tcase_create("cred_cached");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_checked_fixture(t, set_up, tear_down);
@@ -397,8 +395,5 @@ int main(void) {
         tcase_add_test(t, a_waiter_takes_over);
         tcase_add_test(t, many_threads);
         tcase_add_test(t, out_of_memory);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

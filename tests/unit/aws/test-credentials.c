@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sources one by one, the chain, and the default chain as a whole. */
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 #include "ddbfs/aws/credentials.h"
 #include "ddbfs/aws/settings.h"
 #include "ddbfs/base/alloc.h"
+#include "../suite.h"
 
 static const char *const variables[] = {
         "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",     "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
@@ -413,8 +413,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("credentials");
         TCase *t = tcase_create("credentials");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_checked_fixture(t, set_up, tear_down);
@@ -428,8 +426,5 @@ int main(void) {
         tcase_add_loop_test(t, default_chain, 0, (int)ARRAY_LEN(defaults));
         tcase_add_test(t, default_refuses_half_an_option);
         tcase_add_test(t, out_of_memory);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Endpoint rules.  Expected hosts of partitions and variants: the rule sets AWS publishes for its SDKs. */
-#include <check.h>
 #include <errno.h>
 #include <stdlib.h>
 #include "ddbfs/aws/settings.h"
+#include "../suite.h"
 
 enum { FIPS = 1, DUAL = 2 };
 
@@ -310,8 +310,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("endpoint");
         TCase *t = tcase_create("endpoint");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_loop_test(t, of_regions, 0, (int)ARRAY_LEN(regional));
@@ -321,8 +319,5 @@ int main(void) {
         tcase_add_loop_test(t, custom, 0, (int)ARRAY_LEN(customs));
         tcase_add_test(t, too_long);
         tcase_add_loop_test(t, who_overrides, 0, (int)ARRAY_LEN(overrides));
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

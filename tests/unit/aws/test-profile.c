@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The shared files: parsing and merging over profile-cases.h, look-ups, rendering, reading. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 #include "ddbfs/aws/profile.h"
 #include "profile-cases.h"
+#include "../suite.h"
 
 #define OUT_MAX (4 * MIB)
 
@@ -328,8 +328,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("profile");
         TCase *t = tcase_create("profile"), *files = tcase_create("files");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         suite_add_tcase(s, files);
@@ -346,8 +344,5 @@ int main(void) {
         tcase_add_test(files, where_files_are);
         tcase_add_test(files, unreadable);
         tcase_add_test(files, out_of_memory);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../../../src/aws/client_internal.h"
 
-#include <check.h>
 #include "ddbfs/base/alloc.h"
+#include "../suite.h"
 
 #define T0 (1000 * NS_PER_S)
 
@@ -119,8 +119,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("rate_limit");
         TCase *t = tcase_create("rate_limit");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         tcase_add_test(t, test_free_until_throttled);
         tcase_add_test(t, test_cut);
@@ -129,8 +127,5 @@ int main(void) {
         tcase_add_test(t, test_clock_backwards);
         tcase_add_test(t, test_allocation_failure);
         suite_add_tcase(s, t);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

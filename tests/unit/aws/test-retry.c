@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ddbfs/aws/retry.h"
 
-#include <check.h>
 #include <pthread.h>
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/base/rng.h"
+#include "../suite.h"
 
 static struct retry_policy *policy_of(const char *service, unsigned max_attempts) {
         struct aws_settings s = { .max_attempts = max_attempts };
@@ -255,8 +255,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("retry");
         TCase *t = tcase_create("retry");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         tcase_add_loop_test(t, test_params, 0, ARRAY_LEN(params));
         tcase_add_loop_test(t, test_calls, 0, ARRAY_LEN(calls));
@@ -267,8 +265,5 @@ int main(void) {
         tcase_add_test(t, test_threads);
         tcase_add_test(t, test_allocation_failure);
         suite_add_tcase(s, t);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Settings: who wins of option, environment and profile; what is refused, and how it is said. */
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "ddbfs/aws/settings.h"
 #include "ddbfs/base/alloc.h"
+#include "../suite.h"
 
 static char config_path[] = "/tmp/test-settings-XXXXXX";
 
@@ -252,8 +252,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("settings");
         TCase *t = tcase_create("settings");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_checked_fixture(t, set_up, tear_down);
@@ -262,8 +260,5 @@ int main(void) {
         tcase_add_loop_test(t, configured_endpoints, 0, (int)ARRAY_LEN(urls));
         tcase_add_test(t, no_region);
         tcase_add_test(t, out_of_memory);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

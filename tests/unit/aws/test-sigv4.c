@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The signer, stage by stage, over sigv4-cases.h; then what no published case covers. */
-#include <check.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include "ddbfs/aws/sigv4.h"
 #include "ddbfs/base/clock.h"
 #include "sigv4-cases.h"
+#include "../suite.h"
 
 #define OUT_MAX (64 * KIB)
 
@@ -383,8 +383,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("sigv4");
         TCase *t = tcase_create("sigv4");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_loop_test(t, stages, 0, (int)ARRAY_LEN(sigv4_cases));
@@ -396,8 +394,5 @@ int main(void) {
         tcase_add_test(t, key_cache_threads);
         tcase_add_test(t, refusals);
         tcase_add_test(t, out_of_memory);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

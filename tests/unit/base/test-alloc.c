@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <string.h>
 #include "ddbfs/base/alloc.h"
+#include "../suite.h"
 
 START_TEST(sizes_of_zero_are_memory_too) {
         void *a = mem_alloc(0), *b = mem_calloc(0, 8), *c = mem_calloc(8, 0), *d = mem_zalloc(0);
@@ -96,8 +96,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("alloc");
         TCase *t = tcase_create("alloc");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_test(t, sizes_of_zero_are_memory_too);
@@ -105,8 +103,5 @@ int main(void) {
         tcase_add_test(t, copies);
         tcase_add_test(t, the_chosen_allocation_fails_once);
         tcase_add_test(t, cleanup_handler);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

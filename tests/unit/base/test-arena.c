@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <errno.h>
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/base/arena.h"
+#include "../suite.h"
 
 /* Objects of all sizes are aligned, do not overlap and keep what is written to them. */
 START_TEST(objects_keep_their_bytes) {
@@ -133,8 +133,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("arena");
         TCase *t = tcase_create("arena");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_test(t, objects_keep_their_bytes);
@@ -143,8 +141,5 @@ int main(void) {
         tcase_add_test(t, out_of_memory);
         tcase_add_test(t, reset_keeps_one_chunk);
         tcase_add_test(t, large_objects_stand_aside);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

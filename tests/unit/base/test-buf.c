@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <errno.h>
 #include <string.h>
 #include "ddbfs/base/buf.h"
+#include "../suite.h"
 
 static void append(struct buf *b) {
         buf_append(b, "12345678", 8);
@@ -176,8 +176,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("buf");
         TCase *t = tcase_create("buf");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_loop_test(t, the_cap_is_exact, 0, (int)ARRAY_LEN(writers));
@@ -185,8 +183,5 @@ int main(void) {
         tcase_add_test(t, contents);
         tcase_add_test(t, sizes_that_overflow);
         tcase_add_test(t, stealing);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

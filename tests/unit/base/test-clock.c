@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <stdio.h>
 #include <time.h>
 #include "ddbfs/base/clock.h"
+#include "../suite.h"
 
 static const struct {
         const char *text;
@@ -171,8 +171,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("clock");
         TCase *t = tcase_create("clock");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_set_timeout(t, 60);
@@ -182,8 +180,5 @@ int main(void) {
         tcase_add_test(t, format_and_back);
         tcase_add_test(t, formats);
         tcase_add_test(t, fakes);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

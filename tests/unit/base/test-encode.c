@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <errno.h>
 #include <string.h>
 #include "ddbfs/base/encode.h"
+#include "../suite.h"
 
 /* RFC 4648, section 10, and what tells the two alphabets apart. */
 static const struct {
@@ -253,8 +253,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("encode");
         TCase *t = tcase_create("encode");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_set_timeout(t, 60);
@@ -268,8 +266,5 @@ int main(void) {
         tcase_add_test(t, failing_buffers);
         tcase_add_test(t, sha256_vectors);
         tcase_add_test(t, crc32);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

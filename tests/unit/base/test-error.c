@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <errno.h>
 #include <string.h>
 #include "ddbfs/base/error.h"
 #include "ddbfs/base/str.h"
+#include "../suite.h"
 
 static const struct {
         enum error_kind kind;
@@ -141,8 +141,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("error");
         TCase *t = tcase_create("error");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_loop_test(t, every_kind, 0, (int)ARRAY_LEN(kinds));
@@ -151,8 +149,5 @@ int main(void) {
         tcase_add_loop_test(t, messages_stay_one_line, 0, (int)ARRAY_LEN(texts));
         tcase_add_test(t, other_members);
         tcase_add_test(t, long_messages_are_cut_between_characters);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

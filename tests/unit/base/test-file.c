@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -7,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 #include "ddbfs/base/file.h"
+#include "../suite.h"
 
 static int new_file(void) {
         int fd = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
@@ -95,8 +95,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("file");
         TCase *t = tcase_create("file");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_test(t, write_and_read);
@@ -104,8 +102,5 @@ int main(void) {
         tcase_add_test(t, too_large);
         tcase_add_test(t, full);
         tcase_add_test(t, pipes);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

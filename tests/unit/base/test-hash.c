@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include "ddbfs/base/hash.h"
+#include "../suite.h"
 
 /* The published vectors: key 00 01 .. 0f, input number i is 00 01 .. i-1. */
 static const uint64_t vectors[64] = {
@@ -83,16 +83,11 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("hash");
         TCase *t = tcase_create("hash");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_loop_test(t, siphash_vectors, 0, (int)ARRAY_LEN(vectors));
         tcase_add_loop_test(t, siphash13_vectors, 0, (int)ARRAY_LEN(vectors13));
         tcase_add_test(t, seeds_and_keys);
         tcase_add_test(t, stable_is_stable);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

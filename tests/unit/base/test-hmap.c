@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <errno.h>
 #include <stdbool.h>
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/base/hash.h"
 #include "ddbfs/base/hmap.h"
+#include "../suite.h"
 
 #define N_NODES (SANITIZED ? 20000U : 100000U)
 
@@ -130,8 +130,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("hmap");
         TCase *t = tcase_create("hmap");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_set_timeout(t, 60);
@@ -140,8 +138,5 @@ int main(void) {
         tcase_add_test(t, remove_while_walking);
         tcase_add_test(t, equal_hashes);
         tcase_add_test(t, out_of_memory);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The JSON reader (tokens, errors with their places) and the string writer. */
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include "ddbfs/base/json.h"
+#include "../suite.h"
 
 /* The tokens of a text as one line: "{ k:a 1 }" ...; an error as "!line:column message". */
 static void dump(struct str text, unsigned max_depth, struct buf *out) {
@@ -405,8 +405,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("json");
         TCase *t = tcase_create("json");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         tcase_add_loop_test(t, test_tokens, 0, (int)ARRAY_LEN(tokens));
         tcase_add_test(t, test_nul_in_strings);
@@ -423,8 +421,5 @@ int main(void) {
         tcase_add_test(t, test_scan_raw);
         tcase_add_test(t, test_scan_utf8);
         suite_add_tcase(s, t);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

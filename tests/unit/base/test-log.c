@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/log.h"
+#include "../suite.h"
 
 #define N_THREADS 4
 #define N_LINES 50
@@ -146,8 +146,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("log");
         TCase *t = tcase_create("log");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_checked_fixture(t, capture, restore);
@@ -157,8 +155,5 @@ int main(void) {
         tcase_add_test(t, long_lines_are_cut);
         tcase_add_test(t, syslog_is_not_stderr);
         tcase_add_test(t, lines_of_threads_do_not_mix);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <errno.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <string.h>
 #include "ddbfs/base/metrics.h"
+#include "../suite.h"
 
 #define N_THREADS 4
 #define N_ROUNDS 10000
@@ -112,8 +112,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("metrics");
         TCase *t = tcase_create("metrics");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_loop_test(t, rendering, 0, (int)ARRAY_LEN(values));
@@ -121,8 +119,5 @@ int main(void) {
         tcase_add_test(t, full_buffers);
         tcase_add_test(t, no_such_metric);
         tcase_add_test(t, threads);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/mutex.h"
+#include "../suite.h"
 
 #define N_THREADS 4
 #define N_ROUNDS 20000
@@ -145,8 +145,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("mutex");
         TCase *t = tcase_create("mutex");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_set_timeout(t, 60);
@@ -155,8 +153,5 @@ int main(void) {
         tcase_add_test(t, failures_are_not_counted);
         tcase_add_loop_test(t, waiting_and_waking, 0, 2);
         tcase_add_test(t, time_is_up);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

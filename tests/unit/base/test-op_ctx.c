@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <errno.h>
 #include <time.h>
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/op_ctx.h"
+#include "../suite.h"
 
 START_TEST(a_new_one) {
         struct op_ctx a, b;
@@ -130,8 +130,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("op_ctx");
         TCase *t = tcase_create("op_ctx");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_set_timeout(t, 60);
@@ -141,8 +139,5 @@ int main(void) {
         tcase_add_test(t, an_undisturbed_sleep);
         tcase_add_test(t, fake_clocks_do_not_wait);
         tcase_add_test(t, wakers);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

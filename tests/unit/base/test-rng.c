@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include <string.h>
 #include "ddbfs/base/rng.h"
+#include "../suite.h"
 
 START_TEST(unit_is_uniform) {
         unsigned counts[10] = { 0 };
@@ -69,16 +69,11 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("rng");
         TCase *t = tcase_create("rng");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_loop_test(t, unit_is_uniform, 0, 3);
         tcase_add_test(t, seeds);
         tcase_add_test(t, uuids);
         tcase_add_test(t, kernel_ignores_the_seed);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

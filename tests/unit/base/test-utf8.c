@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include "ddbfs/base/str.h"
+#include "../suite.h"
 
 static const struct {
         struct str text;
@@ -99,16 +99,11 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("utf8");
         TCase *t = tcase_create("utf8");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         suite_add_tcase(s, t);
         tcase_add_loop_test(t, table, 0, (int)ARRAY_LEN(cases));
         tcase_add_test(t, null_is_empty);
         tcase_add_test(t, all_code_points);
         tcase_add_test(t, str_helpers);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -4,12 +4,12 @@
  * expected*.txt byte for byte, then read back.  key.txt, where there is one, names the key attributes, one
  * per line: "NAME TYPE", hash then range.  UPDATE_GOLDEN=1 writes the expected files anew.
  */
-#include <check.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "ddbfs/codec/item_text.h"
 #include "ddbfs/codec/wire.h"
+#include "../suite.h"
 
 #define CASES_MAX 64
 
@@ -138,15 +138,10 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("item_golden");
         TCase *t = tcase_create("item_golden");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         find_cases();
         tcase_add_test(t, test_there_are_cases);
         tcase_add_loop_test(t, test_golden, 0, n_cases);
         suite_add_tcase(s, t);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Items as file text: errors with their places, keys, limits, and random items there and back in every form. */
-#include <check.h>
 #include <errno.h>
 #include "ddbfs/codec/item_text.h"
 #include "ddbfs/codec/keyname.h"
 #include "ddbfs/codec/wire.h"
 #include "random-item.h"
+#include "../suite.h"
 
 static const struct item_text_options plain = { .format = ITEM_FORMAT_PLAIN, .compact = true };
 static const struct item_text_options dynamodb = { .format = ITEM_FORMAT_DYNAMODB, .compact = true };
@@ -538,8 +538,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("item_text");
         TCase *t = tcase_create("item_text");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         tcase_set_timeout(t, 120);
         tcase_add_loop_test(t, test_accepted, 0, (int)ARRAY_LEN(accepted));
@@ -555,8 +553,5 @@ int main(void) {
         tcase_add_test(t, test_random_values);
         tcase_add_test(t, test_no_memory);
         suite_add_tcase(s, t);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names <-> keys: the examples, every refusal, and the bijection over random keys and names. */
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include "ddbfs/codec/keyname.h"
 #include "ddbfs/store/number.h"
 #include "random-item.h"
+#include "../suite.h"
 
 static const struct {
         enum value_type type;
@@ -374,8 +374,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("keyname");
         TCase *t = tcase_create("keyname");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         tcase_set_timeout(t, 60);
         tcase_add_loop_test(t, test_names, 0, (int)ARRAY_LEN(names));
@@ -389,8 +387,5 @@ int main(void) {
         tcase_add_loop_test(t, test_chain_garbage, 0, 2);
         tcase_add_test(t, test_bijection);
         suite_add_tcase(s, t);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

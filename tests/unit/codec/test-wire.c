@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DynamoDB JSON: every type, what is refused, pages, and random items there and back. */
-#include <check.h>
 #include <errno.h>
 #include "ddbfs/codec/wire.h"
 #include "random-item.h"
+#include "../suite.h"
 
 /* Read one value and write it again. */
 static const struct {
@@ -265,8 +265,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("wire");
         TCase *t = tcase_create("wire");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         tcase_set_timeout(t, 60);
         tcase_add_loop_test(t, test_values, 0, (int)ARRAY_LEN(values));
@@ -278,8 +276,5 @@ int main(void) {
         tcase_add_test(t, test_random_items);
         tcase_add_test(t, test_no_memory);
         suite_add_tcase(s, t);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fake_client.h"
+#include "../suite.h"
 
 const struct reply *script;
 int (*model)(struct aws_call *call);
@@ -107,13 +108,7 @@ TCase *fake_client_case(void) {
 
 int fake_client_run(TCase *t, const char *name) {
         Suite *s = suite_create(name);
-        SRunner *sr;
-        int failed;
 
         suite_add_tcase(s, t);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -6,6 +6,7 @@
 
 #include "ddbfs/ddb/ddb.h"
 #include "engine.h"
+#include "../suite.h"
 
 static struct engine engine;
 static struct http_transport *transport;
@@ -641,7 +642,6 @@ int main(void) {
         const char *program = getenv("DDBFS_ENGINE");
         Suite *s = suite_create("ddb/store");
         TCase *t = tcase_create("engine");
-        SRunner *sr;
         int failed;
 
         if (!program || !*program) {
@@ -669,10 +669,7 @@ int main(void) {
         tcase_add_test(t, interrupted);
         tcase_add_test(t, explains);
         suite_add_tcase(s, t);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
+        failed = suite_run(s);
         engine_stop(&engine);
-        return failed != 0;
+        return failed;
 }

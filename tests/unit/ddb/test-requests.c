@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "ddbfs/ddb/requests.h"
+#include "../suite.h"
 
 #define CAPACITY "\"ReturnConsumedCapacity\":\"TOTAL\""
 #define KEY_AB "\"Key\":{\"artist\":{\"S\":\"a\"},\"song\":{\"S\":\"b\"}}"
@@ -477,8 +478,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("ddb/requests");
         TCase *t = tcase_create("text");
-        SRunner *sr;
-        int failed;
 
         tcase_add_loop_test(t, get_text, 0, (int)ARRAY_LEN(gets));
         tcase_add_loop_test(t, query_text, 0, (int)ARRAY_LEN(queries));
@@ -495,9 +494,5 @@ int main(void) {
         tcase_add_test(t, out_of_memory);
         tcase_add_test(t, too_large);
         suite_add_tcase(s, t);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "ddbfs/ddb/responses.h"
+#include "../suite.h"
 
 enum parser { GET, PAGE, COUNT, WRITE, BATCH_GET, BATCH_WRITE, TRANSACT_GET, TRANSACT_WRITE, DESCRIBE, TABLES };
 
@@ -595,8 +596,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("ddb/responses");
         TCase *t = tcase_create("parse");
-        SRunner *sr;
-        int failed;
 
         tcase_set_timeout(t, 60);
         tcase_add_test(t, get_item);
@@ -616,9 +615,5 @@ int main(void) {
         tcase_add_loop_test(t, out_of_memory, 0, (int)ARRAY_LEN(whole));
         tcase_add_test(t, names_valid);
         suite_add_tcase(s, t);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "ddbfs/base/log.h"
 #include "fixture.h"
+#include "../suite.h"
 
 uint32_t fx_pid;
 
@@ -457,12 +458,6 @@ bool fx_listed(const struct fx_listing *l, const char *name) {
 }
 
 int fx_run(Suite *s) {
-        SRunner *sr = srunner_create(s);
-        int failed;
-
         log_set_level(LOG_LEVEL_ERROR);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What listings of partitions cost: the pace played against tables that are only sizes (PRODUCT section 5). */
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "ddbfs/base/macros.h"
 #include "ddbfs/base/alloc.h"
 #include "../../../src/fs/scan_pace.h"
+#include "../suite.h"
 
 #define PAGE (1024 * 1024)
 
@@ -165,8 +165,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("scan-pace");
         TCase *tc = tcase_create("pace");
-        SRunner *sr;
-        int failed;
 
         tcase_set_timeout(tc, 60);
         tcase_add_loop_test(tc, test_large, 0, 4);
@@ -175,9 +173,5 @@ int main(void) {
         tcase_add_loop_test(tc, test_change, 0, 2);
         tcase_add_test(tc, test_odd);
         suite_add_tcase(s, tc);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed ? 1 : 0;
+        return suite_run(s);
 }

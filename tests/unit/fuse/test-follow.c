@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where readers wait. */
-#include <check.h>
 #include <linux/fuse.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 #include "fuse_internal.h"
 #include "ddbfs/base/op_ctx.h"
 #include "ddbfs/base/thread.h"
+#include "../suite.h"
 
 static struct follow f;
 static struct {
@@ -171,8 +171,6 @@ END_TEST
 int main(void) {
         Suite *suite = suite_create("follow");
         TCase *t = tcase_create("follow");
-        SRunner *sr;
-        int failed;
 
         tcase_add_checked_fixture(t, set_up, tear_down);
         tcase_add_loop_test(t, test_follows, 0, 2);
@@ -181,9 +179,5 @@ int main(void) {
         tcase_add_test(t, test_lets_go);
         tcase_add_test(t, test_nobody);
         suite_add_tcase(suite, t);
-        sr = srunner_create(suite);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(suite);
 }

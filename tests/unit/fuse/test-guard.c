@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which messages are refused before libfuse sees them. */
-#include <check.h>
 #include <errno.h>
 #include <linux/fuse.h>
 #include <stdio.h>
 #include "fuse_internal.h"
+#include "../suite.h"
 
 static const struct {
         const char *what;
@@ -99,16 +99,10 @@ END_TEST
 int main(void) {
         Suite *suite = suite_create("guard");
         TCase *t = tcase_create("guard");
-        SRunner *sr;
-        int failed;
 
         tcase_add_loop_test(t, test_shapes, 0, ARRAY_LEN(cases));
         tcase_add_test(t, test_header);
         tcase_add_loop_test(t, test_write, 0, ARRAY_LEN(written));
         suite_add_tcase(suite, t);
-        sr = srunner_create(suite);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(suite);
 }

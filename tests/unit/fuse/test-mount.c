@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The same with a kernel at the other end.  Skipped where nothing can be mounted. */
-#include <check.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +16,7 @@
 #include "fake_fs.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/fuse/session.h"
+#include "../suite.h"
 
 static char dir[] = "/tmp/test-fuse-mount-XXXXXX";
 static struct fs *fs;
@@ -393,8 +393,6 @@ static const char *cannot_mount(void) {
 static int run_all(void) {
         Suite *suite = suite_create("mount");
         TCase *t = tcase_create("mounted"), *u = tcase_create("mounting");
-        SRunner *sr;
-        int failed;
 
         tcase_add_checked_fixture(t, set_up, tear_down);
         tcase_add_test(t, test_files);
@@ -412,11 +410,7 @@ static int run_all(void) {
         tcase_add_loop_test(u, test_refused, 0, ARRAY_LEN(refused));
         tcase_add_test(u, test_options);
         suite_add_tcase(suite, u);
-        sr = srunner_create(suite);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(suite);
 }
 
 static int test(void) {

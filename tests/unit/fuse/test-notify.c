@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the kernel is told to forget. */
-#include <check.h>
 #include <errno.h>
 #include <sys/socket.h>
 #include "wire.h"
 #include "ddbfs/base/alloc.h"
+#include "../suite.h"
 
 static const struct session_options plain = { .op_timeout_ns = NS_PER_S };
 static struct wire *w;
@@ -148,8 +148,6 @@ END_TEST
 int main(void) {
         Suite *suite = suite_create("notify");
         TCase *t = tcase_create("notify");
-        SRunner *sr;
-        int failed;
 
         tcase_add_checked_fixture(t, set_up, tear_down);
         tcase_add_test(t, test_attr);
@@ -160,9 +158,5 @@ int main(void) {
         tcase_add_test(t, test_memory);
         tcase_add_test(t, test_not_running);
         suite_add_tcase(suite, t);
-        sr = srunner_create(suite);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(suite);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads: interrupts, all of them busy, deadlines, the end. */
-#include <check.h>
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include "wire.h"
 #include "ddbfs/base/clock.h"
+#include "../suite.h"
 
 static struct wire *w;
 
@@ -254,8 +254,6 @@ END_TEST
 int main(void) {
         Suite *suite = suite_create("pool");
         TCase *t = tcase_create("pool");
-        SRunner *sr;
-        int failed;
 
         tcase_add_checked_fixture(t, set_up, tear_down);
         tcase_add_test(t, test_interrupt);
@@ -270,9 +268,5 @@ int main(void) {
         tcase_add_test(t, test_stop_before_run);
         tcase_add_test(t, test_never_run);
         suite_add_tcase(suite, t);
-        sr = srunner_create(suite);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(suite);
 }

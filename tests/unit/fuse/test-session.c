@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests over a socket pair: what is asked of the fs, what is answered, what is given back. */
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -12,6 +11,7 @@
 #include "wire.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/metrics.h"
+#include "../suite.h"
 
 static const struct session_options plain = { .source = "table", .op_timeout_ns = 5 * NS_PER_S };
 static struct wire *w;
@@ -578,8 +578,6 @@ END_TEST
 int main(void) {
         Suite *suite = suite_create("session");
         TCase *t = tcase_create("session");
-        SRunner *sr;
-        int failed;
 
         tcase_add_checked_fixture(t, set_up, tear_down);
         tcase_add_test(t, test_init);
@@ -605,9 +603,5 @@ int main(void) {
         tcase_add_test(t, test_truncated);
         tcase_add_test(t, test_memory);
         suite_add_tcase(suite, t);
-        sr = srunner_create(suite);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(suite);
 }

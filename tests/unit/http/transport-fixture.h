@@ -8,6 +8,7 @@
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/metrics.h"
 #include "scripted-server.h"
+#include "../suite.h"
 
 /* What is set up before and torn down after each test. */
 static struct server *server;
@@ -103,12 +104,6 @@ static inline void *hold_connection(void *arg) {
 }
 
 static inline int run_suite(Suite *s) {
-        SRunner *sr = srunner_create(s);
-        int failed;
-
         setenv("no_proxy", "*", 1); /* whatever the environment says, these requests stay here */
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole tables out and in, over a store that has ops for that: they are used, and S3 has its part. */
 #include "fixture.h"
+#include "../suite.h"
 
 #define AT_ONCE 3 /* under way in the store below */
 
@@ -241,8 +242,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("large-bulk");
         TCase *t = tcase_create("all");
-        SRunner *sr;
-        int failed;
 
         tcase_set_timeout(t, 60);
         tcase_add_test(t, test_written);
@@ -251,9 +250,5 @@ int main(void) {
         tcase_add_test(t, test_refused_without_bucket);
         tcase_add_test(t, test_stopped);
         suite_add_tcase(s, t);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed > 0;
+        return suite_run(s);
 }

@@ -2,6 +2,7 @@
 /* What goes to S3 and what becomes of it: offload, claims, copies, removal, failures at every step. */
 #include <stdio.h>
 #include "fixture.h"
+#include "../suite.h"
 
 #define BATCH_DELETES 60
 
@@ -536,8 +537,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("large-store");
         TCase *t = tcase_create("all");
-        SRunner *sr;
-        int failed;
 
         tcase_set_timeout(t, 60);
         tcase_add_test(t, test_threshold);
@@ -560,9 +559,5 @@ int main(void) {
         tcase_add_test(t, test_fill);
         tcase_add_test(t, test_names);
         suite_add_tcase(s, t);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed > 0;
+        return suite_run(s);
 }

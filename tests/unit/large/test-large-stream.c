@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "fixture.h"
+#include "../suite.h"
 
 static const size_t sizes[] = { 0, 1, 4096, BLOB_PUT_MAX - 1, BLOB_PUT_MAX, BLOB_PUT_MAX + 1, BLOB_PUT_MAX + BLOB_PART_MIN,
                                 BLOB_PUT_MAX + BLOB_PART_MIN + 1, 30 * MIB + 12345 };
@@ -401,8 +402,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("large-stream");
         TCase *t = tcase_create("all");
-        SRunner *sr;
-        int failed;
 
         tcase_set_timeout(t, 60);
         tcase_add_loop_test(t, test_round_trip, 0, ARRAY_LEN(sizes));
@@ -419,9 +418,5 @@ int main(void) {
         tcase_add_loop_test(t, test_links, 0, ARRAY_LEN(links));
         tcase_add_test(t, test_unnamed_bucket);
         suite_add_tcase(s, t);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed > 0;
+        return suite_run(s);
 }

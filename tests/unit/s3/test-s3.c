@@ -3,11 +3,11 @@
  * tests/cases/s3. */
 #include "../../../src/s3/s3_internal.h"
 
-#include <check.h>
 #include <errno.h>
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/base/rng.h"
 #include "../http/scripted-server.h"
+#include "../suite.h"
 
 static struct server *server;
 static struct http_transport *transport;
@@ -649,16 +649,11 @@ int main(void) {
         static const char *const own[] = { "AWS_PROFILE",         "AWS_DEFAULT_PROFILE",  "AWS_MAX_ATTEMPTS",
                                            "AWS_RETRY_MODE",      "AWS_CA_BUNDLE",        "AWS_ENDPOINT_URL",
                                            "AWS_ENDPOINT_URL_S3", "AWS_USE_FIPS_ENDPOINT" };
-        SRunner *sr = srunner_create(suite());
-        int failed;
 
         for (unsigned i = 0; i < ARRAY_LEN(own); i++)
                 unsetenv(own[i]);
         setenv("no_proxy", "*", 1);
         setenv("AWS_CONFIG_FILE", "/dev/null", 1);
         setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(suite());
 }

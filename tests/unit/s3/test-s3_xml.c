@@ -2,12 +2,12 @@
 /* S3's documents: real answers, and what must not be believed.  The rest is the fuzzer's (fuzz-s3_xml.c). */
 #include "../../../src/s3/s3_xml.h"
 
-#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "ddbfs/aws/retry.h"
 #include "ddbfs/aws/xml.h"
+#include "../suite.h"
 
 START_TEST(test_objects) {
         struct s3_list l;
@@ -222,11 +222,5 @@ static Suite *suite(void) {
 }
 
 int main(void) {
-        SRunner *sr = srunner_create(suite());
-        int failed;
-
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(suite());
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <check.h>
 #include "ddbfs/store/schema.h"
+#include "../suite.h"
 
 static const struct {
         const char *description, *request;
@@ -47,14 +47,8 @@ END_TEST
 int main(void) {
         Suite *suite = suite_create("create-request");
         TCase *t = tcase_create("create-request");
-        SRunner *runner;
-        int failed;
 
         tcase_add_loop_test(t, test_create_request, 0, (int)ARRAY_LEN(cases));
         suite_add_tcase(suite, t);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return suite_run(suite);
 }

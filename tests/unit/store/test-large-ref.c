@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* References to S3: their exact shape, claims, what is equal to what. */
-#include <check.h>
 #include <errno.h>
 #include "ddbfs/base/encode.h"
 #include "ddbfs/store/large_ref.h"
+#include "../suite.h"
 
 #define HELLO "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 
@@ -142,8 +142,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("large_ref");
         TCase *t = tcase_create("all");
-        SRunner *sr;
-        int failed;
 
         tcase_add_test(t, test_round_trip);
         tcase_add_loop_test(t, test_wrong, 0, ARRAY_LEN(wrong));
@@ -151,9 +149,5 @@ int main(void) {
         tcase_add_test(t, test_equal);
         tcase_add_test(t, test_copy);
         suite_add_tcase(s, t);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed > 0;
+        return suite_run(s);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DynamoDB's numbers as text.  The expected values of the double column are those of any IEEE double printer. */
-#include <check.h>
 #include <stdio.h>
 #include "ddbfs/store/number.h"
+#include "../suite.h"
 
 #define Z10 "0000000000"
 #define Z100 Z10 Z10 Z10 Z10 Z10 Z10 Z10 Z10 Z10 Z10
@@ -224,8 +224,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("number");
         TCase *t = tcase_create("number");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         tcase_add_loop_test(t, test_canonical, 0, (int)ARRAY_LEN(canonical));
         tcase_add_test(t, test_too_long);
@@ -235,8 +233,5 @@ int main(void) {
         tcase_add_loop_test(t, test_fits_double, 0, (int)ARRAY_LEN(doubles));
         tcase_add_test(t, test_no_memory);
         suite_add_tcase(s, t);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

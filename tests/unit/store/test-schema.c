@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Table schemas and keys, and the containers reads fill. */
-#include <check.h>
 #include <errno.h>
 
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/store/store.h"
+#include "../suite.h"
 
 static const struct key_schema keys = {
         .n_hash = 1,
@@ -137,8 +137,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("store/schema");
         TCase *t = tcase_create("schema");
-        SRunner *sr;
-        int failed;
 
         tcase_add_test(t, key_of_items);
         tcase_add_test(t, keys_compared);
@@ -146,9 +144,5 @@ int main(void) {
         tcase_add_test(t, items_grow);
         tcase_add_test(t, items_own_bodies);
         suite_add_tcase(s, t);
-        sr = srunner_create(s);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }

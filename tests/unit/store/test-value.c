@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Values: order, look-up, equality, copies and sizes. */
-#include <check.h>
 #include <errno.h>
 #include "ddbfs/store/value.h"
+#include "../suite.h"
 
 static struct value text(enum value_type type, const char *s) {
         return (struct value){ .type = type, .text = str_of(s) };
@@ -186,8 +186,6 @@ END_TEST
 int main(void) {
         Suite *s = suite_create("value");
         TCase *t = tcase_create("value");
-        SRunner *sr = srunner_create(s);
-        int failed;
 
         tcase_add_test(t, test_type_names);
         tcase_add_test(t, test_attributes_sort);
@@ -198,8 +196,5 @@ int main(void) {
         tcase_add_loop_test(t, test_number_size, 0, (int)ARRAY_LEN(numbers));
         tcase_add_test(t, test_size);
         suite_add_tcase(s, t);
-        srunner_run_all(sr, CK_ENV);
-        failed = srunner_ntests_failed(sr);
-        srunner_free(sr);
-        return failed != 0;
+        return suite_run(s);
 }
