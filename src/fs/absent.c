@@ -10,7 +10,10 @@
  * items of one hash only cost a request.)  The create itself decides nothing by it: O_EXCL stays a conditional put.
  *
  * A partition that was asked for and was empty is one gap.  Later, when look-ups of a partition go on coming back
- * empty-handed, one Query of keys from the name on asks for a new gap: as many keys as gaps were worth so far.
+ * empty-handed, one Query of keys from the name on asks for a new gap: as many keys as gaps were worth so far.  A name
+ * before the last gap, with the same beginning, is one of those made at random (sedXXXXXX): then from there on.
+ * Whoever looks up other names before it need not be the one who makes files: he asks for himself until he has found
+ * nothing a few times.
  */
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
@@ -19,7 +22,8 @@
 
 #define GAPS_MAX 32
 #define GAP_HASHES_MAX 8192
-#define ABSENTS_MIN 4 /* look-ups in vain before a gap is asked for */
+#define ABSENTS_MIN 2 /* look-ups in vain before a gap is asked for ... */
+#define RUN_MIN 8     /* ... of other names than those in the last one */
 #define LIMIT_FIRST 64
 #define LIMIT_MAX 4096
 
@@ -155,7 +159,7 @@ bool absent_knows(struct fs *fs, const struct place *item, uint64_t *ret_since) 
         }
         mutex_unlock(&fs->small_lock);
         if (known)
-                crawl_absent(fs, item);
+                crawl_absent(fs, item, false);
         return known;
 }
 
@@ -210,13 +214,29 @@ void absent_partition(struct fs *fs, const struct place *partition, uint64_t sta
         learn(fs, g, partition);
 }
 
-/* How many keys to ask for; 0: not worth it. */
-static uint32_t worth(struct fs *fs, const struct place *item) {
+/* Both begin so; cut between characters. */
+static struct str common_beginning(const struct key_part *a, const struct key_part *b) {
+        size_t n = 0, most = a->type == VALUE_N ? 0 : MIN(a->text.n, b->text.n);
+
+        while (n < most && a->text.p[n] == b->text.p[n])
+                n++;
+        while (a->type == VALUE_S && n > 0 && !utf8_valid(str_make(a->text.p, n)))
+                n--;
+        return str_make(a->text.p, n);
+}
+
+/* How many keys to ask for, from `from` on; 0: not worth it. */
+static uint32_t worth(struct fs *fs, const struct place *item, struct key_part *from) {
+        struct absents absents;
         uint32_t limit = 0;
         struct gap *g;
 
-        if (fs->o.no_readahead || fs->o.cache_ttl_ns == 0 || item->key.n < 2 || crawl_absents(fs, item) < ABSENTS_MIN)
+        if (fs->o.no_readahead || fs->o.cache_ttl_ns == 0 || item->key.n < 2)
                 return 0;
+        absents = crawl_absents(fs, item);
+        if (absents.n < ABSENTS_MIN)
+                return 0;
+        *from = item->key.parts[1];
         mutex_lock(&fs->small_lock);
         g = find(fs, partition_id(item));
         if (!g || !g->limit)
@@ -225,12 +245,20 @@ static uint32_t worth(struct fs *fs, const struct place *item) {
                 limit = MIN(g->limit * 4, LIMIT_MAX);
         else
                 limit = MAX(g->limit / 4, LIMIT_FIRST / 4);
+        if (g && g->from.text.n > 0 && compare(from, &g->from) < 0) {
+                struct str both = common_beginning(from, &g->from);
+
+                if (both.n > 0)
+                        from->text = both;
+                else if (absents.run < RUN_MIN)
+                        limit = 0;
+        }
         mutex_unlock(&fs->small_lock);
         return limit;
 }
 
 /* The keys of an answer, and how far it reaches. */
-static int gap_from(const struct place *item, const struct items *items, struct gap **ret) {
+static int gap_from(const struct place *item, const struct key_part *from, const struct items *items, struct gap **ret) {
         const struct table_schema *t = item->table;
         struct key last = { .n = 0 };
         int r = 0;
@@ -239,7 +267,7 @@ static int gap_from(const struct place *item, const struct items *items, struct 
                 return -EPROTO;
         if (items->next && last.n < 2)
                 return -EPROTO;
-        *ret = gap_new(partition_id(item), &item->key.parts[1], items->next ? &last.parts[1] : NULL);
+        *ret = gap_new(partition_id(item), from, items->next ? &last.parts[1] : NULL);
         if (!*ret)
                 return -ENOMEM;
         for (uint32_t i = 0; r == 0 && i < items->n; i++) {
@@ -258,22 +286,21 @@ static int gap_from(const struct place *item, const struct items *items, struct 
 int absent_ask(struct fs *fs, struct op_ctx *ctx, const struct place *item, struct error *e) {
         struct str names[2] = { STR_NULL, STR_NULL };
         struct query_request q = { .table = item->table, .hash = { .n = 1 }, .range = { .n = 1 }, .range_op = RANGE_GE,
-                                   .limit = worth(fs, item), .consistent = fs_read_strong(fs, item),
-                                   .projection = names, .n_projection = 2 };
+                                   .consistent = fs_read_strong(fs, item), .projection = names, .n_projection = 2 };
         _cleanup_(items_deinit) struct items items;
         uint64_t start = clock_now_ns();
         struct gap *g = NULL;
         int r;
 
         items_init(&items);
+        q.limit = worth(fs, item, &q.range.parts[0]);
         if (q.limit == 0)
                 return 0;
         names[0] = item->table->key.attrs[0].name;
         names[1] = item->table->key.attrs[1].name;
         q.hash.parts[0] = item->key.parts[0];
-        q.range.parts[0] = item->key.parts[1];
         r = fs->store->ops->query(fs->store, ctx, &q, &items, e);
-        if (r || gap_from(item, &items, &g)) /* no gap is no error: the item is asked for by itself */
+        if (r || gap_from(item, &q.range.parts[0], &items, &g)) /* no gap is no error: the item is asked for by itself */
                 return r;
         g->since_ns = start;
         g->limit = q.limit;

@@ -6,10 +6,17 @@
 /* ---- reading ahead (crawl.c) ---- */
 /* An item is not cached: how many to fetch from it on by one Query; 0: it alone. */
 uint32_t crawl_miss(struct fs *fs, const struct place *p);
-void crawl_brought(struct fs *fs, const struct place *p, uint32_t n);
-void crawl_absent(struct fs *fs, const struct place *p); /* there was none: whoever makes new files is no crawl */
+/* What that Query has brought: n items for that many read units, consistent as it was asked for. */
+void crawl_brought(struct fs *fs, const struct place *p, uint32_t n, double units, bool consistent);
+/* There was none.  asked: a crawl_miss() was; whoever makes new files is no crawl. */
+void crawl_absent(struct fs *fs, const struct place *p, bool asked);
 void crawl_hit(struct fs *fs, const struct place *p);
-uint32_t crawl_absents(struct fs *fs, const struct place *p); /* look-ups in vain, one after the other */
+void crawl_found(struct fs *fs, const struct place *p); /* an item that was asked for is there */
+struct absents {
+        uint32_t n;   /* look-ups in vain of late: of what is there take back half a one */
+        uint32_t run; /* since the last of what is there */
+};
+struct absents crawl_absents(struct fs *fs, const struct place *p);
 
 /* ---- names known not to exist (absent.c) ---- */
 /* This mount knows, as of *ret_since, that there is no such item. */

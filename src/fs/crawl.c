@@ -2,8 +2,9 @@
 /*
  * Reading ahead for crawls (grep -r, cp -r, tar, rm -r): when items of one partition are asked for one after
  * the other and their listing has gone stale, the next ones are refreshed by a Query from the item asked for,
- * instead of a GetItem each.  It begins small and grows while at least a quarter of what it brought was used; where
- * less was, but many, the reader is slow and the rest went stale: it asks for as many as were used.  It stops when
+ * instead of a GetItem each.  It begins small and grows while it is worth its price: what was used of it would have
+ * cost two thirds as many read units by itself, and no fewer round trips than a sixteenth of what it brought.  Where
+ * less was used, but many, the reader is slow and the rest went stale: it asks for as many as were used.  It stops when
  * hardly any were, so that a random reader of a large partition pays for single items.
  */
 #include "fs_internal.h"
@@ -14,6 +15,8 @@
 #define MISSES_MIN 8
 #define FIRST_LIMIT 64
 #define LIMIT_MAX 16384 /* a page of the service is smaller anyway */
+#define PRICE_MAX 1.5   /* of what single reads would have cost */
+#define UNIT_BYTES 4096.0 /* a single read is billed in steps of this many; a Query all of its items together */
 
 static struct crawl *slot(struct fs *fs, const struct place *p) {
         uint64_t hash = place_partition_hash(p);
@@ -28,7 +31,7 @@ static struct crawl *slot(struct fs *fs, const struct place *p) {
 static uint32_t next_limit(const struct crawl *c) {
         if (c->brought == 0)
                 return FIRST_LIMIT;
-        if (c->hits * 4 >= c->brought)
+        if (c->hits * 16 >= c->brought && (float)c->hits * (float)PRICE_MAX >= c->price)
                 return MIN(c->brought * 4, LIMIT_MAX);
         return c->hits >= FIRST_LIMIT / 4 ? MAX(c->hits, FIRST_LIMIT) : 0;
 }
@@ -50,13 +53,14 @@ uint32_t crawl_miss(struct fs *fs, const struct place *p) {
         if (++c->misses >= MISSES_MIN && (limit = next_limit(c)) > 0) {
                 c->hits = 0;
                 c->brought = limit;
+                c->price = 0;
                 c->brought_ns = now;
         }
         mutex_unlock(&fs->small_lock);
         return limit;
 }
 
-void crawl_absent(struct fs *fs, const struct place *p) {
+void crawl_absent(struct fs *fs, const struct place *p, bool asked) {
         uint64_t now = clock_now_ns();
         struct crawl *c;
 
@@ -66,24 +70,38 @@ void crawl_absent(struct fs *fs, const struct place *p) {
                 *c = (struct crawl){ .hash = c->hash };
         c->last_ns = now;
         c->absents += 2;
-        c->misses -= MIN(c->misses, 1U);
+        c->absent_run++;
+        c->misses -= MIN(c->misses, asked ? 1U : 0U);
         mutex_unlock(&fs->small_lock);
 }
 
-uint32_t crawl_absents(struct fs *fs, const struct place *p) {
+struct absents crawl_absents(struct fs *fs, const struct place *p) {
+        struct absents found = { 0, 0 };
         struct crawl *c;
-        uint32_t n;
 
         mutex_lock(&fs->small_lock);
         c = slot(fs, p);
-        n = clock_now_ns() - c->last_ns > WINDOW_NS ? 0 : c->absents;
+        if (clock_now_ns() - c->last_ns <= WINDOW_NS)
+                found = (struct absents){ c->absents / 2, c->absent_run };
         mutex_unlock(&fs->small_lock);
-        return n;
+        return found;
 }
 
-void crawl_brought(struct fs *fs, const struct place *p, uint32_t n) {
+void crawl_found(struct fs *fs, const struct place *p) {
         mutex_lock(&fs->small_lock);
-        slot(fs, p)->brought = MAX(n, FIRST_LIMIT); /* the few at a partition's end prove nothing */
+        slot(fs, p)->absent_run = 0;
+        mutex_unlock(&fs->small_lock);
+}
+
+void crawl_brought(struct fs *fs, const struct place *p, uint32_t n, double units, bool consistent) {
+        double each = n > 0 ? units / n * (consistent ? UNIT_BYTES : 2 * UNIT_BYTES) : 0; /* bytes */
+        uint64_t steps = MAX((uint64_t)((each + UNIT_BYTES - 1) / UNIT_BYTES), 1);
+        struct crawl *c;
+
+        mutex_lock(&fs->small_lock);
+        c = slot(fs, p);
+        c->brought = MAX(n, FIRST_LIMIT); /* the few at a partition's end prove nothing */
+        c->price = n < FIRST_LIMIT ? 0 : (float)(n * each / ((double)steps * UNIT_BYTES));
         mutex_unlock(&fs->small_lock);
 }
 
@@ -97,6 +115,7 @@ void crawl_hit(struct fs *fs, const struct place *p) {
         mutex_lock(&fs->small_lock);
         c = slot(fs, p);
         c->last_ns = clock_now_ns();
+        c->absent_run = 0;
         if (c->last_item != item && c->last_ns - c->brought_ns < fs->o.cache_ttl_ns) /* later ones are of something else */
                 c->hits++;
         c->last_item = item;

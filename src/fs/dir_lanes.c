@@ -34,7 +34,8 @@
 
 #define SEGMENTS 8
 #define LANES (SEGMENTS - 1) /* the first segment is the reader's */
-#define FIRST_STEPS 32       /* a listing is long */
+#define FIRST_STEPS 32       /* a listing is long, ... */
+#define SLOW_NS NS_PER_MS    /* ... and its requests take this long: less is no waiting, and nothing to gain */
 #define SEED_STEPS 24        /* a lane costs one request more than the reader alone */
 #define SLACK 8
 #define SEEN_MAX 4096        /* partitions; more were listed before the last lane began: no more lanes */
@@ -74,7 +75,8 @@ struct dir_lanes {
         struct node *node;              /* the directory's */
         struct scan_request request;    /* constant */
         struct str projection[KEY_ATTRS_MAX];
-        const struct item *at;          /* where the next page begins; the reader's, as the next two */
+        const struct item *at;          /* where the next page begins; the reader's, as down to alone */
+        uint64_t asked, asking_ns;      /* requests of the reader, and how long they have taken */
         struct lane *on;                /* it takes from; NULL: it asks */
         bool alone;
         struct lane lanes[LANES];
@@ -294,7 +296,7 @@ static void maybe_begin(struct fs *fs, struct fs_dir *d) {
         struct lane *l = x->n_lanes < LANES ? &x->lanes[x->n_lanes] : NULL;
         bool wanted;
 
-        if (!l || x->alone || !d->pace.skipping ||
+        if (!l || x->alone || !d->pace.skipping || x->asking_ns < x->asked * SLOW_NS ||
             atomic_load_explicit(&fs->lanes_vain, memory_order_relaxed) >= MOUNT_VAIN_MAX)
                 return;
         mutex_lock(&fs->gate);
@@ -309,6 +311,7 @@ static void maybe_begin(struct fs *fs, struct fs_dir *d) {
         l->segment = segment_order[l - x->lanes];
         l->arena = ARENA_INIT(LANE_BYTES_MAX);
         l->pace = d->pace;
+        scan_pace_settled(&l->pace);
         if (!ahead_start(fs, &l->job, "readdir", lane_main))
                 x->lanes[x->n_lanes - 1].ended = true; /* no thread for it: one lane less */
 }
@@ -361,10 +364,13 @@ static void stepped(struct fs *fs, struct dir_lanes *x, bool asked) {
 static int ask(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct scan_request *s, struct items *items,
                struct error *e) {
         struct dir_lanes *x = d->lanes;
+        uint64_t start_ns = clock_now_ns();
         int r = dir_scan_once(fs, ctx, &d->pace, s, items, e);
 
         if (r || !x || x->alone)
                 return r;
+        x->asked++;
+        x->asking_ns += clock_now_ns() - start_ns;
         mutex_lock(&fs->gate);
         r = meet(x, items, &x->on);
         note(x, items);

@@ -29,7 +29,8 @@
 struct crawl {
         uint64_t hash, last_ns, last_item, brought_ns;
         uint32_t misses, brought, hits; /* hits: of what was brought last, while it was fresh */
-        uint32_t absents;               /* look-ups of what is not there */
+        float price;                    /* of what was brought last, in single reads */
+        uint32_t absents, absent_run;   /* look-ups of what is not there (crawl_absents()) */
 };
 
 #define TOURS_MAX 4 /* tables that are being toured */

@@ -129,11 +129,12 @@ static int fetch(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool 
                 return r;
         if (items.n == 0) {
                 cache_put_absent(fs->cache, buf_view(&p->id), start);
-                crawl_absent(fs, p);
+                crawl_absent(fs, p, true);
                 return fs_no_item(e);
         }
         if (key_of_item(&p->table->key, &items.v[0], &key) || !key_equal(&key, &p->key))
                 return error_set(e, ERR_PROTOCOL, "the service answered with another item than was asked for");
+        crawl_found(fs, p);
         r = keep(fs, p, &items.v[0], buf_view(&p->id), start, &s, e);
         if (r == 0)
                 *ret = TAKE(s);
@@ -167,6 +168,7 @@ static int fetch_ahead(struct fs *fs, struct op_ctx *ctx, const struct place *p,
                                    .limit = limit, .consistent = fs_read_strong(fs, p) };
         _cleanup_(items_deinit) struct items items;
         uint64_t start = clock_now_ns();
+        double before = ctx->rcu;
         bool found = false;
         struct key key;
         int r;
@@ -177,7 +179,7 @@ static int fetch_ahead(struct fs *fs, struct op_ctx *ctx, const struct place *p,
         r = fs->store->ops->query(fs->store, ctx, &q, &items, e);
         if (r)
                 return r;
-        crawl_brought(fs, p, items.n);
+        crawl_brought(fs, p, items.n, ctx->rcu - before, q.consistent);
         if (items.n > 0 && key_of_item(&p->table->key, &items.v[0], &key) == 0)
                 found = key_equal(&key, &p->key);
         if (found && item_unfilled(fs, &items.v[0]))
@@ -187,9 +189,12 @@ static int fetch_ahead(struct fs *fs, struct op_ctx *ctx, const struct place *p,
         if (r)
                 return r;
         (void)keep_others(fs, p, &items, found ? 1 : 0, start); /* a courtesy: its failure is nobody's */
-        if (found)
+        if (found) {
+                crawl_found(fs, p);
                 return 0;
+        }
         cache_put_absent(fs->cache, buf_view(&p->id), start);
+        crawl_absent(fs, p, true);
         return fs_no_item(e);
 }
 

@@ -39,6 +39,10 @@ void scan_pace_init(struct scan_pace *p, uint64_t item_count, uint64_t size_byte
         assess(p);
 }
 
+void scan_pace_settled(struct scan_pace *p) {
+        p->interval = INTERVAL_MAX;
+}
+
 uint32_t scan_pace_limit(const struct scan_pace *p) {
         return p->next_limit;
 }

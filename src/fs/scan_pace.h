@@ -32,3 +32,5 @@ void scan_pace_init(struct scan_pace *p, uint64_t item_count, uint64_t size_byte
 uint32_t scan_pace_limit(const struct scan_pace *p);
 /* A page came: items evaluated, partitions among them, read units and whether they were of strong reads. */
 void scan_pace_seen(struct scan_pace *p, uint64_t items, uint64_t partitions, double units, bool consistent);
+/* It goes on in another part of a table whose partitions have been seen to be large: it seldom probes. */
+void scan_pace_settled(struct scan_pace *p);

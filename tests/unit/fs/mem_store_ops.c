@@ -289,6 +289,11 @@ static int query_page(struct mem_store *m, const struct query_request *q, struct
         return r == 0 && p.left == 0 && last ? page_next(&p, last) : r;
 }
 
+/* And the half of every request. */
+static void charge(const struct mem_store *m, struct op_ctx *ctx, const struct items *read) {
+        ctx->rcu += 0.5 * (double)(read->scanned * m->item_bytes / 4096);
+}
+
 static int mem_query(struct store *s, struct op_ctx *ctx, const struct query_request *q, struct items *ret,
                      struct error *e) {
         struct mem_call c;
@@ -298,7 +303,10 @@ static int mem_query(struct store *s, struct op_ctx *ctx, const struct query_req
         if (r)
                 return r;
         items_init(&out);
-        return finish_read(&c, query_page(of(s), q, &out), &out, ret, e);
+        r = finish_read(&c, query_page(of(s), q, &out), &out, ret, e);
+        if (r == 0)
+                charge(of(s), ctx, ret);
+        return r;
 }
 
 static bool in_segment(const struct mem_store *m, uint64_t hash, const struct scan_request *q) {
@@ -357,7 +365,7 @@ static int mem_scan(struct store *s, struct op_ctx *ctx, const struct scan_reque
         items_init(&out);
         r = finish_read(&c, scan_page(of(s), q, &out), &out, ret, e);
         if (r == 0)
-                ctx->rcu += 0.5 * (double)(ret->scanned * of(s)->item_bytes / 4096); /* and the half of every request */
+                charge(of(s), ctx, ret);
         return r;
 }
 

@@ -111,6 +111,30 @@ START_TEST(test_exclusive) {
 }
 END_TEST
 
+/* As sed -i does it: reads an item, makes a temporary file of a random name, renames it over the item; in a partition
+ * whose listing has gone stale. */
+START_TEST(test_edits_in_place) {
+        struct fx x;
+
+        begin(&x);
+        for (unsigned i = 0; i < 5 * N; i++)
+                mem_putf(x.m, "Music", "{\"Artist\":\"old\",\"Song\":\"song %03u\",\"a\":0}", i);
+        for (unsigned i = 0; i < 5 * N; i++) {
+                char temporary[64], text[FX_TEXT_MAX];
+
+                (void)snprintf(temporary, sizeof(temporary), "Music/old/sed%06x", i * 2654435761u >> 8);
+                ck_assert_int_ge(fx_cat(&x, name("old", i), text), 0);
+                ck_assert_int_eq(fx_exists(&x, temporary), -ENOENT);
+                ck_assert_ok(fx_save(&x, temporary, "{\"a\":1}"));
+                ck_assert_ok(fx_mv(&x, temporary, name("old", i), 0));
+                fx_advance(10 * NS_PER_MS);
+        }
+        ck_assert_uint_eq(mem_calls(x.m, MEM_WRITE), 5 * N);
+        ck_assert_uint_le(reads(&x), 40);
+        fx_end(&x);
+}
+END_TEST
+
 static void *look_up(void *arg) {
         ck_assert_int_eq(fx_exists(arg, name("old", 20)), -ENOENT);
         return NULL;
@@ -206,6 +230,7 @@ int main(void) {
         tcase_add_test(t, test_new_partition);
         tcase_add_test(t, test_asked_again);
         tcase_add_test(t, test_old_partition);
+        tcase_add_test(t, test_edits_in_place);
         tcase_add_test(t, test_others);
         tcase_add_test(t, test_exclusive);
         tcase_add_test(t, test_race);

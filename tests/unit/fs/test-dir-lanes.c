@@ -5,6 +5,7 @@
 
 #define PARTITIONS 300
 #define ITEMS 10 /* of a partition: it is worth skipping */
+#define SLOW_US 1200 /* a request: worth waiting for several at once */
 
 static void start(struct fx *x, bool off, enum mem_segments segments) {
         fx_init(x);
@@ -13,6 +14,7 @@ static void start(struct fx *x, bool off, enum mem_segments segments) {
         mem_set_page_size(x->m, 1000);
         mem_set_segments(x->m, segments);
         mem_set_item_bytes(x->m, 4000);
+        mem_set_delay_us(x->m, off ? 0 : SLOW_US);
         for (unsigned p = 0; p < PARTITIONS; p++) {
                 char hash[16], range[16];
 
@@ -43,7 +45,6 @@ START_TEST(test_the_same) {
         ck_assert_uint_eq(serial.n, PARTITIONS);
         fx_end(&x);
         start(&x, false, (enum mem_segments)_i);
-        mem_set_delay_us(x.m, 200);
         made = list(&x, &lanes);
         ck_assert_uint_eq(lanes.n, PARTITIONS);
         ck_assert(str_eq(buf_view(&lanes.names), buf_view(&serial.names)));
@@ -62,7 +63,6 @@ START_TEST(test_failures) {
         struct fx x;
 
         start(&x, false, MEM_SEGMENTS_RANGES);
-        mem_set_delay_us(x.m, 100);
         mem_fail(x.m, MEM_SCAN, 34 + 18 * (unsigned)_i, 1, ERR_VALIDATION, _i % 2);
         l = (struct fx_listing){ .names = BUF_INIT(MIB), .budget = 40 };
         if (fx_ls(&x, "Music", &l) == 0)
@@ -104,7 +104,7 @@ START_TEST(test_close) {
                 struct got more = { .want = 10, .next = g.next };
                 struct op_ctx ctx;
 
-                op_ctx_init(&ctx, "readdir", 20 * NS_PER_MS);
+                op_ctx_init(&ctx, "readdir", 200 * NS_PER_MS);
                 r = fs_readdir(x.fs, &ctx, d.d, g.next, false, take, &more);
                 op_ctx_deinit(&ctx);
                 ck_assert(r || more.n > 0);
@@ -165,6 +165,25 @@ START_TEST(test_seek) {
 }
 END_TEST
 
+/* Where requests take no time, several at once gain nothing, and what they cost is saved. */
+START_TEST(test_fast) {
+        struct fx_listing serial, listing;
+        struct fx x;
+        unsigned wanted;
+
+        start(&x, true, MEM_SEGMENTS_RANGES);
+        wanted = list(&x, &serial);
+        fx_end(&x);
+        start(&x, false, MEM_SEGMENTS_RANGES);
+        mem_set_delay_us(x.m, 1);
+        ck_assert_uint_eq(list(&x, &listing), wanted);
+        ck_assert_uint_eq(listing.n, PARTITIONS);
+        buf_deinit(&serial.names);
+        buf_deinit(&listing.names);
+        fx_end(&x);
+}
+END_TEST
+
 /* Partitions made and removed by others while it is read, lanes' first ones too: those that stay are all shown, once. */
 START_TEST(test_changes) {
         struct got g;
@@ -174,7 +193,6 @@ START_TEST(test_changes) {
         uint64_t at = 0;
 
         start(&x, false, MEM_SEGMENTS_RANGES);
-        mem_set_delay_us(x.m, 50);
         dir_open(&x, "Music", &d);
         for (unsigned n = 0;; n++) {
                 unsigned p, gone = n * 3 % PARTITIONS;
@@ -215,6 +233,7 @@ static Suite *suite(void) {
         tcase_add_test(t, test_abandoned);
         tcase_add_test(t, test_seek);
         tcase_add_test(t, test_changes);
+        tcase_add_test(t, test_fast);
         suite_add_tcase(s, t);
         return s;
 }
