@@ -33,6 +33,8 @@ def arguments():
     p.add_argument("--rtt", default="0,5", help="round trips in ms [%(default)s]")
     p.add_argument("--only", help="contenders, comma separated: " +
                    ",".join({**measure.CONTENDERS, **objects.CONTENDERS}))
+    p.add_argument("--dynalite", action="store_true",
+                   help="on the second engine: slower, but its Scan and its segments go by hash as the service's do")
     p.add_argument("--large", action="store_true", help="also a partition of a million items")
     p.add_argument("--out", help="folder for RESULTS.md and results.svg; default: print")
     p.add_argument("--json", help="keep the raw results here")
@@ -46,14 +48,15 @@ def chosen_jobs(args):
             (not args.jobs or any(fnmatch.fnmatch(job.name.lower(), pattern.lower()) for pattern in args.jobs))]
 
 
-def find_engine():
-    """What DDBFS_ENGINE names, or the one tests/lib/install.sh keeps."""
-    if not os.environ.get("DDBFS_ENGINE"):
-        script = ". '%s' && need_engine && echo \"$DDBFS_ENGINE\"" % os.path.join(measure.ROOT, "tests/lib/install.sh")
+def find_engine(dynalite=False):
+    """What DDBFS_ENGINE (DDBFS_DYNALITE) names, or the one tests/lib/install.sh keeps."""
+    name, need = ("DDBFS_DYNALITE", "need_dynalite") if dynalite else ("DDBFS_ENGINE", "need_engine")
+    if not os.environ.get(name):
+        script = "root='%s'; . \"$root/tests/lib/install.sh\" && %s && echo \"$%s\"" % (measure.ROOT, need, name)
         done = subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             sys.exit(1)
-        os.environ["DDBFS_ENGINE"] = done.stdout.strip()
+        os.environ[name] = done.stdout.strip()
 
 
 def contenders(job):
@@ -122,14 +125,14 @@ def main():
     ddbfs = os.path.join(args.build, "src", "app", "ddbfs")
     if not os.access(ddbfs, os.X_OK):
         sys.exit("%s is not built: tests/dev release" % ddbfs)
-    find_engine()
+    find_engine(args.dynalite)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
-    machine = report.machine()
+    machine = report.machine(args.dynalite)
     folder = tempfile.mkdtemp(prefix="ddbfs-bench-")
     world = None
     try:
-        world = measure.World(folder, ddbfs)
+        world = measure.World(folder, ddbfs, args.dynalite)
         found = run_all(world, args)
     finally:
         if world:

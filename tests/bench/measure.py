@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
-from processes import (KEY_ID, REGION, SECRET, Engine, Failure, Mount, Process, boto, is_mounted,  # noqa: E402
+from processes import (KEY_ID, REGION, SECRET, Dynalite, Engine, Failure, Mount, Process, boto, is_mounted,  # noqa: E402
                        wait_for)
 
 WARNINGS = "-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wformat=2".split()
@@ -62,7 +62,7 @@ def wakeups_of(pid):
 class World:
     """The engine, the proxies before it and a private folder; close() ends them all."""
 
-    def __init__(self, folder, ddbfs):
+    def __init__(self, folder, ddbfs, dynalite=False):
         self.dir = folder
         self.ddbfs = ddbfs
         self.processes = []
@@ -77,7 +77,7 @@ class World:
                         XDG_RUNTIME_DIR=self.path("run"), AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET,
                         AWS_DEFAULT_REGION=REGION, AWS_REGION=REGION, AWS_EC2_METADATA_DISABLED="true", AWS_PAGER="")
         self.build_tools()
-        self.engine = Engine(self)
+        self.engine = Dynalite(self) if dynalite else Engine(self)
         self.processes.append(self.engine)
         self.s3 = None                  # the S3 server, once a job wants it (objects.py)
         self.db = boto(self.engine.port)

@@ -66,7 +66,7 @@ def first_line(*argv):
         return ""
 
 
-def machine():
+def machine(dynalite=False):
     model = "unknown processor"
     with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as f:
         for line in f:
@@ -75,7 +75,7 @@ def machine():
                 break
     virtual = first_line("systemd-detect-virt") or "?"
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    engine = first_line(os.environ["DDBFS_ENGINE"], "--version")
+    engine = "dynalite" if dynalite else first_line(os.environ["DDBFS_ENGINE"], "--version")
     return ["%d processors (%s), %.0f GB, kernel %s%s" % (
                 os.cpu_count(), model, memory, platform.release(),
                 "" if virtual in ("none", "?") else ", virtual (%s)" % virtual),
