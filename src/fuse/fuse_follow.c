@@ -11,8 +11,12 @@
  *
  * Binding is for one request at a time and small ones: when several are being served, or much is read or
  * written (then the program works while the kernel reads ahead), the readers wait anywhere.  Where the
- * program runs is looked up once in SAMPLE requests of one thread, and less often while it stays where it is.  A
- * wrong guess costs what no guess costs.
+ * program runs is looked up once in SAMPLE requests of one thread, and less often while it stays where it is.
+ *
+ * Not every program stays.  One that writes (cp) is woken on the other processor whenever ours is still busy with its
+ * answer while that one is idle; who follows it arrives as it leaves, and each of the two is carried over and back for
+ * every file.  So a program that has moved is left alone, and looked up less and less often, until it has been found
+ * STEADY times more where it was.
  */
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -24,6 +28,8 @@
 
 #define SAMPLE 4
 #define SAMPLE_MAX 128
+#define RESTLESS_MAX 1024 /* of a program that moves */
+#define STEADY 2
 #define BIG (64 * KIB)
 #define FIELD_STATE 3      /* proc(5), /proc/pid/stat: the first field behind the name, */
 #define FIELD_PROCESSOR 39 /* and the processor last executed on */
@@ -35,6 +41,8 @@ void follow_init(struct follow *f) {
         atomic_init(&f->next, SAMPLE);
         atomic_init(&f->step, SAMPLE);
         atomic_init(&f->tid, 0);
+        atomic_init(&f->seen, -1);
+        atomic_init(&f->doubts, 0);
         atomic_init(&f->cpu, -1);
         f->usable = sched_getaffinity(0, sizeof(f->all), &f->all) == 0 && CPU_COUNT(&f->all) > 1;
 }
@@ -78,11 +86,24 @@ static void plan(struct follow *f, unsigned serial, unsigned step) {
         set(&f->next, serial + step);
 }
 
+/* The program has been found on cpu (-1: nowhere). */
+static void found(struct follow *f, unsigned serial, int cpu) {
+        int seen = atomic_exchange_explicit(&f->seen, cpu, memory_order_relaxed);
+        unsigned doubts = get(&f->doubts);
+
+        if (seen >= 0 && cpu != seen)
+                doubts = STEADY;
+        else if (doubts > 0)
+                doubts--;
+        set(&f->doubts, doubts);
+        atomic_store_explicit(&f->cpu, doubts ? -1 : cpu, memory_order_relaxed);
+        plan(f, serial, MIN(2 * get(&f->step), (unsigned)(doubts ? RESTLESS_MAX : SAMPLE_MAX)));
+}
+
 /* Threads that come here at once may undo each other's plans: then one look is early or late. */
 void follow_request(struct follow *f, const void *message, size_t n, bool alone) {
         const struct fuse_in_header *in = message;
         unsigned serial;
-        int cpu;
 
         if (!f->usable || n < sizeof(*in) || in->pid == 0) /* the kernel's own, or of another pid namespace */
                 return;
@@ -95,14 +116,13 @@ void follow_request(struct follow *f, const void *message, size_t n, bool alone)
         serial = atomic_fetch_add_explicit(&f->serial, 1, memory_order_relaxed) + 1;
         if (in->pid != get(&f->tid)) { /* another program may be elsewhere */
                 set(&f->tid, in->pid);
+                set(&f->doubts, 0);
+                atomic_store_explicit(&f->seen, -1, memory_order_relaxed);
                 plan(f, get(&f->next) - get(&f->step), SAMPLE);
         }
         if ((int)(serial - get(&f->next)) < 0)
                 return;
-        cpu = cpu_of(in->pid);
-        plan(f, serial, cpu == atomic_exchange_explicit(&f->cpu, cpu, memory_order_relaxed)
-                                ? MIN(2 * get(&f->step), SAMPLE_MAX)
-                                : SAMPLE);
+        found(f, serial, cpu_of(in->pid));
 }
 
 static void unbind(void *arg) {

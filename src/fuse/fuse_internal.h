@@ -47,12 +47,14 @@ struct notifier {
 
 /* Where the readers wait; see fuse_follow.c. */
 struct follow {
-        cpu_set_t all;      /* the processors we may use */
-        bool usable;        /* there is a choice */
+        cpu_set_t all;          /* the processors we may use */
+        bool usable;            /* there is a choice */
         atomic_uint serial;     /* requests in a row with no other being served */
         atomic_uint next, step; /* of serial: when to look where the program runs, and how long after the last look */
         atomic_uint tid;        /* who asked last */
-        atomic_int cpu;         /* -1: anywhere */
+        atomic_uint doubts;     /* it moves: how many looks more must find it where it was before it is followed */
+        atomic_int seen;        /* where the last look has found it; -1: nowhere, or not yet */
+        atomic_int cpu;         /* where to wait; -1: anywhere */
 };
 
 struct session {

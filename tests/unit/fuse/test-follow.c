@@ -92,7 +92,9 @@ START_TEST(test_what_lasts) {
 
         op_ctx_init(&ctx, "test", 0);
         thread_lasts(); /* not bound: nothing to let go */
+        (void)run_on(0);
         requests(4);
+        spread();
         follow_wait(&f);
         ck_assert_int_eq(bound(&at), 1);
         if (_i == 0)
@@ -104,7 +106,9 @@ START_TEST(test_what_lasts) {
         if (_i == 2)
                 follow_wait(&f);
         ck_assert_int_eq(bound(&at), CPU_COUNT(&f.all));
-        requests(4);
+        (void)run_on(0);
+        requests(8);
+        spread();
         follow_wait(&f);
         ck_assert_int_eq(bound(&at), 1);
         op_ctx_deinit(&ctx);
@@ -113,17 +117,16 @@ END_TEST
 
 /* The longer the program stays where it is the less often it is looked at; another one is looked at soon. */
 START_TEST(test_looks_less_often) {
-        (void)run_on(0);
-        requests(4 + 4 + 8 + 16 + 32 + 64);
+        int cpu = run_on(0);
+
+        requests(4 + 8 + 16 + 32 + 64);
         ck_assert_uint_eq(f.step, 128);
-        f.cpu = 1000; /* not seen before the next look */
+        f.cpu = 1000; /* until the next look */
         requests(127);
         ck_assert_int_eq(f.cpu, 1000);
         requests(1);
-        ck_assert_int_ne(f.cpu, 1000);
-        ck_assert_uint_eq(f.step, 4);
-        requests(4 + 8);
-        ck_assert_uint_eq(f.step, 16);
+        ck_assert_int_eq(f.cpu, cpu);
+        ck_assert_uint_eq(f.step, 128);
         f.cpu = 1000;
         m.in.pid = (uint32_t)getppid();
         requests(4);
@@ -131,7 +134,45 @@ START_TEST(test_looks_less_often) {
 }
 END_TEST
 
+/* One that moves is not followed, and looked at ever less often, until it has stayed. */
+START_TEST(test_restless) {
+        int cpu = run_on(0);
+
+        requests(4);
+        ck_assert_int_eq(f.cpu, cpu);
+        for (unsigned step = 8; step < 4096; step *= 2) {
+                f.seen = 1000; /* as if it had been there */
+                requests((int)MIN(step, 1024U));
+                ck_assert_int_eq(f.cpu, -1);
+                ck_assert_uint_eq(f.step, MIN(2 * step, 1024U));
+        }
+        requests(1024); /* has stayed once */
+        ck_assert_int_eq(f.cpu, -1);
+        requests(1023);
+        ck_assert_int_eq(f.cpu, -1);
+        requests(1); /* and again */
+        ck_assert_int_eq(f.cpu, cpu);
+        ck_assert_uint_eq(f.step, 128);
+}
+END_TEST
+
+/* What one program does is not held against another. */
+START_TEST(test_another_program) {
+        int cpu = run_on(0);
+
+        m.in.pid = (uint32_t)getppid();
+        requests(4);
+        f.seen = 1000;
+        requests(8);
+        ck_assert_int_eq(f.cpu, -1);
+        m.in.pid = (uint32_t)gettid();
+        requests(4);
+        ck_assert_int_eq(f.cpu, cpu);
+}
+END_TEST
+
 START_TEST(test_lets_go) {
+        (void)run_on(0);
         requests(4);
         ck_assert_int_ge(f.cpu, 0);
         m.read.size = 128 * 1024;
@@ -176,6 +217,8 @@ int main(void) {
         tcase_add_loop_test(t, test_follows, 0, 2);
         tcase_add_loop_test(t, test_what_lasts, 0, 3);
         tcase_add_test(t, test_looks_less_often);
+        tcase_add_test(t, test_restless);
+        tcase_add_test(t, test_another_program);
         tcase_add_test(t, test_lets_go);
         tcase_add_test(t, test_nobody);
         suite_add_tcase(suite, t);
