@@ -109,7 +109,7 @@ void follow_request(struct follow *f, const void *message, size_t n, bool alone)
                 return;
         if (!alone || is_big(in, n)) {
                 set(&f->serial, 0);
-                plan(f, 0, SAMPLE);
+                plan(f, 0, get(&f->doubts) ? get(&f->step) : SAMPLE);
                 atomic_store_explicit(&f->cpu, -1, memory_order_relaxed);
                 return;
         }

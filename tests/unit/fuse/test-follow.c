@@ -156,6 +156,23 @@ START_TEST(test_restless) {
 }
 END_TEST
 
+/* Several requests at once do not make it worth another look sooner: one that asks on while the thread that has answered
+ * it is not through yet is on another processor. */
+START_TEST(test_restless_and_quick) {
+        (void)run_on(0);
+        requests(4);
+        f.seen = 1000;
+        requests(8);
+        ck_assert_uint_eq(f.step, 16);
+        for (int i = 0; i < 100; i++) {
+                follow_request(&f, &m, sizeof(m), false);
+                requests(15);
+        }
+        ck_assert_int_eq(f.cpu, -1);
+        ck_assert_uint_eq(f.step, 16);
+}
+END_TEST
+
 /* What one program does is not held against another. */
 START_TEST(test_another_program) {
         int cpu = run_on(0);
@@ -218,6 +235,7 @@ int main(void) {
         tcase_add_loop_test(t, test_what_lasts, 0, 3);
         tcase_add_test(t, test_looks_less_often);
         tcase_add_test(t, test_restless);
+        tcase_add_test(t, test_restless_and_quick);
         tcase_add_test(t, test_another_program);
         tcase_add_test(t, test_lets_go);
         tcase_add_test(t, test_nobody);
