@@ -15,8 +15,8 @@
  *
  * Not every program stays.  One that writes (cp) is woken on the other processor whenever ours is still busy with its
  * answer while that one is idle; who follows it arrives as it leaves, and each of the two is carried over and back for
- * every file.  So a program that has moved is left alone, and looked up less and less often, until it has been found
- * STEADY times more where it was.
+ * every file.  So a program that has moved more than PATIENCE times is left alone, and looked up less and less often,
+ * until it has been found STEADY times more where it was.
  */
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -30,6 +30,7 @@
 #define SAMPLE_MAX 128
 #define RESTLESS_MAX 1024 /* of a program that moves */
 #define STEADY 2
+#define PATIENCE 8
 #define BIG (64 * KIB)
 #define FIELD_STATE 3      /* proc(5), /proc/pid/stat: the first field behind the name, */
 #define FIELD_PROCESSOR 39 /* and the processor last executed on */
@@ -42,6 +43,7 @@ void follow_init(struct follow *f) {
         atomic_init(&f->step, SAMPLE);
         atomic_init(&f->tid, 0);
         atomic_init(&f->seen, -1);
+        atomic_init(&f->moves, 0);
         atomic_init(&f->doubts, 0);
         atomic_init(&f->cpu, -1);
         f->usable = sched_getaffinity(0, sizeof(f->all), &f->all) == 0 && CPU_COUNT(&f->all) > 1;
@@ -91,10 +93,18 @@ static void found(struct follow *f, unsigned serial, int cpu) {
         int seen = atomic_exchange_explicit(&f->seen, cpu, memory_order_relaxed);
         unsigned doubts = get(&f->doubts);
 
+        if (seen >= 0 && cpu != seen && get(&f->moves) < PATIENCE) {
+                (void)atomic_fetch_add_explicit(&f->moves, 1, memory_order_relaxed);
+                atomic_store_explicit(&f->cpu, cpu, memory_order_relaxed);
+                plan(f, serial, SAMPLE);
+                return;
+        }
         if (seen >= 0 && cpu != seen)
                 doubts = STEADY;
         else if (doubts > 0)
                 doubts--;
+        else if (get(&f->step) == SAMPLE_MAX)
+                set(&f->moves, 0);
         set(&f->doubts, doubts);
         atomic_store_explicit(&f->cpu, doubts ? -1 : cpu, memory_order_relaxed);
         plan(f, serial, MIN(2 * get(&f->step), (unsigned)(doubts ? RESTLESS_MAX : SAMPLE_MAX)));
@@ -116,6 +126,7 @@ void follow_request(struct follow *f, const void *message, size_t n, bool alone)
         serial = atomic_fetch_add_explicit(&f->serial, 1, memory_order_relaxed) + 1;
         if (in->pid != get(&f->tid)) { /* another program may be elsewhere */
                 set(&f->tid, in->pid);
+                set(&f->moves, 0);
                 set(&f->doubts, 0);
                 atomic_store_explicit(&f->seen, -1, memory_order_relaxed);
                 plan(f, get(&f->next) - get(&f->step), SAMPLE);

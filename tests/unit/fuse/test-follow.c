@@ -134,12 +134,34 @@ START_TEST(test_looks_less_often) {
 }
 END_TEST
 
-/* One that moves is not followed, and looked at ever less often, until it has stayed. */
+/* A few moves are followed at once; staying for long makes them forgotten. */
+START_TEST(test_patience) {
+        int cpu = run_on(0);
+
+        requests(4);
+        f.seen = 1000;
+        requests(8);
+        for (unsigned moves = 1; moves < 8; moves++) {
+                ck_assert_uint_eq(f.moves, moves);
+                ck_assert_int_eq(f.cpu, cpu);
+                f.seen = 1000;
+                requests(4);
+        }
+        ck_assert_int_eq(f.cpu, cpu);
+        requests(4 + 8 + 16 + 32 + 64);
+        ck_assert_uint_eq(f.moves, 8);
+        requests(128);
+        ck_assert_uint_eq(f.moves, 0);
+}
+END_TEST
+
+/* One that keeps moving is not followed, and looked at ever less often, until it has stayed. */
 START_TEST(test_restless) {
         int cpu = run_on(0);
 
         requests(4);
         ck_assert_int_eq(f.cpu, cpu);
+        f.moves = 8;
         for (unsigned step = 8; step < 4096; step *= 2) {
                 f.seen = 1000; /* as if it had been there */
                 requests((int)MIN(step, 1024U));
@@ -161,6 +183,7 @@ END_TEST
 START_TEST(test_restless_and_quick) {
         (void)run_on(0);
         requests(4);
+        f.moves = 8;
         f.seen = 1000;
         requests(8);
         ck_assert_uint_eq(f.step, 16);
@@ -179,6 +202,7 @@ START_TEST(test_another_program) {
 
         m.in.pid = (uint32_t)getppid();
         requests(4);
+        f.moves = 8;
         f.seen = 1000;
         requests(8);
         ck_assert_int_eq(f.cpu, -1);
@@ -234,6 +258,7 @@ int main(void) {
         tcase_add_loop_test(t, test_follows, 0, 2);
         tcase_add_loop_test(t, test_what_lasts, 0, 3);
         tcase_add_test(t, test_looks_less_often);
+        tcase_add_test(t, test_patience);
         tcase_add_test(t, test_restless);
         tcase_add_test(t, test_restless_and_quick);
         tcase_add_test(t, test_another_program);
