@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One attribute on its way up.  Up to FIRST bytes are kept and go up by one put; what is longer becomes a multipart
- * upload whose parts are sent by threads of their own while the caller fills the next.
+ * upload whose parts are sent by threads of their own while the caller fills the next.  What comes is hashed at once,
+ * for the whole and for its part, while it is in the processor's cache: nothing is then between a part and its connection.
  *
  *      slot     by          meaning
  *      FREE     caller      may be given a part
+ *      FILLING  caller      the part that grows (writer.filling); full, it is sent at once
  *      READY    its thread  to be sent; its memory is the thread's until it is FREE again
  *
- * Memory: the part being filled and one in each slot.  The first error stays, and every later call returns it.
+ * A part that is full may be on its way before there is a slot for the rest of the same piece of data: that is left over,
+ * and goes first when the caller comes again.  So a call has taken all of its data or, interrupted, nothing.
+ *
+ * Memory: one part in each slot, and what is left over.  The first error stays, and every later call returns it.
  */
 #include "large_internal.h"
 #include "ddbfs/base/alloc.h"
 
 #define FIRST BLOB_PUT_MAX
 #define PART BLOB_PART_MIN
-#define SLOTS 2
+#define SLOTS 3
 
 struct slot {
         struct large_writer *w;
         struct buf part;
+        uint8_t sha256[SHA256_LEN]; /* its */
         uint32_t number;
         bool ready, running;
         struct op_ctx *sending; /* NULL: not now */
@@ -32,9 +38,10 @@ struct large_writer {
         struct blob_name name;
         struct blob_meta metas[LARGE_METAS];
         uint32_t n_metas, n_parts;
-        struct sha256_stream *digest;
+        struct sha256_stream *digest, *part_digest; /* part_digest: of filling */
         uint64_t size;
-        struct buf filling;
+        struct slot *filling;   /* NULL: none is free */
+        struct buf left;        /* over */
         struct blob_upload *upload;
         bool made;              /* the object is, or may be, there */
         struct mutex lock;      /* down to error */
@@ -47,6 +54,7 @@ struct large_writer {
 
 static void writer_free(struct large_writer *w) {
         (void)sha256_end(w->digest, NULL);
+        (void)sha256_end(w->part_digest, NULL);
         if (w->owner.table)
                 table_schema_unref((struct table_schema *)(uintptr_t)w->owner.table);
         cond_deinit(&w->cond);
@@ -81,12 +89,18 @@ int large_begin(struct store *s, struct op_ctx *ctx, const struct large_owner *o
                 return error_set(e, ERR_MEMORY, "out of memory");
         w->ls = ls;
         w->arena = ARENA_INIT(256 * KIB);
-        buf_init(&w->filling, FIRST);
+        buf_init(&w->left, PART);
+        for (unsigned i = 0; i < SLOTS; i++) {
+                w->slots[i].w = w;
+                buf_init(&w->slots[i].part, i == 0 ? FIRST : PART);
+        }
+        w->filling = &w->slots[0];
         mutex_init(&w->lock);
         cond_init(&w->cond);
         w->digest = sha256_begin();
+        w->part_digest = sha256_begin();
         w->name.bucket = str_of(ls->buckets[0]);
-        r = w->digest ? copy_owner(w, o) : -ENOMEM;
+        r = w->digest && w->part_digest ? copy_owner(w, o) : -ENOMEM;
         if (r == 0)
                 r = large_metas(&w->owner, &w->arena, w->metas, &w->n_metas);
         r = r ? error_set_errno(e, r, "saving to S3") : large_new_key(ls, &w->owner, &w->arena, &w->name.key, e);
@@ -120,7 +134,7 @@ static void send_part(struct slot *s) {
         s->sending = &ctx;
         mutex_unlock(&w->lock);
         if (!skip)
-                r = w->ls->blobs->ops->upload_part(w->ls->blobs, &ctx, w->upload, s->number, buf_view(&s->part), &e);
+                r = w->ls->blobs->ops->upload_part(w->ls->blobs, &ctx, w->upload, s->number, buf_view(&s->part), s->sha256, &e);
         mutex_lock(&w->lock);
         s->sending = NULL;
         if (r)
@@ -168,7 +182,7 @@ static struct slot *free_slot(struct large_writer *w) {
 
         for (unsigned i = 0; i < SLOTS; i++)
                 in_flight += w->slots[i].ready ? w->slots[i].part.n : 0;
-        if (in_flight > 0 && in_flight + w->filling.n > (size_t)SLOTS * PART)
+        if (in_flight + PART > (size_t)SLOTS * PART)
                 return NULL;
         for (unsigned i = 0; i < SLOTS; i++)
                 if (!w->slots[i].ready)
@@ -202,8 +216,17 @@ static int wait_slot(struct large_writer *w, struct op_ctx *ctx, bool all, struc
         return r;
 }
 
+/* The part's own hash is complete, the next one's begins. */
+static int end_part_digest(struct large_writer *w, uint8_t ret[SHA256_LEN]) {
+        int r = sha256_end(TAKE(w->part_digest), ret);
+
+        w->part_digest = r ? NULL : sha256_begin();
+        return r ? r : w->part_digest ? 0 : -ENOMEM;
+}
+
+/* What is being filled is sent. */
 static int give_part(struct large_writer *w, struct op_ctx *ctx, struct error *e) {
-        struct slot *s;
+        struct slot *s = w->filling;
         int r = 0;
 
         if (w->n_parts == BLOB_PARTS_MAX)
@@ -211,70 +234,88 @@ static int give_part(struct large_writer *w, struct op_ctx *ctx, struct error *e
                                  (unsigned long long)(BLOB_PARTS_MAX * (PART / MIB)));
         if (!w->upload)
                 r = w->ls->blobs->ops->upload_begin(w->ls->blobs, ctx, w->name, w->metas, w->n_metas, &w->upload, e);
-        if (r == 0)
-                r = wait_slot(w, ctx, false, &s, e);
         if (r)
                 return r;
-        if (!s->running) {
-                s->w = w;
-                buf_init(&s->part, PART);
-                if (!large_thread(&s->thread, slot_thread, s))
-                        return error_set(e, ERR_MEMORY, "no thread for an upload");
-                s->running = true;
-        }
+        if (!s->running && !(s->running = large_thread(&s->thread, slot_thread, s)))
+                return error_set(e, ERR_MEMORY, "no thread for an upload");
+        r = end_part_digest(w, s->sha256);
+        if (r)
+                return error_set_errno(e, r, "saving to S3");
+        w->filling = NULL;
         mutex_lock(&w->lock);
-        {
-                struct buf empty = s->part;
-
-                s->part = w->filling;
-                w->filling = empty;
-        }
         s->number = ++w->n_parts;
         s->ready = true;
         cond_broadcast(&w->cond);
         mutex_unlock(&w->lock);
-        if (!buf_reserve(&w->filling, PART)) /* at once: growing leaves holes in the heap */
-                return error_set_errno(e, buf_status(&w->filling), "saving to S3");
         return 0;
 }
 
-int large_append(struct large_writer *w, struct op_ctx *ctx, struct str data, struct error *e) {
-        size_t before = w->filling.n;
-        struct str rest = data;
+/* As much of the data as the part has room for. */
+static int fill(struct large_writer *w, struct str *data, struct error *e) {
+        struct buf *part = &w->filling->part;
+        size_t most = w->n_parts == 0 ? FIRST : PART;
+        struct str piece = str_make(data->p, MIN(data->n, most - part->n));
         int r = 0;
 
-        while (rest.n > 0) {
-                size_t most = w->upload ? PART : FIRST, n = MIN(rest.n, most - MIN(w->filling.n, most));
+        if (w->n_parts > 0 && !buf_reserve(part, PART - part->n)) /* at once: growing leaves holes in the heap */
+                return error_set_errno(e, buf_status(part), "saving to S3");
+        buf_str(part, piece);
+        r = buf_status(part);
+        if (r == 0)
+                r = sha256_add(w->digest, piece);
+        if (r == 0)
+                r = sha256_add(w->part_digest, piece);
+        *data = str_skip(*data, piece.n);
+        return r ? error_set_errno(e, r, "saving to S3") : 0;
+}
 
-                if (n == 0) {
-                        r = give_part(w, ctx, e);
-                        if (r == -EINTR) /* it has not gone: nor has this been called */
-                                buf_truncate(&w->filling, before);
-                        if (r)
-                                return r;
-                        continue;
-                }
-                buf_append(&w->filling, rest.p, n);
-                if (buf_status(&w->filling))
-                        return error_set_errno(e, buf_status(&w->filling), "saving to S3");
-                rest = str_skip(rest, n);
+/* There is room in the part that is being filled, and nothing left over. */
+static int make_room(struct large_writer *w, struct op_ctx *ctx, struct error *e) {
+        struct str left = buf_view(&w->left);
+        int r = 0;
+
+        if (w->filling && w->filling->part.n >= (w->n_parts == 0 ? FIRST : PART))
+                r = give_part(w, ctx, e);
+        if (r == 0 && !w->filling)
+                r = wait_slot(w, ctx, false, &w->filling, e);
+        if (r == 0 && left.n > 0) {
+                r = fill(w, &left, e); /* less than a part */
+                buf_reset(&w->left);
         }
-        r = sha256_add(w->digest, data);
+        return r;
+}
+
+int large_append(struct large_writer *w, struct op_ctx *ctx, struct str data, struct error *e) {
+        struct str rest = data;
+        int r;
+
+        if (data.n == 0)
+                return 0;
+        r = make_room(w, ctx, e);
+        if (r == 0)
+                r = fill(w, &rest, e);
+        if (r == 0 && w->n_parts > 0 && w->filling->part.n == PART)
+                r = give_part(w, ctx, e);
         if (r)
-                return error_set_errno(e, r, "saving to S3");
+                return r;
+        buf_str(&w->left, rest);
+        if (buf_status(&w->left))
+                return error_set_errno(e, buf_status(&w->left), "saving to S3");
         w->size += data.n;
         return 0;
 }
 
 static int finish_object(struct large_writer *w, struct op_ctx *ctx, struct error *e) {
         struct slot *ignored;
-        int r = 0;
+        int r = w->left.n > 0 ? make_room(w, ctx, e) : 0;
 
+        if (r)
+                return r;
         if (!w->upload) {
                 w->made = true;
-                return w->ls->blobs->ops->put(w->ls->blobs, ctx, w->name, w->metas, w->n_metas, buf_view(&w->filling), e);
+                return w->ls->blobs->ops->put(w->ls->blobs, ctx, w->name, w->metas, w->n_metas, buf_view(&w->filling->part), e);
         }
-        if (w->filling.n > 0)
+        if (w->filling && w->filling->part.n > 0)
                 r = give_part(w, ctx, e);
         if (r == 0)
                 r = wait_slot(w, ctx, true, &ignored, e);
@@ -299,7 +340,8 @@ static void stop(struct large_writer *w) {
                 w->slots[i].running = false;
                 buf_deinit(&w->slots[i].part);
         }
-        buf_deinit(&w->filling);
+        w->filling = NULL;
+        buf_deinit(&w->left);
 }
 
 int large_finish(struct large_writer *w, struct op_ctx *ctx, enum value_type type, struct arena *a, struct value *ret,
@@ -310,14 +352,15 @@ int large_finish(struct large_writer *w, struct op_ctx *ctx, enum value_type typ
         if (!l)
                 return error_set(e, ERR_MEMORY, "out of memory");
         *l = (struct large_ref){ .type = type, .size = w->size };
-        r = sha256_end(TAKE(w->digest), l->sha256);
-        if (r == 0)
-                r = arena_dup(a, w->name.bucket, &l->bucket);
+        r = arena_dup(a, w->name.bucket, &l->bucket);
         if (r == 0)
                 r = arena_dup(a, w->name.key, &l->key);
         r = r ? error_set_errno(e, r, "saving to S3") : finish_object(w, ctx, e);
         if (r)
                 return r;
+        r = sha256_end(TAKE(w->digest), l->sha256); /* not before: what was left over belongs to it */
+        if (r)
+                return error_set_errno(e, r, "saving to S3");
         stop(w);
         *ret = (struct value){ .type = VALUE_LARGE, .large = l };
         return 0;

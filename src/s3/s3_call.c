@@ -99,11 +99,15 @@ void s3_call_header(struct s3_call *c, const char *name, struct str value) {
                 c->rest.n_headers++;
 }
 
-static void digest(struct s3_call *c, struct str body, bool tell) {
+static void digest(struct s3_call *c, struct str body, const uint8_t *known, bool tell) {
         _cleanup_(buf_deinit) struct buf text = BUF_INIT(128);
         uint8_t hash[SHA256_LEN];
-        int r = sha256(body, hash);
+        int r = 0;
 
+        if (known)
+                memcpy(hash, known, sizeof(hash));
+        else
+                r = sha256(body, hash);
         if (r) {
                 fail(c, r);
                 return;
@@ -121,9 +125,9 @@ static void digest(struct s3_call *c, struct str body, bool tell) {
         s3_call_header(c, "x-amz-checksum-sha256", buf_view(&text));
 }
 
-void s3_call_body(struct s3_call *c, struct str body) {
+void s3_call_body(struct s3_call *c, struct str body, const uint8_t *sha256) {
         c->call.body = body;
-        digest(c, body, c->s3->checksums);
+        digest(c, body, sha256, c->s3->checksums);
 }
 
 void s3_call_new_object(struct s3_call *c, const struct blob_meta *meta, uint32_t n_meta) {
@@ -189,7 +193,7 @@ int s3_call_run(struct s3_call *c, struct op_ctx *ctx, struct error *reterr) {
         int r;
 
         if (!c->sha256_hex[0])
-                digest(c, c->call.body, false);
+                digest(c, c->call.body, NULL, false);
         c->rest.host_prefix = buf_view(&c->host_prefix);
         c->rest.path = buf_view(&c->path);
         c->rest.query = buf_view(&c->query);

@@ -47,8 +47,8 @@ void s3_call_init(struct s3_call *c, struct s3 *s, const char *operation, const 
 void s3_call_deinit(struct s3_call *c);
 void s3_call_query(struct s3_call *c, const char *name, struct str value);
 void s3_call_header(struct s3_call *c, const char *name, struct str value);
-/* The request's body (borrowed), with its digests as headers. */
-void s3_call_body(struct s3_call *c, struct str body);
+/* The request's body (borrowed), with its digests as headers.  sha256: the body's when it is known, or NULL. */
+void s3_call_body(struct s3_call *c, struct str body, const uint8_t *sha256);
 /* Encryption, and the metadata, of a new object. */
 void s3_call_new_object(struct s3_call *c, const struct blob_meta *meta, uint32_t n_meta);
 /* 0, or -errno with the error, which names operation and object. */
@@ -72,7 +72,7 @@ int s3_abort_stale(struct blobs *b, struct op_ctx *ctx, struct str bucket, struc
 int s3_upload_begin(struct blobs *b, struct op_ctx *ctx, struct blob_name name, const struct blob_meta *meta,
                     uint32_t n_meta, struct blob_upload **ret, struct error *reterr);
 int s3_upload_part(struct blobs *b, struct op_ctx *ctx, struct blob_upload *u, uint32_t number, struct str data,
-                   struct error *reterr);
+                   const uint8_t sha256[SHA256_LEN], struct error *reterr);
 int s3_upload_finish(struct blobs *b, struct op_ctx *ctx, struct blob_upload *u, struct error *reterr);
 void s3_upload_end(struct blobs *b, struct op_ctx *ctx, struct blob_upload *u);
 /* Abort one upload; one that is gone is fine. */

@@ -209,7 +209,7 @@ static int put_once(struct s3 *s, struct op_ctx *ctx, struct blob_name name, con
         if (conditional)
                 s3_call_header(&c, "if-none-match", STR("*"));
         s3_call_new_object(&c, meta, n_meta);
-        s3_call_body(&c, data);
+        s3_call_body(&c, data, NULL);
         r = s3_call_run(&c, ctx, reterr);
         uncertain = c.call.uncertain;
         s3_call_deinit(&c);

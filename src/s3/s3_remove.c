@@ -111,7 +111,7 @@ static int remove_batch(struct removal *m, bool last_round, struct error *reterr
         s3_call_query(&c, "delete", STR(""));
         s3_call_header(&c, "content-type", STR("application/xml"));
         write_names(m, &c.body);
-        s3_call_body(&c, buf_view(&c.body));
+        s3_call_body(&c, buf_view(&c.body), NULL);
         c.rest.max_body = REFUSED_BODY_MAX;
         c.read = read_refused;
         c.read_arg = &refused;

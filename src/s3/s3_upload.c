@@ -133,7 +133,7 @@ static int failed(int r, struct error *e, struct error *reterr) {
 }
 
 int s3_upload_part(struct blobs *b, struct op_ctx *ctx, struct blob_upload *u, uint32_t number, struct str data,
-                   struct error *reterr) {
+                   const uint8_t sha256[SHA256_LEN], struct error *reterr) {
         struct part p = { .number = number, .size = data.n };
         struct error e = { .kind = ERR_NONE };
         char text[16];
@@ -147,7 +147,7 @@ int s3_upload_part(struct blobs *b, struct op_ctx *ctx, struct blob_upload *u, u
         s3_call_init(&c, s3_of(b), "UploadPart", "PUT", name_of(u));
         s3_call_query(&c, "partNumber", str_of(text));
         s3_call_query(&c, "uploadId", buf_view(&u->id));
-        s3_call_body(&c, data);
+        s3_call_body(&c, data, sha256);
         c.read = read_etag;
         r = s3_call_run(&c, ctx, &e);
         if (r == 0) {

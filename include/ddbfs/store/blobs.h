@@ -8,6 +8,7 @@
  */
 #include "ddbfs/base/arena.h"
 #include "ddbfs/base/buf.h"
+#include "ddbfs/base/encode.h"
 #include "ddbfs/base/op_ctx.h"
 
 struct blobs {
@@ -58,9 +59,9 @@ struct blobs_ops {
                    struct str data, struct error *);
         int (*upload_begin)(struct blobs *, struct op_ctx *, struct blob_name, const struct blob_meta *meta, uint32_t n_meta,
                             struct blob_upload **ret, struct error *);
-        /* number counts from 1, in any order, from several threads at once */
+        /* number counts from 1, in any order, from several threads at once; sha256: of data */
         int (*upload_part)(struct blobs *, struct op_ctx *, struct blob_upload *, uint32_t number, struct str data,
-                           struct error *);
+                           const uint8_t sha256[SHA256_LEN], struct error *);
         /* The object exists, whole, when this returns 0.  upload_end() is still the caller's to call. */
         int (*upload_finish)(struct blobs *, struct op_ctx *, struct blob_upload *, struct error *);
         /* Frees it; aborts it at the service when it was not finished.  NULL is fine. */

@@ -170,7 +170,8 @@ static int mb_begin(struct blobs *s, struct op_ctx *ctx, struct blob_name name, 
 }
 
 static int mb_part(struct blobs *s, struct op_ctx *ctx, struct blob_upload *u, uint32_t number, struct str data,
-                   struct error *e) {
+                   const uint8_t claimed[SHA256_LEN], struct error *e) {
+        uint8_t digest[SHA256_LEN];
         struct mem_blobs *b = of(s);
         struct call c;
         int r;
@@ -182,6 +183,8 @@ static int mb_part(struct blobs *s, struct op_ctx *ctx, struct blob_upload *u, u
         r = begin(&c, s, ctx, BLOB_PART, e);
         ck_assert(number > 0 && number <= PARTS_MAX);
         if (r == 0) {
+                ck_assert_int_eq(sha256(data, digest), 0);
+                ck_assert_mem_eq(digest, claimed, SHA256_LEN);
                 ck_assert_ptr_null(u->parts[number - 1].p);
                 u->parts[number - 1].p = dup(data);
                 u->parts[number - 1].n = data.n;

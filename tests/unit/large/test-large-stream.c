@@ -41,7 +41,20 @@ START_TEST(test_round_trip) {
         ck_assert_uint_eq(mem_blob_uploads(x.b), 0);
         ck_assert_uint_eq(mem_blob_count(x.b), 1);
         lx_check(&x, "1", "text", data);
-        ck_assert_uint_le(mem_blob_largest_parts(x.b), BLOB_PUT_MAX + BLOB_PART_MIN);
+        ck_assert_uint_le(mem_blob_largest_parts(x.b), 3 * BLOB_PART_MIN);
+        lx_end(&x);
+}
+END_TEST
+
+/* As many parts are on their way at once as there is memory for. */
+START_TEST(test_parts_at_once) {
+        struct value v;
+        struct lx x;
+
+        lx_init(&x);
+        mem_blob_delay_us(x.b, 200000);
+        ck_assert_int_eq(write_stream(&x, lx_bytes(&x, 30 * MIB, 3), 100000, true, &v, NULL), 0);
+        ck_assert_uint_eq(mem_blob_largest_parts(x.b), 3 * BLOB_PART_MIN);
         lx_end(&x);
 }
 END_TEST
@@ -406,6 +419,7 @@ int main(void) {
         tcase_set_timeout(t, 60);
         tcase_add_loop_test(t, test_round_trip, 0, ARRAY_LEN(sizes));
         tcase_add_test(t, test_given_up);
+        tcase_add_test(t, test_parts_at_once);
         tcase_add_test(t, test_interrupted);
         tcase_add_loop_test(t, test_part_fails, 0, 4);
         tcase_add_test(t, test_random);

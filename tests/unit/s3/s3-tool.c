@@ -141,9 +141,12 @@ static void *upload_share(void *arg) {
         op_ctx_init(&own, "upload", 60 * NS_PER_S);
         for (uint32_t i = s->first; s->r == 0 && (i == 0 || i * s->part < s->data.n); i += s->step) {
                 struct str piece = str_skip(s->data, i * s->part);
+                uint8_t digest[SHA256_LEN];
 
                 piece.n = MIN(piece.n, s->part);
-                s->r = blobs->ops->upload_part(blobs, &own, s->upload, i + 1, piece, &s->error);
+                s->r = sha256(piece, digest);
+                if (s->r == 0)
+                        s->r = blobs->ops->upload_part(blobs, &own, s->upload, i + 1, piece, digest, &s->error);
         }
         op_ctx_deinit(&own);
         return NULL;

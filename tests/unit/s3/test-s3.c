@@ -56,6 +56,13 @@ static void answer(struct server_step step) {
         pthread_mutex_unlock(&server->lock);
 }
 
+static const uint8_t *digest_of(const char *text) {
+        static uint8_t digest[SHA256_LEN];
+
+        ck_assert_int_eq(sha256(str_of(text), digest), 0);
+        return digest;
+}
+
 static struct blob_name name(const char *key) {
         return (struct blob_name){ .bucket = STR("bucket"), .key = str_of(key) };
 }
@@ -373,9 +380,9 @@ START_TEST(test_upload) {
         answer((struct server_step){ .body = "<?xml version=\"1.0\"?><Error><Code>InternalError</Code></Error>" });
         answer((struct server_step){ .body = " <CompleteMultipartUploadResult/>" });
         ck_assert_int_eq(blobs->ops->upload_begin(blobs, &ctx, name("k"), NULL, 0, &u, &error), 0);
-        ck_assert_int_eq(blobs->ops->upload_part(blobs, &ctx, u, 0, STR("x"), &error), -EFBIG);
-        ck_assert_int_eq(blobs->ops->upload_part(blobs, &ctx, u, 2, STR("two"), &error), 0);
-        ck_assert_int_eq(blobs->ops->upload_part(blobs, &ctx, u, 1, STR("one"), &error), 0);
+        ck_assert_int_eq(blobs->ops->upload_part(blobs, &ctx, u, 0, STR("x"), digest_of("x"), &error), -EFBIG);
+        ck_assert_int_eq(blobs->ops->upload_part(blobs, &ctx, u, 2, STR("two"), digest_of("two"), &error), 0);
+        ck_assert_int_eq(blobs->ops->upload_part(blobs, &ctx, u, 1, STR("one"), digest_of("one"), &error), 0);
         ck_assert_int_eq(blobs->ops->upload_finish(blobs, &ctx, u, &error), 0);
         blobs->ops->upload_end(blobs, &ctx, u);
         assert_line(0, "POST /bucket/k?uploads=");
@@ -400,7 +407,7 @@ START_TEST(test_upload) {
         answer((struct server_step){ .body = "123456" });
         answer((struct server_step){ .status = 204, .body = "" });
         ck_assert_int_eq(blobs->ops->upload_begin(blobs, &ctx, name("k"), NULL, 0, &u, &error), 0);
-        ck_assert_int_eq(blobs->ops->upload_part(blobs, &ctx, u, 1, STR("12345"), &error), 0);
+        ck_assert_int_eq(blobs->ops->upload_part(blobs, &ctx, u, 1, STR("12345"), digest_of("12345"), &error), 0);
         ck_assert_int_eq(blobs->ops->upload_finish(blobs, &ctx, u, &error), 0);
         ck_assert_int_eq(blobs->ops->upload_finish(blobs, &ctx, u, &error), -EEXIST); /* another size */
         blobs->ops->upload_end(blobs, &ctx, u);
@@ -419,7 +426,7 @@ START_TEST(test_aborted_upload) {
         for (unsigned i = 0; i < 3; i++)
                 answer(gone);
         ck_assert_int_eq(blobs->ops->upload_begin(blobs, &ctx, name("k"), NULL, 0, &u, &error), 0);
-        ck_assert_int_eq(blobs->ops->upload_part(blobs, &ctx, u, 1, STR("x"), &error), -EIO);
+        ck_assert_int_eq(blobs->ops->upload_part(blobs, &ctx, u, 1, STR("x"), digest_of("x"), &error), -EIO);
         ck_assert_int_eq(error.kind, ERR_SERVICE);
         ck_assert_str_eq(error.code, "NoSuchUpload");
         ck_assert_int_eq(blobs->ops->upload_finish(blobs, &ctx, u, &error), -EIO);
@@ -437,7 +444,7 @@ START_TEST(test_interrupted_upload) {
         answer((struct server_step){ .status = 204, .body = "" });
         ck_assert_int_eq(blobs->ops->upload_begin(blobs, &ctx, name("k"), NULL, 0, &u, &error), 0);
         op_ctx_cancel(&ctx);
-        ck_assert_int_eq(blobs->ops->upload_part(blobs, &ctx, u, 1, STR("x"), &error), -EINTR);
+        ck_assert_int_eq(blobs->ops->upload_part(blobs, &ctx, u, 1, STR("x"), digest_of("x"), &error), -EINTR);
         blobs->ops->upload_end(blobs, &ctx, u);
         ck_assert_uint_eq(server_requests(server), 2);
         assert_line(1, "DELETE /bucket/k?uploadId=i");
