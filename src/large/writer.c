@@ -26,6 +26,7 @@ struct slot {
         struct buf part;
         uint8_t sha256[SHA256_LEN]; /* its */
         uint32_t number;
+        size_t in_flight;       /* bytes, while it is READY: part is its thread's */
         bool ready, running;
         struct op_ctx *sending; /* NULL: not now */
         pthread_t thread;
@@ -181,7 +182,7 @@ static struct slot *free_slot(struct large_writer *w) {
         size_t in_flight = 0;
 
         for (unsigned i = 0; i < SLOTS; i++)
-                in_flight += w->slots[i].ready ? w->slots[i].part.n : 0;
+                in_flight += w->slots[i].ready ? w->slots[i].in_flight : 0;
         if (in_flight + PART > (size_t)SLOTS * PART)
                 return NULL;
         for (unsigned i = 0; i < SLOTS; i++)
@@ -244,6 +245,7 @@ static int give_part(struct large_writer *w, struct op_ctx *ctx, struct error *e
         w->filling = NULL;
         mutex_lock(&w->lock);
         s->number = ++w->n_parts;
+        s->in_flight = s->part.n;
         s->ready = true;
         cond_broadcast(&w->cond);
         mutex_unlock(&w->lock);

@@ -98,6 +98,45 @@ START_TEST(test_interrupted) {
 }
 END_TEST
 
+/* Also while it waits for a part to arrive, and when its data is of two parts. */
+START_TEST(test_interrupted_waiting) {
+        struct large_owner o;
+        struct large_writer *w = NULL;
+        unsigned interrupted = 0;
+        struct op_ctx cancelled;
+        struct attribute set = { .name = STR("text") };
+        struct write update = { .op = WRITE_UPDATE, .key = lx_key("1"), .set = &set, .n_set = 1 };
+        struct str data;
+        struct lx x;
+
+        lx_init(&x);
+        data = lx_bytes(&x, 40 * MIB + 17, 5);
+        mem_blob_delay_us(x.b, 100000);
+        update.table = x.docs;
+        o = (struct large_owner){ .table = x.docs, .key = lx_key("1"), .attr = STR("text") };
+        op_ctx_init(&cancelled, "test", 60 * NS_PER_S);
+        op_ctx_cancel(&cancelled);
+        ck_assert_int_eq(LX_CALL(x.s->ops->large->begin(x.s, &ctx, &o, &w, NULL)), 0);
+        for (size_t at = 0; at < data.n; at += 1000000) {
+                struct str piece = str_make(data.p + at, MIN((size_t)1000000, data.n - at));
+                int r = x.s->ops->large->append(w, &cancelled, piece, NULL);
+
+                if (r == -EINTR) {
+                        interrupted++;
+                        r = LX_CALL(x.s->ops->large->append(w, &ctx, piece, NULL));
+                }
+                ck_assert_int_eq(r, 0);
+        }
+        op_ctx_deinit(&cancelled);
+        ck_assert_uint_ge(interrupted, 2);
+        ck_assert_int_eq(LX_CALL(x.s->ops->large->finish(w, &ctx, VALUE_S, &x.a, &set.value, NULL)), 0);
+        ck_assert_int_eq(LX_CALL(x.s->ops->write(x.s, &ctx, &update, NULL, NULL)), 0);
+        (void)LX_CALL((x.s->ops->large->end(w, &ctx, 0, NULL), 0));
+        lx_check(&x, "1", "text", data);
+        lx_end(&x);
+}
+END_TEST
+
 START_TEST(test_part_fails) {
         struct error e = { 0 };
         struct value v;
@@ -420,6 +459,7 @@ int main(void) {
         tcase_add_loop_test(t, test_round_trip, 0, ARRAY_LEN(sizes));
         tcase_add_test(t, test_given_up);
         tcase_add_test(t, test_parts_at_once);
+        tcase_add_test(t, test_interrupted_waiting);
         tcase_add_test(t, test_interrupted);
         tcase_add_loop_test(t, test_part_fails, 0, 4);
         tcase_add_test(t, test_random);
