@@ -141,7 +141,7 @@ def main():
             print("kept: " + folder, file=sys.stderr)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    machine.append("After: " + report.load())
+    machine.append("After: " + report.busy())
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:
             json.dump({"machine": machine, "rounds": args.rounds, "found": found}, f, indent=1)

@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 from jobs import JOBS
 
@@ -54,9 +55,15 @@ def seconds(value):
     return "%.*f ms" % (value < 0.1, value * 1000)
 
 
-def load():
-    """More than a little before the benchmark begins is somebody else's work."""
-    return "load average %s" % " ".join("%.1f" % n for n in os.getloadavg())
+def busy():
+    """What others do while the benchmark does nothing: the share of the processors' time, of a second."""
+    def read():
+        with open("/proc/stat", encoding="ascii") as f:
+            times = [int(word) for word in f.readline().split()[1:9]]
+        return sum(times), times[3] + times[4]
+    (all_before, idle_before), _, (all_after, idle_after) = read(), time.sleep(1), read()
+    share = 1 - (idle_after - idle_before) / max(all_after - all_before, 1)
+    return "processors %.0f %% busy%s" % (100 * share, "; **other work was running**" if share > 0.1 else "")
 
 
 def first_line(*argv):
@@ -80,7 +87,7 @@ def machine(dynalite=False):
                 os.cpu_count(), model, memory, platform.release(),
                 "" if virtual in ("none", "?") else ", virtual (%s)" % virtual),
             "Engine: %s, in memory" % (engine or "of unknown version"),
-            "Before: %s%s" % (load(), "; **other work was running**" if os.getloadavg()[0] > 0.5 else "")]
+            "Before: " + busy()]
 
 
 def median(runs, name):
