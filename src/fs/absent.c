@@ -11,7 +11,8 @@
  *
  * A partition that was asked for and was empty is one gap.  Later, when look-ups of a partition go on coming back
  * empty-handed, one Query of keys from the name on asks for a new gap: as many keys as gaps were worth so far.  A name
- * before the last gap, with the same beginning, is one of those made at random (sedXXXXXX): then from there on.
+ * before the last gap, with the same beginning, is one of those made at random (sedXXXXXX): then from there on, unless
+ * that has not reached the name before: there are many of that beginning.
  * Whoever looks up other names before it need not be the one who makes files: he asks for himself until he has found
  * nothing a few times.
  */
@@ -32,6 +33,7 @@ struct gap { /* all: fs.small_lock */
         uint64_t since_ns;
         uint32_t limit, answers; /* keys asked for; look-ups answered */
         bool bounded;            /* it ends at `to`; else with the partition */
+        bool widened;            /* from the common beginning with another on, in vain: it did not reach the name asked for */
         struct key_part from;    /* inclusive; no text: from the beginning */
         struct key_part to;
         uint64_t *hashes;        /* open addressing; 0: free */
@@ -194,8 +196,10 @@ static void learn(struct fs *fs, struct gap *g, const struct place *partition) {
                 gap_free(g);
         } else {
                 old = find(fs, str_make(g->bytes, g->id_n));
-                if (old)
+                if (old) {
+                        g->widened = g->widened || old->widened;
                         drop(old);
+                }
                 list_append(&fs->gaps, &g->all);
                 LIST_FOR_EACH(l, &fs->gaps)
                         n++;
@@ -248,9 +252,9 @@ static uint32_t worth(struct fs *fs, const struct place *item, struct key_part *
         if (g && g->from.text.n > 0 && compare(from, &g->from) < 0) {
                 struct str both = common_beginning(from, &g->from);
 
-                if (both.n > 0)
+                if (both.n > 0 && !g->widened)
                         from->text = both;
-                else if (absents.run < RUN_MIN)
+                else if (both.n == 0 && absents.run < RUN_MIN)
                         limit = 0;
         }
         mutex_unlock(&fs->small_lock);
@@ -304,6 +308,7 @@ int absent_ask(struct fs *fs, struct op_ctx *ctx, const struct place *item, stru
                 return r;
         g->since_ns = start;
         g->limit = q.limit;
+        g->widened = !covers(g, &item->key.parts[1]);
         learn(fs, g, item);
         return 0;
 }

@@ -4,8 +4,8 @@
  * the other and their listing has gone stale, the next ones are refreshed by a Query from the item asked for,
  * instead of a GetItem each.  It begins small and grows while it is worth its price: what was used of it would have
  * cost two thirds as many read units by itself, and no fewer round trips than a sixteenth of what it brought.  Where
- * less was used, but many, the reader is slow and the rest went stale: it asks for as many as were used.  It stops when
- * hardly any were, so that a random reader of a large partition pays for single items.
+ * less was used, but many, and the rest went stale, the reader is slow: it asks for as many as were used.  It stops
+ * otherwise, so that a random reader of a large partition pays for single items.
  */
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
@@ -16,7 +16,6 @@
 #define FIRST_LIMIT 64
 #define LIMIT_MAX 16384 /* a page of the service is smaller anyway */
 #define PRICE_MAX 1.5   /* of what single reads would have cost */
-#define UNIT_BYTES 4096.0 /* a single read is billed in steps of this many; a Query all of its items together */
 
 static struct crawl *slot(struct fs *fs, const struct place *p) {
         uint64_t hash = place_partition_hash(p);
@@ -28,12 +27,12 @@ static struct crawl *slot(struct fs *fs, const struct place *p) {
 }
 
 /* How many the next Query asks for, after what came of the last; 0: none. */
-static uint32_t next_limit(const struct crawl *c) {
+static uint32_t next_limit(const struct crawl *c, bool stale) {
         if (c->brought == 0)
                 return FIRST_LIMIT;
         if (c->hits * 16 >= c->brought && (float)c->hits * (float)PRICE_MAX >= c->price)
                 return MIN(c->brought * 4, LIMIT_MAX);
-        return c->hits >= FIRST_LIMIT / 4 ? MAX(c->hits, FIRST_LIMIT) : 0;
+        return stale && c->hits >= FIRST_LIMIT / 4 ? MAX(c->hits, FIRST_LIMIT) : 0;
 }
 
 uint32_t crawl_miss(struct fs *fs, const struct place *p) {
@@ -50,7 +49,7 @@ uint32_t crawl_miss(struct fs *fs, const struct place *p) {
         c->last_ns = now;
         c->last_item = item;
         c->absents -= MIN(c->absents, 1U); /* made up for when there is none */
-        if (++c->misses >= MISSES_MIN && (limit = next_limit(c)) > 0) {
+        if (++c->misses >= MISSES_MIN && (limit = next_limit(c, now - c->brought_ns >= fs->o.cache_ttl_ns)) > 0) {
                 c->hits = 0;
                 c->brought = limit;
                 c->price = 0;
@@ -64,6 +63,8 @@ void crawl_absent(struct fs *fs, const struct place *p, bool asked) {
         uint64_t now = clock_now_ns();
         struct crawl *c;
 
+        if (!table_has_range(p->table))
+                return;
         mutex_lock(&fs->small_lock);
         c = slot(fs, p);
         if (now - c->last_ns > WINDOW_NS)
@@ -88,20 +89,26 @@ struct absents crawl_absents(struct fs *fs, const struct place *p) {
 }
 
 void crawl_found(struct fs *fs, const struct place *p) {
+        struct crawl *c;
+
+        if (!table_has_range(p->table))
+                return;
         mutex_lock(&fs->small_lock);
-        slot(fs, p)->absent_run = 0;
+        c = &fs->crawls[place_partition_hash(p) % CRAWL_SLOTS];
+        if (c->hash == place_partition_hash(p)) /* no other crawl makes way for this */
+                c->absent_run = 0;
         mutex_unlock(&fs->small_lock);
 }
 
 void crawl_brought(struct fs *fs, const struct place *p, uint32_t n, double units, bool consistent) {
-        double each = n > 0 ? units / n * (consistent ? UNIT_BYTES : 2 * UNIT_BYTES) : 0; /* bytes */
-        uint64_t steps = MAX((uint64_t)((each + UNIT_BYTES - 1) / UNIT_BYTES), 1);
+        double each = n > 0 ? read_bytes(units, consistent) / n : 0;
+        uint64_t steps = MAX((uint64_t)((each + READ_UNIT_BYTES - 1) / READ_UNIT_BYTES), 1);
         struct crawl *c;
 
         mutex_lock(&fs->small_lock);
         c = slot(fs, p);
         c->brought = MAX(n, FIRST_LIMIT); /* the few at a partition's end prove nothing */
-        c->price = n < FIRST_LIMIT ? 0 : (float)(n * each / ((double)steps * UNIT_BYTES));
+        c->price = n < FIRST_LIMIT ? 0 : units > 0 ? (float)(n * each / ((double)steps * READ_UNIT_BYTES)) : (float)n;
         mutex_unlock(&fs->small_lock);
 }
 
@@ -110,7 +117,7 @@ void crawl_hit(struct fs *fs, const struct place *p) {
         uint64_t item = hash_seeded(0, buf_view(&p->id));
         struct crawl *c;
 
-        if (fs->o.no_readahead)
+        if (fs->o.no_readahead || !table_has_range(p->table))
                 return;
         mutex_lock(&fs->small_lock);
         c = slot(fs, p);

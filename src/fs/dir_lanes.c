@@ -26,7 +26,7 @@
  *                this mount to the table
  *
  * What it costs: one request more a lane, since its first partition is read by who comes to it too.  A lane is begun for
- * every SEED_STEPS steps of all.
+ * every SEED_STEPS steps of all, where the reader's requests take time.
  */
 #include "fs_internal.h"
 #include "ddbfs/base/clock.h"
@@ -76,7 +76,7 @@ struct dir_lanes {
         struct scan_request request;    /* constant */
         struct str projection[KEY_ATTRS_MAX];
         const struct item *at;          /* where the next page begins; the reader's, as down to alone */
-        uint64_t asked, asking_ns;      /* requests of the reader, and how long they have taken */
+        uint64_t asked, asking_ns;      /* skips of the reader, and how long they have taken */
         struct lane *on;                /* it takes from; NULL: it asks */
         bool alone;
         struct lane lanes[LANES];
@@ -365,12 +365,13 @@ static int ask(struct fs *fs, struct op_ctx *ctx, struct fs_dir *d, struct scan_
                struct error *e) {
         struct dir_lanes *x = d->lanes;
         uint64_t start_ns = clock_now_ns();
+        bool skip = d->pace.skipping;
         int r = dir_scan_once(fs, ctx, &d->pace, s, items, e);
 
         if (r || !x || x->alone)
                 return r;
-        x->asked++;
-        x->asking_ns += clock_now_ns() - start_ns;
+        x->asked += skip;
+        x->asking_ns += skip ? clock_now_ns() - start_ns : 0;
         mutex_lock(&fs->gate);
         r = meet(x, items, &x->on);
         note(x, items);

@@ -29,7 +29,7 @@
 struct crawl {
         uint64_t hash, last_ns, last_item, brought_ns;
         uint32_t misses, brought, hits; /* hits: of what was brought last, while it was fresh */
-        float price;                    /* of what was brought last, in single reads */
+        float price;                    /* of what was brought last, in single reads; 0: too little to tell */
         uint32_t absents, absent_run;   /* look-ups of what is not there (crawl_absents()) */
 };
 

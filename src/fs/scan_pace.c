@@ -3,10 +3,9 @@
 #include "scan_pace.h"
 #include "ddbfs/base/macros.h"
 
-#define UNIT_BYTES 4096.0            /* a read is billed in steps of this many bytes */
-#define ASSESS_BYTES (8 * UNIT_BYTES)
+#define ASSESS_BYTES (8 * READ_UNIT_BYTES)
 #define FIRST_LIMIT 8                /* while the size of an item is not known */
-#define SKIP_BYTES (8 * UNIT_BYTES)  /* of a partition: worth a round trip of its own, seen on a full page */
+#define SKIP_BYTES (8 * READ_UNIT_BYTES)  /* of a partition: worth a round trip of its own, seen on a full page */
 #define PAGE_BYTES (1024 * 1024.0)
 #define INTERVAL_MIN 8
 #define INTERVAL_MAX 128
@@ -51,14 +50,14 @@ uint32_t scan_pace_limit(const struct scan_pace *p) {
 static void learn_size(struct scan_pace *p, double items, double bytes) {
         double each = bytes / items;
 
-        if (p->item_bytes == 0 || bytes >= 4 * UNIT_BYTES)
+        if (p->item_bytes == 0 || bytes >= 4 * READ_UNIT_BYTES)
                 p->item_bytes = each;
         else
                 p->item_bytes = MIN(p->item_bytes, each);
 }
 
 static void skip(struct scan_pace *p) {
-        uint32_t n = items_of(p, UNIT_BYTES, 1);
+        uint32_t n = items_of(p, READ_UNIT_BYTES, 1);
 
         p->skipping = true;
         p->probing = p->steps >= p->interval;
@@ -89,12 +88,12 @@ static void begin_skipping(struct scan_pace *p) {
 }
 
 void scan_pace_seen(struct scan_pace *p, uint64_t items, uint64_t partitions, double units, bool consistent) {
-        double bytes = units * UNIT_BYTES * (consistent ? 1 : 2);
+        double bytes = read_bytes(units, consistent);
 
         if (items == 0 || partitions == 0)
                 return; /* an empty page says nothing */
         if (bytes <= 0) /* a server that does not count */
-                bytes = (double)items * (p->item_bytes > 0 ? p->item_bytes : UNIT_BYTES / FIRST_LIMIT);
+                bytes = (double)items * (p->item_bytes > 0 ? p->item_bytes : READ_UNIT_BYTES / FIRST_LIMIT);
         learn_size(p, (double)items, bytes);
         if (p->skipping) {
                 seen_skip(p, (double)partitions);

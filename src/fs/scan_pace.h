@@ -18,6 +18,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define READ_UNIT_BYTES 4096.0 /* a read unit is this much of a strong read, twice as much of another (aws-facts) */
+static inline double read_bytes(double units, bool consistent) {
+        return units * (consistent ? READ_UNIT_BYTES : 2 * READ_UNIT_BYTES);
+}
+
 struct scan_pace {
         bool skipping, probing;
         double item_bytes;       /* as the service bills them; 0: not known yet */

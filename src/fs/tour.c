@@ -446,7 +446,7 @@ void tour_listed(struct fs *fs, const struct op_ctx *ctx, const struct fs_dir *d
                 return;
         for (uint32_t i = 0; i < d->page.n; i++)
                 bytes += (double)d->page.entries[i].size;
-        tour_seen(t, bytes, ctx->rcu * (fs_read_strong(fs, &d->place) ? 4096 : 8192), d->page.n);
+        tour_seen(t, bytes, read_bytes(ctx->rcu, fs_read_strong(fs, &d->place)), d->page.n);
         start_lanes(t);
         put(t);
 }

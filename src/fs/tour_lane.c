@@ -91,7 +91,7 @@ static int query_one(struct run *x, struct error *e) {
                         r = add(x, &items, 0, items.n, start_ns);
                 if (r)
                         return r;
-                x->in.billed += (x->ctx->rcu - before) * (q.consistent ? 4096 : 8192);
+                x->in.billed += read_bytes(x->ctx->rcu - before, q.consistent);
                 q.start = items.next;
         } while (items.next);
         end(x);
@@ -199,7 +199,7 @@ static int scan_all(struct run *x, struct error *e) {
                 s.limit = items_left(x);
                 r = x->fs->store->ops->scan(x->fs->store, x->ctx, &s, &items, e);
                 if (r == 0)
-                        r = take_page(x, &items, start_ns, (x->ctx->rcu - before) * (s.consistent ? 4096 : 8192));
+                        r = take_page(x, &items, start_ns, read_bytes(x->ctx->rcu - before, s.consistent));
                 s.start = items.next;
         }
         if (r == 0 && !s.start) { /* the end of the table */

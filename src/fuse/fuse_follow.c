@@ -30,7 +30,7 @@
 #define SAMPLE_MAX 128
 #define RESTLESS_MAX 1024 /* of a program that moves */
 #define STEADY 2
-#define PATIENCE 8
+#define PATIENCE 64
 #define BIG (64 * KIB)
 #define FIELD_STATE 3      /* proc(5), /proc/pid/stat: the first field behind the name, */
 #define FIELD_PROCESSOR 39 /* and the processor last executed on */

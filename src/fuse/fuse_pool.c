@@ -26,7 +26,7 @@
 #define IDLE_READERS 8
 #define PARKED_BYTES_MAX (4 * MIB)
 #define PARKED_SLACK 256       /* zeroes behind a parked request: libfuse may look at a field old kernels do not send */
-#define BUFFER_KEEP (132 * KIB) /* touched pages of a read buffer that a thread keeps between requests: a write of cp */
+#define BUFFER_KEEP (192 * KIB) /* touched pages of a read buffer that a thread keeps between requests: a write of cp */
 
 struct worker {
         struct list link; /* pool's lock */

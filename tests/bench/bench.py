@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Benchmark of ddbfs against what it cannot be faster than and what people script today; see RESULTS.md.
 
-Needs the engine (DDBFS_ENGINE), a C compiler with libcurl, libcrypto and libfuse3, python3-boto3; uses the AWS CLI,
+Needs the engine (DDBFS_ENGINE; --dynalite: DDBFS_DYNALITE), a C compiler with libcurl, libcrypto and libfuse3, python3-boto3; uses the AWS CLI,
 bindfs and gnuplot where they are installed.  Loopback only.
 """
 
@@ -134,6 +134,8 @@ def main():
     try:
         world = measure.World(folder, ddbfs, args.dynalite)
         found = run_all(world, args)
+    except measure.Skip as error:
+        sys.exit(str(error))
     finally:
         if world:
             world.close()

@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
-from processes import (KEY_ID, REGION, SECRET, Dynalite, Engine, Failure, Mount, Process, boto, is_mounted,  # noqa: E402
+from processes import (KEY_ID, REGION, SECRET, Dynalite, Engine, Failure, Mount, Process, Skip, boto, is_mounted,  # noqa: E402
                        wait_for)
 
 WARNINGS = "-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wformat=2".split()

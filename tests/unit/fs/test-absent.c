@@ -135,6 +135,28 @@ START_TEST(test_edits_in_place) {
 }
 END_TEST
 
+/* New names at random among very many of the same beginning: no Query from there on for each. */
+START_TEST(test_random_names) {
+        struct fx x;
+
+        begin(&x);
+        for (unsigned i = 0; i < 5000; i++)
+                mem_putf(x.m, "Music", "{\"Artist\":\"old\",\"Song\":\"song %08x\"}", i * 2654435761u);
+        ck_assert_ok(fx_exists(&x, "Music/old"));
+        mem_reset_calls(x.m);
+        for (unsigned i = 0; i < 100; i++) {
+                char path[64];
+
+                (void)snprintf(path, sizeof(path), "Music/old/song %08x.json", (i + 5000) * 2654435761u);
+                ck_assert_int_eq(fx_exists(&x, path), -ENOENT);
+                fx_advance(NS_PER_MS);
+        }
+        ck_assert_uint_le(mem_calls(x.m, MEM_GET), 10);
+        ck_assert_uint_le(reads(&x), 110);
+        fx_end(&x);
+}
+END_TEST
+
 static void *look_up(void *arg) {
         ck_assert_int_eq(fx_exists(arg, name("old", 20)), -ENOENT);
         return NULL;
@@ -231,6 +253,7 @@ int main(void) {
         tcase_add_test(t, test_asked_again);
         tcase_add_test(t, test_old_partition);
         tcase_add_test(t, test_edits_in_place);
+        tcase_add_test(t, test_random_names);
         tcase_add_test(t, test_others);
         tcase_add_test(t, test_exclusive);
         tcase_add_test(t, test_race);

@@ -141,7 +141,7 @@ START_TEST(test_patience) {
         requests(4);
         f.seen = 1000;
         requests(8);
-        for (unsigned moves = 1; moves < 8; moves++) {
+        for (unsigned moves = 1; moves < 64; moves++) {
                 ck_assert_uint_eq(f.moves, moves);
                 ck_assert_int_eq(f.cpu, cpu);
                 f.seen = 1000;
@@ -149,7 +149,7 @@ START_TEST(test_patience) {
         }
         ck_assert_int_eq(f.cpu, cpu);
         requests(4 + 8 + 16 + 32 + 64);
-        ck_assert_uint_eq(f.moves, 8);
+        ck_assert_uint_eq(f.moves, 64);
         requests(128);
         ck_assert_uint_eq(f.moves, 0);
 }
@@ -161,7 +161,7 @@ START_TEST(test_restless) {
 
         requests(4);
         ck_assert_int_eq(f.cpu, cpu);
-        f.moves = 8;
+        f.moves = 64;
         for (unsigned step = 8; step < 4096; step *= 2) {
                 f.seen = 1000; /* as if it had been there */
                 requests((int)MIN(step, 1024U));
@@ -183,7 +183,7 @@ END_TEST
 START_TEST(test_restless_and_quick) {
         (void)run_on(0);
         requests(4);
-        f.moves = 8;
+        f.moves = 64;
         f.seen = 1000;
         requests(8);
         ck_assert_uint_eq(f.step, 16);
@@ -202,7 +202,7 @@ START_TEST(test_another_program) {
 
         m.in.pid = (uint32_t)getppid();
         requests(4);
-        f.moves = 8;
+        f.moves = 64;
         f.seen = 1000;
         requests(8);
         ck_assert_int_eq(f.cpu, -1);
