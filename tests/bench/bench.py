@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Benchmark of ddbfs against what it cannot be faster than and what people script today; see RESULTS.md.
 
-Needs the engine (DDBFS_ENGINE; --dynalite: DDBFS_DYNALITE), a C compiler with libcurl, libcrypto and libfuse3, python3-boto3; uses the AWS CLI,
-bindfs and gnuplot where they are installed.  Loopback only.
+Needs the engine (DDBFS_ENGINE; --dynalite: DDBFS_DYNALITE), a C compiler with libcurl, libcrypto and libfuse3,
+python3-boto3; uses the AWS CLI, bindfs and gnuplot where they are installed.  Loopback only.
 """
 
 import argparse

@@ -18,8 +18,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "lib"))
 
-from processes import (KEY_ID, REGION, SECRET, Dynalite, Engine, Failure, Mount, Process, Skip, boto, is_mounted,  # noqa: E402
-                       wait_for)
+from processes import (KEY_ID, REGION, SECRET, Dynalite, Engine, Failure, Mount, Process, Skip, boto,  # noqa: E402
+                       is_mounted, wait_for)
 
 WARNINGS = "-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wformat=2".split()
 TOOLS = {"floor": ["libcurl", "libcrypto"], "floor_s3": ["libcurl", "libcrypto"], "delay": [], "static_fs": ["fuse3"]}
