@@ -15,8 +15,8 @@
  *
  * Not every program stays.  One that writes (cp) is woken on the other processor whenever ours is still busy with its
  * answer while that one is idle; who follows it arrives as it leaves, and each of the two is carried over and back for
- * every file.  So a program that has moved more than PATIENCE times is left alone, and looked up less and less often,
- * until it has been found STEADY times more where it was.
+ * every file.  So a program that has moved more than FOLLOW_PATIENCE times is left alone, and looked up less and less often,
+ * until it has been found STEADY times more where it was; each long stay makes up for one move.
  */
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -30,7 +30,6 @@
 #define SAMPLE_MAX 128
 #define RESTLESS_MAX 1024 /* of a program that moves */
 #define STEADY 2
-#define PATIENCE 64
 #define BIG (64 * KIB)
 #define FIELD_STATE 3      /* proc(5), /proc/pid/stat: the first field behind the name, */
 #define FIELD_PROCESSOR 39 /* and the processor last executed on */
@@ -93,7 +92,7 @@ static void found(struct follow *f, unsigned serial, int cpu) {
         int seen = atomic_exchange_explicit(&f->seen, cpu, memory_order_relaxed);
         unsigned doubts = get(&f->doubts);
 
-        if (seen >= 0 && cpu != seen && get(&f->moves) < PATIENCE) {
+        if (seen >= 0 && cpu != seen && get(&f->moves) < FOLLOW_PATIENCE) {
                 (void)atomic_fetch_add_explicit(&f->moves, 1, memory_order_relaxed);
                 atomic_store_explicit(&f->cpu, cpu, memory_order_relaxed);
                 plan(f, serial, SAMPLE);
@@ -103,8 +102,8 @@ static void found(struct follow *f, unsigned serial, int cpu) {
                 doubts = STEADY;
         else if (doubts > 0)
                 doubts--;
-        else if (get(&f->step) == SAMPLE_MAX)
-                set(&f->moves, 0);
+        else if (get(&f->step) == SAMPLE_MAX && get(&f->moves) > 0)
+                (void)atomic_fetch_sub_explicit(&f->moves, 1, memory_order_relaxed);
         set(&f->doubts, doubts);
         atomic_store_explicit(&f->cpu, doubts ? -1 : cpu, memory_order_relaxed);
         plan(f, serial, MIN(2 * get(&f->step), (unsigned)(doubts ? RESTLESS_MAX : SAMPLE_MAX)));

@@ -45,6 +45,7 @@ struct notifier {
         pthread_t thread;
 };
 
+#define FOLLOW_PATIENCE 32 /* moves of a program before it is left alone */
 /* Where the readers wait; see fuse_follow.c. */
 struct follow {
         cpu_set_t all;          /* the processors we may use */
@@ -52,7 +53,7 @@ struct follow {
         atomic_uint serial;     /* requests in a row with no other being served */
         atomic_uint next, step; /* of serial: when to look where the program runs, and how long after the last look */
         atomic_uint tid;        /* who asked last */
-        atomic_uint moves;      /* of its program, as far as looks have seen them, since it last stayed for long */
+        atomic_uint moves;      /* of its program, as far as looks have seen them, less its long stays */
         atomic_uint doubts;     /* it moves: how many looks more must find it where it was before it is followed */
         atomic_int seen;        /* where the last look has found it; -1: nowhere, or not yet */
         atomic_int cpu;         /* where to wait; -1: anywhere */

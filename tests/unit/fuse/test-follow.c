@@ -134,14 +134,14 @@ START_TEST(test_looks_less_often) {
 }
 END_TEST
 
-/* A few moves are followed at once; staying for long makes them forgotten. */
+/* Some moves are followed at once; each long stay makes up for one. */
 START_TEST(test_patience) {
         int cpu = run_on(0);
 
         requests(4);
         f.seen = 1000;
         requests(8);
-        for (unsigned moves = 1; moves < 64; moves++) {
+        for (unsigned moves = 1; moves < FOLLOW_PATIENCE; moves++) {
                 ck_assert_uint_eq(f.moves, moves);
                 ck_assert_int_eq(f.cpu, cpu);
                 f.seen = 1000;
@@ -149,9 +149,11 @@ START_TEST(test_patience) {
         }
         ck_assert_int_eq(f.cpu, cpu);
         requests(4 + 8 + 16 + 32 + 64);
-        ck_assert_uint_eq(f.moves, 64);
+        ck_assert_uint_eq(f.moves, FOLLOW_PATIENCE);
         requests(128);
-        ck_assert_uint_eq(f.moves, 0);
+        ck_assert_uint_eq(f.moves, FOLLOW_PATIENCE - 1);
+        requests(128);
+        ck_assert_uint_eq(f.moves, FOLLOW_PATIENCE - 2);
 }
 END_TEST
 
@@ -161,7 +163,7 @@ START_TEST(test_restless) {
 
         requests(4);
         ck_assert_int_eq(f.cpu, cpu);
-        f.moves = 64;
+        f.moves = FOLLOW_PATIENCE;
         for (unsigned step = 8; step < 4096; step *= 2) {
                 f.seen = 1000; /* as if it had been there */
                 requests((int)MIN(step, 1024U));
@@ -183,7 +185,7 @@ END_TEST
 START_TEST(test_restless_and_quick) {
         (void)run_on(0);
         requests(4);
-        f.moves = 64;
+        f.moves = FOLLOW_PATIENCE;
         f.seen = 1000;
         requests(8);
         ck_assert_uint_eq(f.step, 16);
@@ -202,7 +204,7 @@ START_TEST(test_another_program) {
 
         m.in.pid = (uint32_t)getppid();
         requests(4);
-        f.moves = 64;
+        f.moves = FOLLOW_PATIENCE;
         f.seen = 1000;
         requests(8);
         ck_assert_int_eq(f.cpu, -1);
