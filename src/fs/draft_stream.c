@@ -4,6 +4,7 @@
 #include "fs_internal.h"
 #include "stream_internal.h"
 #include "ddbfs/base/clock.h"
+#include "ddbfs/store/blobs.h"
 #include "ddbfs/store/large_ref.h"
 
 int draft_not_at_its_end(struct error *e) {
@@ -21,7 +22,19 @@ void draft_give_up(struct draft *d, struct op_ctx *ctx, const struct error *why)
         mutex_unlock(&d->lock);
 }
 
-/* What was written so far goes ahead; busy. */
+static int append_all(struct stream *s, struct op_ctx *ctx, struct str text, struct error *e) {
+        int r = 0;
+
+        while (r == 0 && text.n > 0) {
+                struct str piece = str_make(text.p, MIN(text.n, (size_t)BLOB_PART_MIN));
+
+                r = stream_append(s, ctx, piece, e);
+                text = str_skip(text, piece.n);
+        }
+        return r;
+}
+
+/* What was written so far goes ahead; busy.  Interrupted, it is where it was, and goes ahead the next time. */
 static int start(struct fs *fs, struct op_ctx *ctx, struct draft *d, struct error *e) {
         _cleanup_(place_deinit) struct place p = { 0 };
         _cleanup_(buf_deinit) struct buf text = BUF_INIT(ITEM_TEXT_MAX);
@@ -37,7 +50,23 @@ static int start(struct fs *fs, struct op_ctx *ctx, struct draft *d, struct erro
         text = d->text;
         buf_init(&d->text, ITEM_TEXT_MAX);
         mutex_unlock(&d->lock);
-        return stream_append(d->stream, ctx, buf_view(&text), e);
+        r = append_all(d->stream, ctx, buf_view(&text), e);
+        if (r && r != -EINTR)
+                return r;
+        if (r)
+                d->stream = stream_free(d->stream, ctx);
+        mutex_lock(&d->lock);
+        if (r == 0) {
+                d->streamed = stream_size(d->stream);
+        } else if (d->text.n == 0) {
+                buf_deinit(&d->text);
+                d->text = text;
+                text = BUF_INIT(0);
+        } else {
+                r = error_set(e, ERR_BUSY, "two programs wrote at once while an upload began");
+        }
+        mutex_unlock(&d->lock);
+        return r;
 }
 
 static int append_data(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t offset, bool append, struct str data,

@@ -10,7 +10,8 @@
  *      READY    its thread  to be sent; its memory is the thread's until it is FREE again
  *
  * A part that is full may be on its way before there is a slot for the rest of the same piece of data: that is left over,
- * and goes first when the caller comes again.  So a call has taken all of its data or, interrupted, nothing.
+ * and goes first when the caller comes again.  So a call, of at most PART bytes, has taken all of its data or,
+ * interrupted, nothing.
  *
  * Memory: one part in each slot, and what is left over.  The first error stays, and every later call returns it.
  */
@@ -120,6 +121,27 @@ static void fail(struct large_writer *w, int r, const struct error *e) {
                 w->r = r;
                 w->error = *e;
         }
+}
+
+/* What was taken is not whole any more. */
+static int fail_for_good(struct large_writer *w, int r, const struct error *e) {
+        static const struct error nothing;
+
+        mutex_lock(&w->lock);
+        fail(w, r, e ? e : &nothing);
+        mutex_unlock(&w->lock);
+        return r;
+}
+
+static int failed_before(struct large_writer *w, struct error *e) {
+        int r;
+
+        mutex_lock(&w->lock);
+        r = w->r;
+        if (r && e)
+                *e = w->error;
+        mutex_unlock(&w->lock);
+        return r;
 }
 
 static void send_part(struct slot *s) {
@@ -241,7 +263,7 @@ static int give_part(struct large_writer *w, struct op_ctx *ctx, struct error *e
                 return error_set(e, ERR_MEMORY, "no thread for an upload");
         r = end_part_digest(w, s->sha256);
         if (r)
-                return error_set_errno(e, r, "saving to S3");
+                return fail_for_good(w, error_set_errno(e, r, "saving to S3"), e);
         w->filling = NULL;
         mutex_lock(&w->lock);
         s->number = ++w->n_parts;
@@ -260,7 +282,7 @@ static int fill(struct large_writer *w, struct str *data, struct error *e) {
         int r = 0;
 
         if (w->n_parts > 0 && !buf_reserve(part, PART - part->n)) /* at once: growing leaves holes in the heap */
-                return error_set_errno(e, buf_status(part), "saving to S3");
+                return fail_for_good(w, error_set_errno(e, buf_status(part), "saving to S3"), e);
         buf_str(part, piece);
         r = buf_status(part);
         if (r == 0)
@@ -268,7 +290,7 @@ static int fill(struct large_writer *w, struct str *data, struct error *e) {
         if (r == 0)
                 r = sha256_add(w->part_digest, piece);
         *data = str_skip(*data, piece.n);
-        return r ? error_set_errno(e, r, "saving to S3") : 0;
+        return r ? fail_for_good(w, error_set_errno(e, r, "saving to S3"), e) : 0;
 }
 
 /* There is room in the part that is being filled, and nothing left over. */
@@ -282,35 +304,40 @@ static int make_room(struct large_writer *w, struct op_ctx *ctx, struct error *e
                 r = wait_slot(w, ctx, false, &w->filling, e);
         if (r == 0 && left.n > 0) {
                 r = fill(w, &left, e); /* less than a part */
-                buf_reset(&w->left);
+                if (r == 0)
+                        buf_reset(&w->left);
         }
         return r;
 }
 
 int large_append(struct large_writer *w, struct op_ctx *ctx, struct str data, struct error *e) {
         struct str rest = data;
-        int r;
+        int r = failed_before(w, e);
 
-        if (data.n == 0)
-                return 0;
+        if (r || data.n == 0)
+                return r;
+        if (data.n > PART)
+                return error_set(e, ERR_INTERNAL, "more at once than a part");
         r = make_room(w, ctx, e);
         if (r == 0)
                 r = fill(w, &rest, e);
-        if (r == 0 && w->n_parts > 0 && w->filling->part.n == PART)
-                r = give_part(w, ctx, e);
         if (r)
                 return r;
+        if (w->n_parts > 0 && w->filling->part.n == PART && (r = give_part(w, ctx, e)))
+                return fail_for_good(w, r, e);
         buf_str(&w->left, rest);
         if (buf_status(&w->left))
-                return error_set_errno(e, buf_status(&w->left), "saving to S3");
+                return fail_for_good(w, error_set_errno(e, buf_status(&w->left), "saving to S3"), e);
         w->size += data.n;
         return 0;
 }
 
 static int finish_object(struct large_writer *w, struct op_ctx *ctx, struct error *e) {
         struct slot *ignored;
-        int r = w->left.n > 0 ? make_room(w, ctx, e) : 0;
+        int r = failed_before(w, e);
 
+        if (r == 0 && w->left.n > 0)
+                r = make_room(w, ctx, e);
         if (r)
                 return r;
         if (!w->upload) {

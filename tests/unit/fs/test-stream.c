@@ -205,6 +205,35 @@ START_TEST(test_interrupted) {
 }
 END_TEST
 
+/* More text in memory than a put and a part hold, and interrupted when its upload begins: nothing of it is lost. */
+START_TEST(test_grown_first) {
+        const uint64_t grown = 14 * MIB;
+        char *content = malloc(grown + PIECE + 1);
+        struct fx_file f;
+        struct sx s;
+
+        ck_assert_ptr_nonnull(content);
+        sx_init(&s);
+        ck_assert_ok(fx_ftruncate(&s.f, grown));
+        ck_assert_ok(fx_pwrite(&s.f, "begin", 0));
+        if (_i) {
+                mem_blob_fail(s.b, BLOB_BEGIN, 1, 1, ERR_INTERRUPTED, false);
+                ck_assert_int_eq(fx_pwrite(&s.f, s.piece, grown), -EINTR);
+        }
+        ck_assert_ok(fx_pwrite(&s.f, s.piece, grown));
+        ck_assert_ok(fx_close(&s.f));
+        check_size(&s, grown + PIECE);
+        ck_assert_ok(fx_open(&s.x, "Users/42/big", O_RDONLY, &f));
+        ck_assert_int_eq(read_on(&f, content, grown + PIECE + 1), 0);
+        ck_assert_int_eq(memcmp(content, "begin\0", 6), 0);
+        ck_assert_int_eq(content[grown - 1], 0);
+        ck_assert_int_eq(memcmp(content + grown, s.piece, PIECE), 0);
+        ck_assert_ok(fx_close(&f));
+        free(content);
+        sx_end(&s);
+}
+END_TEST
+
 /* A process that was killed, and is still looked at. */
 static pid_t killed_process(void) {
         siginfo_t info;
@@ -251,6 +280,7 @@ int main(void) {
         tcase_add_test(t, test_import_large);
         tcase_add_test(t, test_own_size);
         tcase_add_test(t, test_interrupted);
+        tcase_add_loop_test(t, test_grown_first, 0, 2);
         tcase_add_loop_test(t, test_killed, 0, 2);
         suite_add_tcase(s, t);
         return fx_run(s);

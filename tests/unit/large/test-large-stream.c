@@ -137,6 +137,32 @@ START_TEST(test_interrupted_waiting) {
 }
 END_TEST
 
+/* A writer that has run out of memory once may have lost something of what it took: it never says it is whole. */
+START_TEST(test_no_memory) {
+        struct large_owner o;
+        struct large_writer *w = NULL;
+        struct str data;
+        struct value v;
+        struct lx x;
+        int r = 0;
+
+        lx_init(&x);
+        data = lx_bytes(&x, 30 * MIB, 1);
+        o = (struct large_owner){ .table = x.docs, .key = lx_key("1"), .attr = STR("text") };
+        ck_assert_int_eq(LX_CALL(x.s->ops->large->begin(x.s, &ctx, &o, &w, NULL)), 0);
+        (void)mem_fail_at(1 + (uint64_t)_i);
+        for (size_t at = 0; r == 0 && at < data.n; at += 3 * MIB)
+                r = LX_CALL(x.s->ops->large->append(w, &ctx, str_make(data.p + at, 3 * MIB), NULL));
+        (void)mem_fail_at(0);
+        if (r) {
+                ck_assert_int_ne(LX_CALL(x.s->ops->large->append(w, &ctx, str_make(data.p, 17), NULL)), 0);
+                ck_assert_int_ne(LX_CALL(x.s->ops->large->finish(w, &ctx, VALUE_S, &x.a, &v, NULL)), 0);
+        }
+        (void)LX_CALL((x.s->ops->large->end(w, &ctx, -ENOMEM, NULL), 0));
+        lx_end(&x);
+}
+END_TEST
+
 START_TEST(test_part_fails) {
         struct error e = { 0 };
         struct value v;
@@ -462,6 +488,7 @@ int main(void) {
         tcase_add_test(t, test_interrupted_waiting);
         tcase_add_test(t, test_interrupted);
         tcase_add_loop_test(t, test_part_fails, 0, 4);
+        tcase_add_loop_test(t, test_no_memory, 0, 30);
         tcase_add_test(t, test_random);
         tcase_add_test(t, test_sequential);
         tcase_add_test(t, test_beginning);
