@@ -45,7 +45,7 @@ struct notifier {
         pthread_t thread;
 };
 
-#define FOLLOW_PATIENCE 32 /* moves of a program before it is left alone */
+#define FOLLOW_PATIENCE 8 /* moves of a program before it is left alone */
 /* Where the readers wait; see fuse_follow.c. */
 struct follow {
         cpu_set_t all;          /* the processors we may use */

@@ -67,10 +67,15 @@ JOBS = [
     Job("W3", "grep -r over 20,000 items in 200 partitions", data.make_crawl, "Crawl",
         ours="grep -rl '%s' %%(t)s | wc -l" % data.NEEDLE, expect="40", floor=(16, "crawl"), kernel="static Crawl",
         boto3="scan Crawl", cli="scan --table-name Crawl",
-        target={0: (1.35, "floor"), 5: (1.35, "floor")}, limits={"over_cache": 16}),
+        target={0: (1.35, "floor"), 5: (1.35, "floor")}, limits={"over_cache": 16},
+        note="grep alone takes what the column kernel says; at 5 ms the names of the partitions are 200 requests, 1.1 s, "
+        "nearly one by one: this engine's segments are no stretches of its order; with --dynalite, whose are, it is "
+        "1.29 s in all, floor 0.39 s, kernel 0.86 s"),
     Job("W3e", "cat .export/jsonl of these 20,000 items", data.make_crawl, "Crawl",
         ours="cat %(t)s/.export/jsonl | wc -l", expect="20000", floor=(16, "crawl"), boto3="export Crawl",
-        target={0: (1.15, "floor"), 5: (1.15, "floor")}, limits={"over_cache": 32}),
+        target={0: (1.15, "floor"), 5: (1.15, "floor")}, limits={"over_cache": 32},
+        note="the engine keeps more than one of two processors busy, and waits for ours; with the engine bound to one, "
+        "1.01x to 1.11x"),
     Job("W4", "names of 300 partitions of 100 items of 4 KB", data.make_large, "Large",
         ours="ls %(t)s | wc -l", expect="300", floor=(1, "distinct"), boto3="distinct Large",
         target={0: (1.1, "floor"), 5: (1.1, "floor")}, limits={"rcu": 160},
@@ -103,9 +108,8 @@ JOBS = [
     Job("W7d", "cp of an attribute of 100 MiB to a file", objects.make_down, "Docs", s3="get", rtts=(0,),
         ours="cp %(t)s/" + objects.ATTRIBUTE + " %(files)s/object.down", expect="", options=objects.OPTIONS,
         floor=(4, "get"), fresh=objects.fresh_down, check=objects.came_down, target={0: (1.25, "floor")},
-        limits={"rss": 32}, note="a profile of the daemon: 38 % SHA-256 of all bytes, which the floor does not check, "
-        "18 % two copies (out of libcurl, to the kernel), the rest in the kernel, of which half copies; a third of the "
-        "CPU is cp's"),
+        limits={"rss": 32}, note="a profile of the daemon: 48 % SHA-256 of all bytes, which the floor does not check, "
+        "15 % copying, the rest in the kernel; a quarter of the CPU is cp's"),
     Job("W8a", "open and read 5,000 warm files", data.make_warm, "Warm", options="cache_ttl=1h", rtts=(0,),
         warm="ls %(t)s/warm | wc -l; cd %(t)s && xargs -a %(files)s/opens cat | wc -c",
         ours="cd %(t)s && xargs -a %(files)s/opens cat | wc -c", expect=length(data.partition("warm", 10000, 256)[::2]),
