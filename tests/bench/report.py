@@ -23,7 +23,8 @@ HEAD = """# Benchmark
 Written by `tests/dev bench`; `tests/bench/bench.py --help` tells its options.
 
 %(machine)s
-Medians of %(rounds)d rounds (fewer where the table of jobs says so), all contenders in turn within a round.
+Medians of %(rounds)d rounds (fewer where the table of jobs, or the list of runs above, says so; what a later run
+measured again is the later run's), all contenders in turn within a round.
 **Times move with the machine; the ratios are what counts**: each is the median of the rounds' own ratios.
 A mount is cold (started anew, nothing cached but the table's definition, one connection open) unless the job says
 warm; starting it is not counted, starting a script is. Client, mount and engine share the processors.
@@ -292,7 +293,8 @@ def merged(paths):
             found[key] = entry
         names = sorted({entry["job"] for entry in raw["found"]}, key=order.index)
         machine_lines = raw["machine"] if not lines else [line for line in raw["machine"] if line not in lines]
-        lines += machine_lines + (["That was the run of %s" % ", ".join(names)] if len(paths) > 1 else [])
+        lines += machine_lines + (["That was the run of %s: %d rounds" % (", ".join(names), raw["rounds"])]
+                                  if len(paths) > 1 else [])
         rounds = max(rounds, raw["rounds"])
     if replaced:
         lines.append("Measured again later, and not what the tables show; ratios then: " + ", ".join(replaced))
