@@ -19,6 +19,7 @@
 #define STALLS_MAX 16 /* in a row: about a minute */
 #define PAGE_UNITS 256 /* read units that a page of 1 MB costs at most */
 #define LIMIT_FIRST 10
+#define SPARE_MAX (2 * MIB)
 
 struct segment {
         struct exchange x;
@@ -34,6 +35,7 @@ struct scan_run {
         uint32_t limit; /* items a page, so that one does not take the budget of many seconds; 0: a page of 1 MB */
         unsigned stalls;
         uint64_t gate_ns;
+        struct buf spare; /* the memory of the last answer, for the next: new memory costs as much as receiving */
         struct error error;
         struct segment *segments;
 };
@@ -74,6 +76,7 @@ static void run_deinit(struct scan_run *run) {
                 exchange_deinit(&run->segments[i].x);
         }
         run->segments = mem_free(run->segments);
+        buf_deinit(&run->spare);
 }
 
 /* The segment whose turn it is; those that were throttled hold room already. */
@@ -104,6 +107,8 @@ static struct aws_call *next_page(void *arg) {
         run->n_flying++;
         exchange_again(&s->x);
         s->x.call.body = buf_view(&s->x.body);
+        if (run->spare.p && !s->x.call.response.body.p)
+                s->x.call.response.body = buf_take(&run->spare);
         return &s->x.call;
 }
 
@@ -136,21 +141,28 @@ static uint32_t next_limit(const struct scan_run *run, const struct items *page,
         return (uint32_t)MAX(1.0, MIN(rate * (double)page->scanned / units, 100000.0));
 }
 
-static int answered(struct scan_run *run, struct segment *s) {
-        _cleanup_(items_deinit) struct items page;
+static int take_page(struct scan_run *run, struct segment *s, struct items *page) {
         struct ddb_usage usage;
-        int r;
+        int r = ddb_parse_page("Scan", &s->x.call.response.body, run->q.count, page, &usage, &run->error);
 
-        items_init(&page);
-        r = ddb_parse_page("Scan", &s->x.call.response.body, run->q.count, &page, &usage, &run->error);
         if (r)
                 return r;
         ddb_account(run->store, run->ctx, false, &usage);
-        run->limit = next_limit(run, &page, &usage);
+        run->limit = next_limit(run, page, &usage);
         run->stalls = 0;
         s->granted = false;
-        r = ask_on(run, s, page.next);
-        return r ? r : run->sink->page(run->sink->arg, &page, &run->error);
+        r = ask_on(run, s, page->next);
+        return r ? r : run->sink->page(run->sink->arg, page, &run->error);
+}
+
+static int answered(struct scan_run *run, struct segment *s) {
+        struct items page;
+        int r;
+
+        items_init(&page);
+        r = take_page(run, s, &page);
+        items_deinit_keeping(&page, SPARE_MAX, &run->spare);
+        return r;
 }
 
 static int refused(struct scan_run *run, const struct aws_call *call) {

@@ -152,10 +152,12 @@ static int read_at(struct fs *fs, struct op_ctx *ctx, struct export *x, uint64_t
         if (r || x->ended || offset < x->text_at)
                 return r;
         offset -= x->text_at;
-        r = snapshot_new(str_make(x->text.p + offset, MIN(n, x->text.n - offset)), ret_hold);
+        n = MIN(n, x->text.n - offset);
+        r = snapshot_room(n, ret_hold);
         if (r)
                 return error_set_errno(e, r, "export");
-        *ret = str_make((*ret_hold)->text, (*ret_hold)->n);
+        memcpy((*ret_hold)->text, x->text.p + offset, n);
+        *ret = str_make((*ret_hold)->text, n);
         return 0;
 }
 

@@ -13,6 +13,8 @@
 #define PUMPS_MAX 4          /* of one mount; other exports read page after page */
 #define PUMP_SEGMENT (1 * MIB)
 #define ITEM_GUESS 512       /* bytes, where only the number of items is known */
+#define SPARES 2             /* texts that were read, whose memory the next ones take: new memory costs as much as rendering */
+#define SPARE_MAX (2 * MIB)
 
 struct pump_text {
         struct buf text;
@@ -33,6 +35,8 @@ struct pump {
         struct mutex lock;             /* down to error */
         struct cond cond;
         struct pump_text texts[PUMP_PAGES + 1];
+        struct buf spare[SPARES];
+        unsigned n_spare;
         unsigned first, n, asked;      /* texts that wait, pages under way */
         size_t bytes, page_bytes;      /* of the texts that wait; of the longest text so far */
         bool stopping, ended;
@@ -84,24 +88,37 @@ static bool has_room(void *arg, bool wait) {
         return room;
 }
 
+/* *text is empty. */
+static void take_spare(struct pump *x, struct buf *text) {
+        mutex_lock(&x->lock);
+        if (x->n_spare > 0)
+                *text = buf_take(&x->spare[--x->n_spare]);
+        mutex_unlock(&x->lock);
+}
+
+/* lock is held.  *text was read. */
+static void keep_spare(struct pump *x, struct buf *text) {
+        if (x->n_spare == SPARES || text->cap > SPARE_MAX) {
+                buf_deinit(text);
+                return;
+        }
+        buf_reset(text);
+        x->spare[x->n_spare++] = buf_take(text);
+}
+
 /* *text is taken over; it waits for the reader unless it is empty. */
 static int put_text(struct pump *x, struct buf *text) {
-        size_t n = 0;
-        char *p = text->n > 0 ? buf_steal(text, &n) : NULL; /* without the room it has grown into */
-
-        if (!p && buf_status(text))
+        if (buf_status(text) || text->n == 0)
                 return buf_status(text);
         mutex_lock(&x->lock);
-        if (p) {
-                x->bytes += n;
-                x->page_bytes = MAX(x->page_bytes, n);
-                x->texts[(x->first + x->n++) % ARRAY_LEN(x->texts)] = (struct pump_text){
-                        .text = { .p = p, .n = n, .cap = n, .max = EXPORT_TEXT_MAX },
-                        .rcu = x->ctx.rcu - x->rcu, .requests = x->ctx.requests - x->requests,
-                };
-                x->rcu = x->ctx.rcu;
-                x->requests = x->ctx.requests;
-        }
+        x->bytes += text->n;
+        x->page_bytes = MAX(x->page_bytes, text->n);
+        x->texts[(x->first + x->n++) % ARRAY_LEN(x->texts)] = (struct pump_text){
+                .text = buf_take(text),
+                .rcu = x->ctx.rcu - x->rcu, .requests = x->ctx.requests - x->requests,
+        };
+        x->rcu = x->ctx.rcu;
+        x->requests = x->ctx.requests;
         mutex_unlock(&x->lock);
         return 0;
 }
@@ -113,6 +130,8 @@ static int take_page(void *arg, struct items *page, struct error *e) {
 
         if (r)
                 return r;
+        take_spare(x, &text);
+        (void)buf_reserve(&text, MIN(page->body_bytes, text.max)); /* as JSON it is no longer than the answer it came in */
         r = export_put(x->fs, x->place, x->writer, page, false, &text);
         if (r == 0)
                 r = put_text(x, &text);
@@ -191,7 +210,7 @@ int pump_next(struct pump *x, struct op_ctx *ctx, struct buf *text, bool *ret_en
         if (x->n > 0) {
                 struct pump_text *t = &x->texts[x->first];
 
-                buf_deinit(text);
+                keep_spare(x, text);
                 *text = t->text;
                 ctx->rcu += t->rcu;
                 ctx->requests += t->requests;
@@ -222,6 +241,8 @@ struct pump *pump_free(struct pump *x) {
                 (void)pthread_join(x->thread, NULL);
         for (unsigned i = 0; i < ARRAY_LEN(x->texts); i++)
                 buf_deinit(&x->texts[i].text);
+        for (unsigned i = 0; i < x->n_spare; i++)
+                buf_deinit(&x->spare[i]);
         op_ctx_deinit(&x->ctx);
         cond_deinit(&x->cond);
         mutex_deinit(&x->lock);

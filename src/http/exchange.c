@@ -14,7 +14,7 @@
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/base/metrics.h"
 
-#define RECEIVE_BUFFER (512L * 1024) /* a page of a query is up to 1 MiB */
+#define RECEIVE_BUFFER (128L * 1024) /* of each of up to 16 connections: larger ones are cold when their turn comes */
 #define SEND_BUFFER (256L * 1024)
 #define TEXT_MAX (128 * KIB)     /* URL and request header lines */
 #define FLOOD_MAX (256 * KIB)    /* bytes of response headers before we hang up */

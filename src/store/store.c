@@ -17,6 +17,15 @@ void items_init(struct items *p) {
         *p = (struct items){ .arena = ARENA_INIT(ITEMS_ARENA_MAX) };
 }
 
+void items_deinit_keeping(struct items *p, size_t max, struct buf *body) {
+        if (p->bodies && p->bodies->body.cap <= max) {
+                buf_deinit(body);
+                *body = buf_take(&p->bodies->body);
+                buf_reset(body);
+        }
+        items_deinit(p);
+}
+
 void items_deinit(struct items *p) {
         for (struct items_body *b = p->bodies; b; b = b->next) /* the nodes are the arena's */
                 buf_deinit(&b->body);
@@ -26,7 +35,6 @@ void items_deinit(struct items *p) {
 
 int items_adopt(struct items *p, struct buf *body, struct str *ret) {
         struct items_body *b;
-        size_t max = body->max;
         int r = buf_status(body);
 
         if (!r && body->n > ITEMS_ARENA_MAX - p->body_bytes)
@@ -36,8 +44,7 @@ int items_adopt(struct items *p, struct buf *body, struct str *ret) {
                 buf_deinit(body);
                 return r ? r : -ENOMEM;
         }
-        *b = (struct items_body){ .next = p->bodies, .body = *body };
-        buf_init(body, max);
+        *b = (struct items_body){ .next = p->bodies, .body = buf_take(body) };
         p->bodies = b;
         p->body_bytes += b->body.n;
         *ret = buf_view(&b->body);

@@ -57,6 +57,13 @@ static inline int buf_status(const struct buf *b) {
 static inline struct str buf_view(const struct buf *b) {
         return str_make(b->p ? b->p : "", b->n);
 }
+/* The whole buffer, now the caller's; what stays behind is empty and may grow as far. */
+static inline struct buf buf_take(struct buf *b) {
+        struct buf taken = *b;
+
+        buf_init(b, taken.max);
+        return taken;
+}
 /* The bytes, NUL-terminated, now the caller's (mem_free); NULL when the buffer failed or on ENOMEM.
  * The buffer is empty afterwards, and a failed one still says why.  ret_n may be NULL. */
 _must_check_ char *buf_steal(struct buf *b, size_t *ret_n);

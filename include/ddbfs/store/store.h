@@ -32,6 +32,9 @@ struct items {
 #define ITEMS_ARENA_MAX (256 * MIB) /* of the arena, and of the bodies */
 void items_init(struct items *p);
 void items_deinit(struct items *p); /* empty and usable afterwards */
+/* The same; the memory of the body adopted last, where it is at most max bytes, is now *body's, which is empty: for the
+ * next answer.  What *body had is freed. */
+void items_deinit_keeping(struct items *p, size_t max, struct buf *body);
 /* Take over the bytes of body (empty afterwards, on failure too) for strings to point into.
  * 0, -ENOMEM, -EFBIG (over ITEMS_ARENA_MAX) or the body's own error. */
 _must_check_ int items_adopt(struct items *p, struct buf *body, struct str *ret);
