@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <openssl/evp.h>
-#include <zlib.h>
+#include <libdeflate.h>
 
 static const char alphabet_standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char alphabet_url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -176,5 +176,5 @@ int sha256_end(struct sha256_stream *s, uint8_t out[SHA256_LEN]) {
 }
 
 uint32_t crc32_ieee(uint32_t crc, struct str in) {
-        return in.n ? (uint32_t)crc32_z(crc, (const unsigned char *)in.p, in.n) : crc;
+        return in.n ? libdeflate_crc32(crc, in.p, in.n) : crc;
 }

@@ -23,12 +23,23 @@ static inline uint64_t special_bytes(uint64_t w) {
 }
 
 #if defined(__SSE2__)
-/* A bit for each of the sixteen bytes that is below 0x20, a quote or a backslash. */
-static inline unsigned special_bits(__m128i w) {
+/* All ones for each of the sixteen bytes that is below 0x20, a quote or a backslash. */
+static inline __m128i special_in(__m128i w) {
         __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(w, _mm_set1_epi8(0x1F)), w);
         __m128i quote = _mm_cmpeq_epi8(w, _mm_set1_epi8('"')), slash = _mm_cmpeq_epi8(w, _mm_set1_epi8('\\'));
 
-        return (unsigned)_mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, slash)));
+        return _mm_or_si128(control, _mm_or_si128(quote, slash));
+}
+
+/* Is there none in the 64 bytes at p?  Then they are added to *passed. */
+static inline bool plain_block(const char *p, __m128i *passed) {
+        const __m128i *v = (const void *)p;
+        __m128i a = _mm_loadu_si128(v), b = _mm_loadu_si128(v + 1), c = _mm_loadu_si128(v + 2), d = _mm_loadu_si128(v + 3);
+
+        if (_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(special_in(a), special_in(b)), _mm_or_si128(special_in(c), special_in(d)))))
+                return false;
+        *passed = _mm_or_si128(*passed, _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d)));
+        return true;
 }
 #endif
 
@@ -37,9 +48,11 @@ static size_t scan_plain(struct str text, size_t pos, uint64_t *high) {
 #if defined(__SSE2__)
         __m128i passed = _mm_setzero_si128();
 
+        while (text.n - pos >= 64 && plain_block(text.p + pos, &passed))
+                pos += 64;
         for (; text.n - pos >= 16; pos += 16) {
                 __m128i w = _mm_loadu_si128((const void *)(text.p + pos));
-                unsigned special = special_bits(w), n;
+                unsigned special = (unsigned)_mm_movemask_epi8(special_in(w)), n;
 
                 if (special) {
                         n = (unsigned)__builtin_ctz(special);

@@ -4,7 +4,7 @@
 # the build and the tests need, and where the local engine comes from.  Needs $root.
 
 PACKAGES_BUILD="gcc libc6-dev meson ninja-build pkg-config libfuse3-dev libcurl4-openssl-dev libjansson-dev
-  libssl-dev libexpat1-dev zlib1g-dev fuse3"
+  libssl-dev libexpat1-dev libdeflate-dev fuse3"
 PACKAGES_SAMPLE="python3 python3-boto3 attr"
 PACKAGES_TEST="check mold clang libclang-rt-dev llvm python3 python3-boto3 scdoc shellcheck jq gdb attr rsync procps
   vim nano emacs-nox micro mg ed perl patch tmux ceph-mon ceph-osd radosgw"

@@ -29,7 +29,7 @@ LIBRARIES = {
     r"jansson": {"base", "aws", "ddb", "app"},
     r"expat": {"aws"},
     r"openssl/": {"base", "aws"},
-    r"zlib": {"base"},
+    r"libdeflate": {"base"},
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(?:"([^"\n]*)"|<([^>\n]*)>|(\S+))', re.M)
