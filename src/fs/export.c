@@ -106,8 +106,12 @@ static int next_text(struct fs *fs, struct op_ctx *ctx, struct export *x, struct
                 return error_set_errno(e, x->failed, "export");
         x->text_at += x->text.n;
         buf_reset(&x->text);
-        if (first && !x->pending)
+        if (first && !x->pending) {
+                r = removals_wait(fs, ctx, e); /* what this mount has deleted is not in it */
+                if (r)
+                        return r;
                 choose_pump(fs, x);
+        }
         if (!x->pump && x->begun && x->cursor.done && !x->pending) {
                 x->ended = true;
                 return 0;

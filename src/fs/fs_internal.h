@@ -232,7 +232,7 @@ void removals_succeeded(struct fs *fs, struct node *dir); /* one more in this di
 _must_check_ int removals_add(struct fs *fs, struct op_ctx *ctx, struct place *p, struct node *dir, struct str name,
                               struct error *e);
 bool removals_pending(struct fs *fs, struct str id);
-_must_check_ int removals_wait(struct fs *fs, struct op_ctx *ctx, struct error *e); /* until all are sent */
+_must_check_ int removals_wait(struct fs *fs, struct op_ctx *ctx, struct error *e); /* until all that are queued now are decided */
 /* Items of this directory could not be deleted after their unlink had returned, and nobody was told yet (first: not by
  * an unlink either): the errno of the first.  0: none. */
 _must_check_ int removals_failed(struct fs *fs, struct node *dir, bool first, struct error *e);

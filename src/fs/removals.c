@@ -4,10 +4,10 @@
  * has, and who deletes some files by name has not - the following ones are queued and sent by BatchWriteItem, several
  * batches at once, instead of one request each: the kernel lets one unlink at a time into a directory, so it must
  * return before the batch is full.  Queued items are gone for this mount at once; they are gone from the table within
- * GATHER_NS and a request's time.  rmdir, fsync of the directory, a new item of the same key, and unmount wait for the
- * queue.  An item that could not be deleted is told in the log and errors.jsonl and is back; the next unlink in the
- * directory waits for the rest of the queue, and it, fsync of the directory and its rmdir fail with the reason; for a
- * while every unlink is sent and answered by itself.
+ * GATHER_NS and a request's time.  rmdir, fsync of the directory, a new item of the same key, a rename, an export and
+ * unmount wait for what is queued then.  An item that could not be deleted is told in the log and errors.jsonl and is
+ * back; the next unlink in the directory waits for the rest of the queue, and it, fsync of the directory and its rmdir
+ * fail with the reason; for a while every unlink is sent and answered by itself.
  *
  *      queue     thread        what happens
  *      empty     sleeping      nothing, no wake-ups
@@ -49,12 +49,14 @@ struct failure {
 };
 
 struct removals {
-        struct mutex lock;     /* all but `drained` and `room` */
+        struct mutex lock;     /* all but `sent` and `room` */
         struct cond cond;
         struct hmap by_id;
         struct list queue;     /* not being sent */
         size_t n;              /* queued and being sent */
-        bool hurry, stopping, running;
+        uint64_t added;        /* ever; they are sent in this order */
+        uint64_t hurry_to;     /* somebody waits for so many of them */
+        bool stopping, running;
         bool given_up, ended;  /* the time for the rest is up; the thread is done */
         pthread_t thread;
         uint64_t streak_ino, streak_ns;
@@ -62,7 +64,8 @@ struct removals {
         uint64_t no_batches_until_ns; /* one has failed: each unlink says for itself again whether it works */
         struct failure failures[FAILURES];
         struct op_ctx *sending;       /* of the batch under way */
-        bool drained, room;    /* fs.gate */
+        uint64_t sent;         /* fs.gate: as many of `added` are decided */
+        bool room;             /* fs.gate */
 };
 
 int removals_new(struct fs *fs) {
@@ -73,7 +76,7 @@ int removals_new(struct fs *fs) {
         mutex_init(&q->lock);
         cond_init(&q->cond);
         list_init(&q->queue);
-        q->drained = q->room = true;
+        q->room = true;
         fs->removals = q;
         return 0;
 }
@@ -202,9 +205,7 @@ static void set_gate_flags(struct fs *fs) {
 
         mutex_lock(&fs->gate);
         mutex_lock(&q->lock);
-        if (q->n == 0)
-                q->hurry = false;
-        q->drained = q->n == 0;
+        q->sent = q->added - q->n;
         q->room = q->n < QUEUE_MAX;
         mutex_unlock(&q->lock);
         cond_broadcast(&fs->gate_cond);
@@ -275,7 +276,8 @@ static uint32_t gather(struct removals *q, struct removal **batch) {
         while (list_is_empty(&q->queue) && !q->stopping)
                 cond_wait(&q->cond, &q->lock);
         until = clock_now_ns() + GATHER_NS;
-        while (q->n < BATCH_GOOD && !q->hurry && !q->stopping && cond_wait_until(&q->cond, &q->lock, until))
+        while (q->n < BATCH_GOOD && q->added - q->n >= q->hurry_to && !q->stopping &&
+               cond_wait_until(&q->cond, &q->lock, until))
                 ;
         while (n < SEND_MAX && !list_is_empty(&q->queue)) {
                 batch[n++] = CONTAINER_OF(q->queue.next, struct removal, all);
@@ -334,6 +336,7 @@ int removals_add(struct fs *fs, struct op_ctx *ctx, struct place *p, struct node
             hmap_insert(&q->by_id, &x->node, hash_seeded(4, buf_view(&x->place.id))) == 0) {
                 list_append(&q->queue, &x->all);
                 q->n++;
+                q->added++;
                 queued = true;
                 if (q->n == 1 || q->n >= BATCH_GOOD)
                         cond_signal(&q->cond);
@@ -348,19 +351,29 @@ int removals_add(struct fs *fs, struct op_ctx *ctx, struct place *p, struct node
         return 0;
 }
 
+struct turn {
+        const struct removals *q;
+        uint64_t up_to;
+};
+
+static bool is_sent(const void *arg) {
+        const struct turn *t = arg;
+
+        return t->q->sent >= t->up_to;
+}
+
 int removals_wait(struct fs *fs, struct op_ctx *ctx, struct error *e) {
         struct removals *q = fs->removals;
+        struct turn turn = { .q = q };
         bool any;
 
         mutex_lock(&q->lock);
         any = q->n > 0;
-        q->hurry = any;
+        turn.up_to = q->added;
+        q->hurry_to = any ? q->added : q->hurry_to;
         cond_signal(&q->cond);
         mutex_unlock(&q->lock);
-        if (!any)
-                return 0;
-        set_gate_flags(fs); /* who counted it in may not have come to that yet */
-        return fs_wait_for(fs, ctx, &q->drained, e);
+        return any ? fs_wait_until(fs, ctx, is_sent, &turn, e) : 0;
 }
 
 void removals_stop(struct fs *fs, uint64_t until_ns) {

@@ -47,8 +47,10 @@ static int ask(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool co
 int view_next(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool columns, struct view_cursor *c,
               struct error *e) {
         const struct view *v = p->view;
-        int r = ask(fs, ctx, p, columns, c, e);
+        int r = v->limit && !c->started ? removals_wait(fs, ctx, e) : 0; /* what is still there would be counted */
 
+        if (r == 0)
+                r = ask(fs, ctx, p, columns, c, e);
         if (r)
                 return r;
         c->started = true;

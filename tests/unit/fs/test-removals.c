@@ -46,6 +46,7 @@ START_TEST(test_not_removed) {
 END_TEST
 
 #define N 40
+#define MANY 10000
 
 /* A directory that this program empties. */
 struct emptied {
@@ -69,14 +70,18 @@ static void unlink_some(struct emptied *t, unsigned n) {
                 ck_assert_ok(unlink_next(t));
 }
 
-static void begin(struct emptied *t) {
+static void begin_of(struct emptied *t, unsigned n) {
         fx_pid = 4711;
         fx_init(&t->x);
         fx_start(&t->x);
-        for (unsigned i = 0; i < N; i++)
+        for (unsigned i = 0; i < n; i++)
                 mem_putf(t->x.m, "Users", "{\"Id\":\"%u\"}", i);
         ck_assert_ok(fx_lookup(&t->x, "Users", &t->users));
         ck_assert_ok(FX_CALL(fs_opendir(t->x.fs, &ctx, t->users.node, &t->d)));
+}
+
+static void begin(struct emptied *t) {
+        begin_of(t, N);
 }
 
 static void end(struct emptied *t) {
@@ -130,6 +135,79 @@ START_TEST(test_told_when_all_is_decided) {
 }
 END_TEST
 
+/* In the sender's thread: the program that empties the directory is never out of work. */
+static void and_one_more(struct mem_store *m, void *arg) {
+        struct emptied *t = arg;
+
+        (void)usleep(1000);
+        if (atomic_load(&t->told))
+                return;
+        mem_before(m, MEM_BATCH_WRITE, 1, and_one_more, t);
+        if (t->next < MANY)
+                ck_assert_ok(unlink_next(t));
+}
+
+static int move(struct emptied *t) {
+        struct fs_entry music;
+        struct op_ctx ctx;
+        int r;
+
+        ck_assert_ok(fx_lookup(&t->x, "Music/a", &music));
+        op_ctx_init(&ctx, "test", 3 * NS_PER_S);
+        r = fs_rename(t->x.fs, &ctx, music.node, STR("1.json"), music.node, STR("2.json"), 0);
+        op_ctx_deinit(&ctx);
+        fs_forget(t->x.fs, music.node, 1);
+        return r;
+}
+
+/* Who waits for what is queued waits for that, not for the end of a long `rm -r`. */
+START_TEST(test_not_for_later_ones) {
+        struct emptied t = { .next = 0 };
+
+        begin_of(&t, MANY);
+        mem_put(t.x.m, "Music", "{\"Artist\":\"a\",\"Song\":\"1\"}");
+        mem_before(t.x.m, MEM_BATCH_WRITE, 1, and_one_more, &t);
+        unlink_some(&t, 20);
+        ck_assert_ok(move(&t));
+        ck_assert_uint_lt(t.next, MANY); /* it went on all the time */
+        atomic_store(&t.told, true);
+        ck_assert_ok(FX_CALL(fs_fsyncdir(t.x.fs, &ctx, t.d)));
+        end(&t);
+}
+END_TEST
+
+/* What was just deleted is in no export, nor does it take a place among the last ones. */
+START_TEST(test_views) {
+        struct emptied t = { .next = 0 };
+        char text[FX_TEXT_MAX], path[40];
+        struct fs_entry dir;
+        struct fs_dir *d;
+
+        fx_pid = 4711;
+        fx_init(&t.x);
+        fx_start(&t.x);
+        for (unsigned i = 0; i < N; i++)
+                mem_putf(t.x.m, "Music", "{\"Artist\":\"a\",\"Song\":\"%02u\"}", i);
+        ck_assert_ok(fx_lookup(&t.x, "Music/a", &dir));
+        ck_assert_ok(FX_CALL(fs_opendir(t.x.fs, &ctx, dir.node, &d)));
+        mem_set_delay_us(t.x.m, 50000);
+        for (unsigned i = N - 1; i > 1; i--) {
+                (void)snprintf(path, sizeof(path), "Music/a/%02u.json", i);
+                ck_assert_ok(fx_rm(&t.x, path));
+        }
+        if (_i == 0) {
+                ck_assert_str_eq(fx_names(&t.x, "Music/a/.last/1"), "01.json");
+        } else {
+                ck_assert_ok(fx_cat(&t.x, _i == 1 ? "Music/a/.export/jsonl" : "Music/.export/jsonl", text));
+                ck_assert_str_eq(text, "{\"Artist\":\"a\",\"Song\":\"00\"}\n{\"Artist\":\"a\",\"Song\":\"01\"}\n");
+        }
+        fs_releasedir(t.x.fs, d);
+        fs_forget(t.x.fs, dir.node, 1);
+        fx_end(&t.x);
+        fx_pid = 0;
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("removals");
         TCase *t = tcase_create("removals");
@@ -137,6 +215,8 @@ int main(void) {
         tcase_set_timeout(t, 60);
         tcase_add_test(t, test_not_removed);
         tcase_add_test(t, test_told_when_all_is_decided);
+        tcase_add_test(t, test_not_for_later_ones);
+        tcase_add_loop_test(t, test_views, 0, 3);
         suite_add_tcase(s, t);
         return fx_run(s);
 }
