@@ -86,6 +86,7 @@ static struct saves *saves_new(struct fs *fs) {
         mutex_init(&s->lock);
         cond_init(&s->cond);
         list_init(&s->queue);
+        list_init(&s->tables);
         s->undone = BUF_INIT(MIB);
         return s;
 }
@@ -126,6 +127,12 @@ void saves_free(struct fs *fs) {
                 hmap_remove(&s->by_id, &x->node);
                 list_remove(&x->all);
                 save_entry_free(x);
+        }
+        LIST_FOR_EACH_SAFE(l, &s->tables) {
+                struct save_table *t = CONTAINER_OF(l, struct save_table, all);
+
+                table_schema_unref(t->schema);
+                mem_free(t);
         }
         save_log_free(s->log);
         buf_deinit(&s->undone);
@@ -205,9 +212,27 @@ static struct save_entry *entry_new(const struct place *p, struct str path, uint
         return x;
 }
 
+/* lock is held.  NULL: no memory. */
+static struct save_table *table_of(struct saves *s, struct table_schema *schema) {
+        struct save_table *t;
+
+        LIST_FOR_EACH(l, &s->tables) {
+                t = CONTAINER_OF(l, struct save_table, all);
+                if (str_eq(t->schema->name, schema->name))
+                        return t;
+        }
+        t = mem_zalloc(sizeof(*t));
+        if (!t)
+                return NULL;
+        t->schema = table_schema_ref(schema);
+        list_append(&s->tables, &t->all);
+        return t;
+}
+
 /* lock is held. */
 static int enqueue(struct saves *s, struct save_entry *x) {
-        if (s->stopping || hmap_insert(&s->by_id, &x->node, hash_seeded(8, buf_view(&x->place.id))))
+        x->table = table_of(s, x->place.table);
+        if (!x->table || s->stopping || hmap_insert(&s->by_id, &x->node, hash_seeded(8, buf_view(&x->place.id))))
                 return -ENOMEM;
         list_append(&s->queue, &x->all);
         s->n++;
@@ -367,8 +392,9 @@ static bool concerns(const struct save_entry *x, const struct table_schema *tabl
         return true;
 }
 
-/* lock is held. */
-static bool is_waiting(struct saves *s, const struct table_schema *table, const struct key *key, uint64_t up_to) {
+/* Not counting what could not be sent since `failures`.  lock is held. */
+static bool is_waiting(struct saves *s, const struct table_schema *table, const struct key *key, uint64_t up_to,
+                       uint64_t failures) {
         if (s->finishing > 0)
                 return true;
         LIST_FOR_EACH(l, &s->queue) {
@@ -376,10 +402,35 @@ static bool is_waiting(struct saves *s, const struct table_schema *table, const 
 
                 if (x->seq > up_to)
                         return false;
-                if (concerns(x, table, key))
+                if (x->table->failed <= failures && concerns(x, table, key))
                         return true;
         }
         return false;
+}
+
+/* Why what still waits could not be sent.  lock is held. */
+static int failure(struct saves *s, const struct table_schema *table, const struct key *key, uint64_t up_to,
+                   struct error *e) {
+        LIST_FOR_EACH(l, &s->queue) {
+                const struct save_entry *x = CONTAINER_OF(l, struct save_entry, all);
+
+                if (x->seq > up_to)
+                        return 0;
+                if (concerns(x, table, key)) {
+                        *e = x->table->failure;
+                        return -error_errno(e->kind);
+                }
+        }
+        return 0;
+}
+
+void saves_retry(struct saves *s, const struct table_schema *table) {
+        LIST_FOR_EACH(l, &s->tables) {
+                struct save_table *t = CONTAINER_OF(l, struct save_table, all);
+
+                if (!table || str_eq(t->schema->name, table->name))
+                        t->retry_ns = 0;
+        }
 }
 
 static void wake(void *arg) {
@@ -417,18 +468,17 @@ int saves_wait(struct fs *fs, struct op_ctx *ctx, const struct table_schema *tab
         mutex_lock(&s->lock);
         failures = s->failures;
         up_to = s->next_seq - 1;
-        if (is_waiting(s, table, key, up_to)) {
+        if (is_waiting(s, table, key, up_to, failures)) {
                 s->hurry++;
+                saves_retry(s, table);
                 cond_broadcast(&s->cond);
-                while (r == 0 && is_waiting(s, table, key, up_to)) {
+                while (r == 0 && is_waiting(s, table, key, up_to, failures)) {
                         (void)cond_wait_until(&s->cond, &s->lock, ctx->deadline_ns);
                         r = op_ctx_check(ctx, &local);
-                        if (r == 0 && s->failures != failures) {
-                                local = s->failure;
-                                r = -error_errno(local.kind);
-                        }
                 }
                 s->hurry--;
+                if (r == 0)
+                        r = failure(s, table, key, up_to, &local);
         }
         if (r == 0)
                 r = refusal(s, seq, &local);

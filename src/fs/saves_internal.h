@@ -15,6 +15,17 @@
 #include "place_internal.h"
 #include "ddbfs/store/large.h"
 
+/* A table that saves go to.  What is wrong with one is no reason for the saves of others to wait. */
+struct save_table {
+        struct list all;
+        struct table_schema *schema; /* constant: reference; only its name matters */
+        bool suspect;                /* what it was sent with has failed: it goes by itself until that works */
+        uint64_t retry_ns;           /* not before */
+        uint64_t retry_after_ns;     /* how long next time; 0: it works */
+        uint64_t failed;             /* the number of its last failure; 0: none */
+        struct error failure;
+};
+
 /* One save.  All: saves.lock, but what is constant after the start. */
 struct save_entry {
         struct hmap_node node;   /* by the item's id */
@@ -23,6 +34,7 @@ struct save_entry {
         uint64_t seq;            /* constant */
         uint64_t since_ns;       /* constant: when it was saved */
         struct place place;      /* constant */
+        struct save_table *table; /* constant */
         enum write_op op;        /* constant: PUT or UPDATE */
         bool exclusive;          /* constant: PUT, when the service last said that there was none */
         bool replayed;           /* constant: of another mount, which may have sent it already */
@@ -31,7 +43,7 @@ struct save_entry {
         char *path;              /* constant, owned: as the person sees it */
         uint64_t ino;
         bool durable, sending, alone;
-        bool tried;              /* sent before, without an answer: the table may have it */
+        unsigned tries;          /* sent before, without an answer: the table may have it */
 };
 
 #define SAVE_ITEM_MAX (64 * MIB) /* of memory for the two items of a save */
@@ -49,7 +61,8 @@ _must_check_ int saves_write(struct fs *fs, struct op_ctx *ctx, const struct pla
                              const struct write *w, const struct item *base, struct snapshot **ret_text,
                              uint64_t *ret_seq, struct error *e);
 /* Until all that was saved up to now of this key / partition / table (by how much of p is set), or all (NULL), is in the
- * table or refused; seq: and how that one ended (0: none).  The first failure to send it ends the wait. */
+ * table or refused; seq: and how that one ended (0: none).  When only that is left of it which could not be sent
+ * meanwhile, that failure ends the wait. */
 _must_check_ int saves_wait(struct fs *fs, struct op_ctx *ctx, const struct table_schema *table, const struct key *key,
                             uint64_t seq, struct error *e);
 bool saves_any(struct fs *fs);
@@ -112,10 +125,8 @@ struct saves {
         unsigned running;
         unsigned finishing;      /* senders that are noting down what is sent: the file is not emptied yet */
         struct buf undone;       /* "done" records that could not be written: they go with the next */
-        uint64_t retry_ns;       /* not before, unless somebody waits */
-        uint64_t retry_after_ns; /* how long next time */
-        uint64_t failures;
-        struct error failure;    /* the last */
+        struct list tables;      /* struct save_table; they stay */
+        uint64_t failures;       /* ever, of all tables */
         struct save_refused {
                 uint64_t seq;
                 struct error error;
@@ -127,4 +138,5 @@ struct saves {
         struct op_ctx *sending[SAVE_SENDERS];
 };
 bool saves_start_sender(struct saves *s); /* lock is held */
+void saves_retry(struct saves *s, const struct table_schema *table); /* of it, or all, now; lock is held */
 extern const struct store_ops saves_ops;

@@ -8,7 +8,8 @@
  *      UPDATE                        by itself, conditional on what was read
  *
  * What the service refuses for a reason that will not go away is kept in rejected, with a line in the log and in
- * errors.jsonl; anything else stays in the queue and is tried again, later and later, or when somebody waits.
+ * errors.jsonl; anything else stays in the queue and is tried again, later and later, or when somebody waits.  A table
+ * that fails is then sent to by itself, and the others go on.
  */
 #include "fs_internal.h"
 #include "saves_internal.h"
@@ -90,36 +91,52 @@ static uint32_t worth(struct saves *s, uint32_t n, uint64_t oldest_ns, uint64_t 
                 return n;
         if (n >= BATCH_GOOD || (now >= oldest_ns + GATHER_NS && n >= BATCH_WRITE_MAX))
                 return n - n % BATCH_WRITE_MAX;
-        *ret_due = now < oldest_ns + GATHER_NS ? oldest_ns + GATHER_NS : oldest_ns + ROUND_NS;
+        *ret_due = MIN(*ret_due, now < oldest_ns + GATHER_NS ? oldest_ns + GATHER_NS : oldest_ns + ROUND_NS);
         return 0;
+}
+
+/* Into one batch: of the same table, or all of tables that work. */
+static bool goes_with(const struct save_entry *first, const struct save_entry *x) {
+        return first->table == x->table || (!first->table->suspect && !x->table->suspect);
+}
+
+/* May anything be sent at all?  *ret_due: when the next table may be tried again. */
+static bool any_table(struct saves *s, uint64_t now, uint64_t *ret_due) {
+        bool any = false;
+
+        *ret_due = UINT64_MAX;
+        LIST_FOR_EACH(l, &s->tables) {
+                const struct save_table *t = CONTAINER_OF(l, struct save_table, all);
+
+                if (t->retry_ns > now)
+                        *ret_due = MIN(*ret_due, t->retry_ns);
+                else
+                        any = true;
+        }
+        return any;
 }
 
 static void choose(struct saves *s, struct load *load, uint64_t *ret_due) {
         struct save_entry *single = NULL, *puts[SEND_MAX];
-        uint64_t oldest = UINT64_MAX;
+        uint64_t oldest = UINT64_MAX, now = clock_now_ns();
         uint32_t n = 0;
 
         load->n = 0;
-        *ret_due = UINT64_MAX;
-        if (s->adopting)
+        if (!any_table(s, now, ret_due) || s->adopting)
                 return;
-        if (clock_now_ns() < s->retry_ns && !s->hurry && !s->stopping) {
-                *ret_due = s->retry_ns;
-                return;
-        }
         LIST_FOR_EACH(l, &s->queue) {
                 struct save_entry *x = CONTAINER_OF(l, struct save_entry, all);
 
-                if (!x->durable || x->sending || !is_next(s, x))
+                if (!x->durable || x->sending || x->table->retry_ns > now || !is_next(s, x))
                         continue;
-                if (goes_alone(s, x)) {
-                        single = single ? single : x;
-                        continue;
+                if (goes_alone(s, x)) { /* what has failed before lets others go first */
+                        single = single && single->tries <= x->tries ? single : x;
+                } else if (n == 0 || goes_with(puts[0], x)) {
+                        oldest = MIN(oldest, x->since_ns);
+                        puts[n++] = x;
+                        if (n == SEND_MAX)
+                                break;
                 }
-                oldest = MIN(oldest, x->since_ns);
-                puts[n++] = x;
-                if (n == SEND_MAX)
-                        break;
         }
         n = worth(s, n, oldest, ret_due);
         for (uint32_t i = 0; i < n; i++)
@@ -180,7 +197,7 @@ static int resume(struct saves *s, struct op_ctx *ctx, const struct load *load, 
         int r;
 
         items_init(&now);
-        if (!first->replayed && !first->tried)
+        if (!first->replayed && first->tries == 0)
                 return -error_errno(e->kind);
         r = s->inner->ops->get(s->inner, ctx, &get, &now, &local);
         if (r) {
@@ -276,21 +293,51 @@ static void again(struct save_entry *first, bool alone) {
                 struct save_entry *x = CONTAINER_OF(first->chain.next, struct save_entry, chain);
 
                 x->sending = false;
-                x->tried = true;
+                x->tries++;
                 list_remove(&x->chain);
         }
         first->sending = false;
-        first->tried = true;
+        first->tries++;
         first->alone = first->alone || alone;
 }
 
-static void failed(struct saves *s, const struct error *e) {
-        s->failures++;
-        s->failure = *e;
-        if (!s->retry_after_ns)
-                log_warn("saves in the journal cannot be sent now: %s", e->message);
-        s->retry_after_ns = s->retry_after_ns ? MIN(2 * s->retry_after_ns, RETRY_MAX_NS) : RETRY_FIRST_NS;
-        s->retry_ns = clock_now_ns() + s->retry_after_ns;
+static void failed(struct saves *s, struct save_table *t, const struct error *e) {
+        t->failed = ++s->failures;
+        t->failure = *e;
+        if (!t->retry_after_ns)
+                log_warn("saves to table %.*s cannot be sent now: %s", (int)t->schema->name.n, t->schema->name.p, e->message);
+        t->suspect = true;
+        t->retry_after_ns = t->retry_after_ns ? MIN(2 * t->retry_after_ns, RETRY_MAX_NS) : RETRY_FIRST_NS;
+        t->retry_ns = clock_now_ns() + t->retry_after_ns;
+}
+
+static bool of_one_table(const struct load *load) {
+        for (uint32_t i = 1; i < load->n; i++)
+                if (load->first[i]->table != load->first[0]->table)
+                        return false;
+        return true;
+}
+
+static void works(struct save_table *t) {
+        t->retry_ns = t->retry_after_ns = 0;
+        t->suspect = false;
+}
+
+/* What is still to be sent, and when.  Which of several tables is to blame shows when each is sent to by itself; of one,
+ * it may be an item that is, or batches that are not allowed.  lock is held. */
+static void send_again(struct saves *s, const struct load *load, const int *results, const struct error *e) {
+        bool one = of_one_table(load), alone = one && !load->single && (for_good(e->kind) || e->kind == ERR_ACCESS);
+        struct save_table *t = NULL;
+
+        for (uint32_t i = 0; i < load->n; i++) {
+                if (results[i] == 0)
+                        continue;
+                t = load->first[i]->table;
+                t->suspect = true;
+                again(load->first[i], alone);
+        }
+        if (t && one && !alone)
+                failed(s, t, e);
 }
 
 /* 0, or it is not on disk: a replay would send these again. */
@@ -309,7 +356,7 @@ static int log_done(struct saves *s, struct buf *record) {
 
 static void sort_out(struct saves *s, struct op_ctx *ctx, struct load *load, const int *results, struct error *e) {
         _cleanup_(buf_deinit) struct buf record = BUF_INIT(MIB);
-        bool refused = load->single && results[0] && for_good(e->kind), transient = false;
+        bool refused = load->single && results[0] && for_good(e->kind);
         struct list done;
         int r;
 
@@ -323,17 +370,13 @@ static void sort_out(struct saves *s, struct op_ctx *ctx, struct load *load, con
         }
         mutex_lock(&s->lock);
         for (uint32_t i = 0; i < load->n; i++) {
-                if (results[i] == 0 || refused) {
-                        finish(s, load, i, refused ? e : NULL, &record, &done);
-                } else {
-                        again(load->first[i], !load->single && for_good(e->kind));
-                        transient = transient || load->single || !for_good(e->kind);
-                }
+                if (results[i] && !refused)
+                        continue;
+                works(load->first[i]->table);
+                finish(s, load, i, refused ? e : NULL, &record, &done);
         }
-        if (transient)
-                failed(s, e);
-        else
-                s->retry_ns = s->retry_after_ns = 0;
+        if (!refused)
+                send_again(s, load, results, e);
         s->finishing++;
         buf_str(&record, buf_view(&s->undone));
         buf_reset(&s->undone);
@@ -444,6 +487,7 @@ void saves_stop(struct fs *fs, uint64_t until_ns) {
         mutex_lock(&s->lock);
         n = s->stopping ? 0 : s->running;
         s->stopping = true;
+        saves_retry(s, NULL);
         cond_broadcast(&s->cond);
         while (s->running > 0 && cond_wait_until(&s->cond, &s->lock, until_ns) && clock_now_ns() < until_ns)
                 ;

@@ -408,6 +408,13 @@ void mem_fail(struct mem_store *m, enum mem_op op, unsigned nth, unsigned times,
         mutex_unlock(&m->lock);
 }
 
+void mem_deny(struct mem_store *m, const char *table, enum error_kind kind) {
+        mutex_lock(&m->lock);
+        m->denied = table;
+        m->deny = kind;
+        mutex_unlock(&m->lock);
+}
+
 void mem_fail_all(struct mem_store *m, enum error_kind kind) {
         mutex_lock(&m->lock);
         m->fail_all = kind;

@@ -68,6 +68,8 @@ void mem_set_delay_us(struct mem_store *m, unsigned us);
 void mem_fail(struct mem_store *m, enum mem_op op, unsigned nth, unsigned times, enum error_kind kind, bool applied);
 /* Every call of every op fails, until ERR_NONE. */
 void mem_fail_all(struct mem_store *m, enum error_kind kind);
+/* Every write with anything for this table in it fails, until ERR_NONE.  The name is borrowed. */
+void mem_deny(struct mem_store *m, const char *table, enum error_kind kind);
 
 /* Calls of op wait before their work (or, after: with the answer in hand) until released, cancelled or out of time. */
 void mem_hold(struct mem_store *m, enum mem_op op, bool after);

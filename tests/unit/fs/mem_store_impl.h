@@ -47,7 +47,8 @@ struct mem_store {
         unsigned calls[_MEM_OP_N], strong_reads, lock_violations;
         struct mem_fault faults[_MEM_OP_N];
         struct mem_hook hooks[_MEM_OP_N];
-        enum error_kind fail_all;
+        enum error_kind fail_all, deny;
+        const char *denied; /* table */
         bool hold[_MEM_OP_N], hold_after[_MEM_OP_N];
         unsigned n_held[_MEM_OP_N];
         char *texts[MEM_TEXTS];

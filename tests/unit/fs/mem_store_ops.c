@@ -472,6 +472,13 @@ static void apply(struct ready *ready) {
                 mem_remove(ready->t, &ready->key);
 }
 
+static int denied(const struct mem_store *m, const struct write *w, uint32_t n, struct error *e) {
+        for (uint32_t i = 0; m->deny && i < n; i++)
+                if (str_eq(w[i].table->name, str_of(m->denied)))
+                        return error_set(e, m->deny, "not authorized on table %s", m->denied);
+        return 0;
+}
+
 static int mem_write(struct store *s, struct op_ctx *ctx, const struct write *w, struct items *ret_new,
                      struct error *e) {
         struct ready ready = { 0 };
@@ -483,7 +490,9 @@ static int mem_write(struct store *s, struct op_ctx *ctx, const struct write *w,
                 return r;
         ctx->wcu += 1;
         items_init(&out);
-        r = make_ready(of(s), w, &ready, e);
+        r = denied(of(s), w, 1, e);
+        if (r == 0)
+                r = make_ready(of(s), w, &ready, e);
         if (r > 0) {
                 r = error_set(e, ERR_CONDITION, "The conditional request failed");
         } else if (r == 0) {
@@ -509,23 +518,26 @@ static int mem_write(struct store *s, struct op_ctx *ctx, const struct write *w,
 static int mem_batch_write(struct store *s, struct op_ctx *ctx, const struct write *w, uint32_t n, int *results,
                            struct error *e) {
         struct mem_call c;
-        int r = mem_begin(&c, of(s), ctx, MEM_BATCH_WRITE, false, e), first = 0;
+        int r = mem_begin(&c, of(s), ctx, MEM_BATCH_WRITE, false, e), first, wrong = 0;
 
         for (uint32_t i = 0; i < n; i++)
                 results[i] = r;
         if (r)
                 return r;
-        for (uint32_t i = 0; i < n; i++) {
+        first = denied(of(s), w, n, e);
+        for (uint32_t i = 0; i < n; i++)
+                results[i] = first;
+        for (uint32_t i = 0; first == 0 && i < n; i++) {
                 struct ready ready = { 0 };
 
                 results[i] = make_ready(of(s), &w[i], &ready, e);
                 if (results[i] == 0)
                         apply(&ready);
                 mem_item_free(ready.made);
-                if (first == 0)
-                        first = results[i];
+                if (wrong == 0)
+                        wrong = results[i];
         }
-        return mem_end(&c, first, e);
+        return mem_end(&c, first ? first : wrong, e);
 }
 
 static int mem_transact_write(struct store *s, struct op_ctx *ctx, const struct write *w, uint32_t n, struct error *e) {

@@ -530,6 +530,65 @@ START_TEST(test_refused) {
 }
 END_TEST
 
+static void open_to_save(struct fx *x, const char *path, const char *text, struct fx_file *f) {
+        char now[FX_TEXT_MAX];
+
+        ck_assert_ok(fx_open(x, path, O_RDWR | O_CREAT, f));
+        ck_assert_ok(fx_read(f, now, sizeof(now)));
+        ck_assert_ok(fx_ftruncate(f, 0));
+        ck_assert_ok(fx_pwrite(f, text, 0));
+        ck_assert_ok(fx_flush(f));
+}
+
+/* A table that may not be written to keeps its saves; those of others go on, new items and edits.  Who waits is told
+ * of what he waits for. */
+START_TEST(test_failing_table) {
+        struct fx_file denied, other;
+        struct fx x;
+
+        begin(&x);
+        if (_i) {
+                mem_put(x.m, "Music", "{\"Artist\":\"p\",\"Song\":\"1\",\"a\":0}");
+                mem_put(x.m, "Users", "{\"Id\":\"42\",\"a\":0}");
+        } else {
+                ck_assert_ok(fx_mkdir(&x, "Music/p"));
+        }
+        mem_deny(x.m, "Music", ERR_ACCESS);
+        open_to_save(&x, "Music/p/1.json", "{\"a\":1}", &denied);
+        open_to_save(&x, PATH, "{\"a\":1}", &other);
+        ck_assert_ok(fx_fsync(&other));
+        ck_assert_item(&x, "Users", "42", NULL, ITEM);
+        ck_assert_int_eq(fx_fsync(&denied), -EACCES);
+        ck_assert_int_eq(sync_all(&x), -EACCES);
+        fx_release(&other);
+        ck_assert_ok(fx_save(&x, "Users/43.json", "{\"a\":2}"));
+        ck_assert_str_eq(fx_names(&x, "Users"), "42.json 43.json");
+        ck_assert_item(&x, "Users", "43", NULL, "{\"Id\":\"43\",\"a\":2}");
+        ck_assert_int_gt(journal_bytes(&x), 0);
+        mem_deny(x.m, "Music", ERR_NONE);
+        ck_assert_ok(fx_fsync(&denied));
+        fx_release(&denied);
+        ck_assert_item(&x, "Music", "p", "1", "{\"Artist\":\"p\",\"Song\":\"1\",\"a\":1}");
+        ck_assert_int_eq(journal_bytes(&x), 0);
+        fx_end(&x);
+}
+END_TEST
+
+/* A policy with PutItem in it and no BatchWriteItem. */
+START_TEST(test_no_batches) {
+        struct fx x;
+
+        begin(&x);
+        mem_fail(x.m, MEM_BATCH_WRITE, 1, 1000000, ERR_ACCESS, false);
+        ck_assert_ok(fx_save(&x, PATH, "{\"a\":1}"));
+        ck_assert_ok(fx_save(&x, "Users/43.json", "{\"a\":2}"));
+        ck_assert_ok(sync_all(&x));
+        ck_assert_item(&x, "Users", "42", NULL, ITEM);
+        ck_assert_item(&x, "Users", "43", NULL, "{\"Id\":\"43\",\"a\":2}");
+        fx_end(&x);
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("batch");
         TCase *t = tcase_create("batch");
@@ -551,6 +610,8 @@ int main(void) {
         tcase_add_test(t, test_many_refused);
         tcase_add_test(t, test_lock);
         tcase_add_test(t, test_refused);
+        tcase_add_loop_test(t, test_failing_table, 0, 2);
+        tcase_add_test(t, test_no_batches);
         suite_add_tcase(s, t);
         return fx_run(s);
 }
