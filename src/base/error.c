@@ -17,6 +17,7 @@ static const struct kind {
         [ERR_NONE] = { "none", 0 },
         [ERR_NO_TABLE] = { "no-table", ENOENT },
         [ERR_NO_ITEM] = { "no-item", ENOENT },
+        [ERR_GONE] = { "gone", ENOENT },
         [ERR_EXISTS] = { "exists", EEXIST },
         [ERR_CONDITION] = { "condition", ESTALE },
         [ERR_INPUT] = { "input", EINVAL },

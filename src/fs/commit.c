@@ -137,6 +137,12 @@ static int save_later(struct save *s, const struct write *w, struct error *e) {
                         : 1;
 }
 
+/* That there is no such item is everyday for a look-up; who saves is told, as of any other refusal. */
+static void told_to_writers(struct error *e) {
+        if (e->kind == ERR_NO_ITEM)
+                e->kind = ERR_GONE;
+}
+
 /* It is saved.  now: the item as it is, if the store has said that; then what went to S3 is known by its reference. */
 static int saved(struct save *s, struct items *now, struct error *e) {
         struct error ignored;
@@ -402,6 +408,7 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
         d->refused_edits = s->edits;
         mutex_unlock(&d->lock);
         away_refused(s->fs, place_file_id(&s->place));
+        told_to_writers(e);
         if (s->stream)
                 give_up_stream(s, d, r, e);
         else if (!s->touch && !again)
@@ -528,6 +535,7 @@ int save_text(struct fs *fs, struct op_ctx *ctx, struct program program, struct 
                         item_dir_changed(fs, dir);
         } else {
                 away_refused(fs, place_file_id(&s.place));
+                told_to_writers(e);
                 reject_text(fs, dir, name, text, e);
         }
         return r;

@@ -186,6 +186,15 @@ static void add_fresh(struct plan *p, struct attribute *a, const struct value *w
         p->fresh.v[p->fresh.n++] = (struct object){ a->name, { a->value.large->bucket, a->value.large->key } };
 }
 
+/* Its item was deleted or changed since the text was read, and the time of grace is over; or it has no object. */
+static int object_gone(const struct attribute *a, struct error *e) {
+        return large_ref_is_claim(a->value.large)
+                       ? error_set(e, ERR_INPUT, "attribute \"%.*s\": what {\"$s3\": ...} stands for is no longer in S3",
+                                   (int)MIN(a->name.n, (size_t)64), a->name.p)
+                       : error_set(e, ERR_PROTOCOL, "attribute \"%.*s\" refers to an object that is not in S3 (any more)",
+                                   (int)MIN(a->name.n, (size_t)64), a->name.p);
+}
+
 static int copy_object(struct plan *p, struct op_ctx *ctx, struct attribute *a, const struct large_ref *from, struct error *e) {
         struct large_owner owner = plan_owner(p, a->name);
         struct value was = a->value;
@@ -198,6 +207,8 @@ static int copy_object(struct plan *p, struct op_ctx *ctx, struct attribute *a, 
                 r = large_put(p->ls, ctx, &owner, &(struct value){ .type = from->type, .text = from->content }, p->arena, &a->value, e);
         else
                 r = large_copy(p->ls, ctx, &owner, from, p->arena, &a->value, e);
+        if (r == -ENOENT && e->kind == ERR_NO_ITEM)
+                return object_gone(&(struct attribute){ a->name, was }, e);
         if (r == 0)
                 add_fresh(p, a, &was);
         return r;

@@ -15,6 +15,7 @@ enum error_kind {
         ERR_NONE,
         ERR_NO_TABLE,     /* ResourceNotFoundException                     ENOENT */
         ERR_NO_ITEM,      /* the service says there is none                ENOENT */
+        ERR_GONE,         /* the same where it is news: it is told         ENOENT */
         ERR_EXISTS,       /* O_EXCL, NOREPLACE                             EEXIST */
         ERR_CONDITION,    /* ConditionalCheckFailedException               ESTALE */
         ERR_INPUT,        /* refused before any request: text, key, name   EINVAL */

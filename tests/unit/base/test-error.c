@@ -13,6 +13,7 @@ static const struct {
         { ERR_NONE, 0, "none" },
         { ERR_NO_TABLE, ENOENT, "no-table" },
         { ERR_NO_ITEM, ENOENT, "no-item" },
+        { ERR_GONE, ENOENT, "gone" },
         { ERR_EXISTS, EEXIST, "exists" },
         { ERR_CONDITION, ESTALE, "condition" },
         { ERR_INPUT, EINVAL, "input" },

@@ -120,6 +120,8 @@ START_TEST(test_save) {
                 (void)snprintf(text, sizeof(text), ".ddbfs/rejected/Users/42/%s", s->attr);
                 ck_assert_ok(fx_cat(&x, text, seen));
                 ck_assert_str_eq(seen, s->mine);
+                ck_assert_ok(fx_cat(&x, ".ddbfs/errors.jsonl", seen));
+                ck_assert_msg(strstr(seen, strerrorname_np(-s->r)), "%s: not told: %s", s->name, seen);
         }
         if (s->r == 0 && s->after && s->after[0] == '"' && s->mine) { /* seen at once in both files */
                 (void)snprintf(text, sizeof(text), "Users/42/%s", s->attr);

@@ -311,6 +311,25 @@ START_TEST(test_claim_copies) {
 }
 END_TEST
 
+/* The object is gone since: that is said in the terms of the text, or of the item that is renamed. */
+START_TEST(test_copy_of_nothing) {
+        struct lx_item i;
+        struct error e = { 0 };
+        struct lx x;
+
+        lx_init(&x);
+        put_text(&x, "1", lx_bytes(&x, 100 * KIB, 1));
+        lx_item(&i, "2");
+        lx_add(&i, "text", _i ? (struct value){ .type = VALUE_LARGE, .large = lx_ref(&x, "1", "text") }
+                              : claim_of(&x, lx_ref(&x, "1", "text")));
+        ck_assert(mem_blob_delete(x.b, lx_ref(&x, "1", "text")->key));
+        ck_assert_int_eq(lx_put(&x, &i, &e), _i ? -EIO : -EINVAL);
+        ck_assert_ptr_nonnull(strstr(e.message, "\"text\""));
+        ck_assert_ptr_null(mem_text(x.m, "Docs", "2", NULL));
+        lx_end(&x);
+}
+END_TEST
+
 START_TEST(test_claim_condition) {
         struct error e = { 0 };
         struct value old, wrong, new;
@@ -550,6 +569,7 @@ int main(void) {
         tcase_add_test(t, test_claim_keeps);
         tcase_add_test(t, test_claim_races);
         tcase_add_loop_test(t, test_claim_copies, 0, 2);
+        tcase_add_loop_test(t, test_copy_of_nothing, 0, 2);
         tcase_add_test(t, test_claim_condition);
         tcase_add_test(t, test_inline_condition);
         tcase_add_loop_test(t, test_move, 0, 2);
