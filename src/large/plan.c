@@ -4,7 +4,8 @@
  *
  *      a value to be written         becomes
  *      S or B that is too large      a fresh object
- *      a claim, its own content      the reference that is there, on condition that it still is
+ *      a claim, its own content      the reference that is there, on condition that it still is; in a batch, which knows
+ *                                    no conditions, a fresh object, copied
  *      a claim, another's content    a fresh object, copied from one that was read lately
  *      another item's reference      a fresh object, copied (renames)
  *      a reference of its own        that (large_finish() made it)
@@ -224,6 +225,8 @@ static int resolve_claim(struct plan *p, struct op_ctx *ctx, struct attribute *a
                 return r;
         now = value_now(p, a->name);
         if (is_large(now) && value_equal(now, &a->value)) {
+                if (p->batch)
+                        return copy_object(p, ctx, a, now->large, e);
                 if (!condition_on(&p->out, a->name))
                         add_condition(p, a->name, now);
                 a->value = *now;

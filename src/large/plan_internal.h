@@ -30,6 +30,7 @@ struct plan {
         struct items now;       /* the item, read before; has_now */
         bool has_now;
         bool old_wanted;        /* what the write replaces does not follow from its conditions */
+        bool batch;             /* it is sent where there are no conditions; set after plan_init() */
 };
 
 /* 0: the write can go as it is.  1: there is something to do. */

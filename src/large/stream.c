@@ -66,10 +66,9 @@ static void planned_free(struct planned *p) {
 static int make(struct write_tap *tap, struct planned *p, struct error *e) {
         int r = plan_init(&p->plan, tap->ls, p->w, &p->arena, e);
 
+        p->plan.batch = true;
         if (r == 0)
                 r = plan_make(&p->plan, tap->ctx, e);
-        if (r == 0 && p->plan.out.n_conditions > 0) /* a batch knows no conditions */
-                r = error_set(e, ERR_INPUT, "{\"$s3\": ...} is not for many items at once");
         return r > 0 ? -error_errno(e->kind) : r;
 }
 

@@ -333,10 +333,9 @@ int large_batch_write(struct store *s, struct op_ctx *ctx, const struct write *w
                 if (w[i].op != WRITE_PUT || !plan_needed(ls, &w[i]))
                         continue;
                 r = plan_init(&p[i], ls, &w[i], &arena, &local);
+                p[i].batch = true;
                 if (r == 0)
                         r = plan_make(&p[i], ctx, &local);
-                if (r == 0 && p[i].out.n_conditions > 0) /* a batch knows no conditions */
-                        r = error_set(&local, ERR_INPUT, "{\"$s3\": ...} is not for many items at once");
                 out[i] = p[i].out;
         }
         if (r == 0 && ls->n_buckets > 0)

@@ -189,6 +189,9 @@ def whole_tables(t):
     t.true(copy["key"] != refs[5]["key"] and t.s3.get(copy["key"]).decode() == bodies[5], "a copy of its own")
     t.fails("EINVAL", write, m / "Docs/.import/jsonl", json.dumps({"Id": "no", "body": claim("never seen")}) + "\n")
     t.eq(item(t, "no"), None)
+    # also into the table it came from
+    t.sh("cp Docs/.export/jsonl %s && cp %s Docs/.import/jsonl" % ((t.path("docs.jsonl"),) * 2), cwd=m / "")
+    t.eq([t.s3.get(reference(item(t, str(i))["body"])["key"]).decode() for i in range(12)], bodies)
 
 
 @test

@@ -173,7 +173,46 @@ START_TEST(test_scanned) {
 }
 END_TEST
 
-/* A claim cannot be checked in a batch: that write is refused, the others go on. */
+/* An export, imported into the table it came from: no item loses what is in S3. */
+START_TEST(test_its_own_claims) {
+        struct large_ref claims[WRITES];
+        struct write w[WRITES];
+        int results[WRITES];
+        struct stream s;
+        struct error e;
+        struct lx x;
+
+        start(&x);
+        stream_init(&x, &s);
+        ck_assert_int_eq(stream_run(&x, &s, &e), 0);
+        for (unsigned i = 1; i < WRITES; i += 2) {
+                struct value *v = &s.items[i].a[1].value;
+
+                claims[i] = *lx_ref(&x, (char[]){ (char)('0' + i), '\0' }, "Text");
+                claims[i].bucket = claims[i].key = STR_NULL;
+                claims[i].type = VALUE_NULL;
+                *v = (struct value){ .type = VALUE_LARGE, .large = &claims[i] };
+        }
+        if (_i) {
+                memcpy(w, s.w, sizeof(w));
+                ck_assert_int_eq(LX_CALL(x.s->ops->batch_write(x.s, &ctx, w, WRITES, results, &e)), 0);
+        } else {
+                s.next = s.done = 0;
+                for (unsigned i = 0; i < WRITES; i++)
+                        s.results[i] = 1;
+                ck_assert_int_eq(stream_run(&x, &s, &e), 0);
+                memcpy(results, s.results, sizeof(results));
+        }
+        for (unsigned i = 0; i < WRITES; i++) {
+                ck_assert_int_eq(results[i], 0);
+                if (i % 2)
+                        lx_check(&x, (char[]){ (char)('0' + i), '\0' }, "Text", lx_bytes(&x, 100 * KIB, i));
+        }
+        lx_end(&x);
+}
+END_TEST
+
+/* What no object is known of is refused, the others go on. */
 START_TEST(test_refused) {
         struct large_ref claim = { .type = VALUE_NULL, .size = 5 };
         struct stream s;
@@ -188,6 +227,30 @@ START_TEST(test_refused) {
         for (unsigned i = 0; i < WRITES; i++)
                 ck_assert_int_eq(s.why[i], i == 3 ? ERR_INPUT : ERR_NONE);
         ck_assert_int_lt(s.results[3], 0);
+        lx_end(&x);
+}
+END_TEST
+
+/* So is that of an object that is gone. */
+START_TEST(test_gone) {
+        struct large_ref claim;
+        struct stream s;
+        struct error e;
+        struct lx x;
+
+        start(&x);
+        stream_init(&x, &s);
+        ck_assert_int_eq(stream_run(&x, &s, &e), 0);
+        claim = *lx_ref(&x, "1", "Text");
+        ck_assert(mem_blob_delete(x.b, claim.key));
+        claim.bucket = claim.key = STR_NULL;
+        claim.type = VALUE_NULL;
+        stream_init(&x, &s);
+        s.items[3].a[1].value = (struct value){ .type = VALUE_LARGE, .large = &claim };
+        ck_assert_int_eq(stream_run(&x, &s, &e), 0);
+        ck_assert_uint_eq(s.done, WRITES);
+        for (unsigned i = 0; i < WRITES; i++)
+                ck_assert_int_eq(s.why[i], i == 3 ? ERR_INPUT : ERR_NONE);
         lx_end(&x);
 }
 END_TEST
@@ -246,7 +309,9 @@ int main(void) {
         tcase_set_timeout(t, 60);
         tcase_add_test(t, test_written);
         tcase_add_test(t, test_scanned);
+        tcase_add_loop_test(t, test_its_own_claims, 0, 2);
         tcase_add_test(t, test_refused);
+        tcase_add_test(t, test_gone);
         tcase_add_test(t, test_refused_without_bucket);
         tcase_add_test(t, test_stopped);
         suite_add_tcase(s, t);
