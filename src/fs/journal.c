@@ -290,19 +290,65 @@ static void take_turn(struct op_ctx *ctx, int parent) {
                 log_warn("journal: another mount is busy with it; what it leaves is for the next");
 }
 
-static void adopt_all(struct fs *fs, struct op_ctx *ctx, int parent) {
-        struct dirent *entry;
+/* A folder of another mount, and when that has saved last. */
+struct left_folder {
+        char name[UUID_LEN];
+        struct timespec at;
+};
+
+static int earlier(const void *a, const void *b) {
+        const struct left_folder *x = a, *y = b;
+
+        if (x->at.tv_sec != y->at.tv_sec)
+                return x->at.tv_sec < y->at.tv_sec ? -1 : 1;
+        return (x->at.tv_nsec > y->at.tv_nsec) - (x->at.tv_nsec < y->at.tv_nsec);
+}
+
+/* Oldest first: of two saves of an item the later one is to stay.  Owned by the caller; NULL: none, or no memory. */
+static struct left_folder *left_folders(struct fs *fs, int parent, size_t *ret_n) {
         int copy = dup(parent);
         DIR *d = copy < 0 ? NULL : fdopendir(copy);
+        struct left_folder *v = NULL;
+        struct dirent *entry;
+        size_t n = 0;
 
-        take_turn(ctx, parent);
-        while (d && (entry = readdir(d)))
-                if (entry->d_name[0] != '.' && strcmp(entry->d_name, fs->journal_own) != 0)
-                        adopt_folder(fs, ctx, parent, entry->d_name);
+        while (d && (entry = readdir(d))) {
+                char path[UUID_LEN + sizeof(SAVES_NAME) + 1];
+                struct left_folder *more;
+                struct stat st;
+
+                if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof(v->name) ||
+                    strcmp(entry->d_name, fs->journal_own) == 0)
+                        continue;
+                more = mem_realloc(v, (n + 1) * sizeof(*v));
+                if (!more)
+                        break;
+                v = more;
+                v[n] = (struct left_folder){ .at = { .tv_sec = 0 } };
+                memcpy(v[n].name, entry->d_name, strlen(entry->d_name));
+                (void)snprintf(path, sizeof(path), "%s/" SAVES_NAME, v[n].name);
+                if (fstatat(parent, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                        v[n].at = st.st_mtim;
+                n++;
+        }
         if (d)
                 closedir(d);
         else if (copy >= 0)
                 close(copy);
+        if (n > 0)
+                qsort(v, n, sizeof(*v), earlier);
+        *ret_n = n;
+        return v;
+}
+
+static void adopt_all(struct fs *fs, struct op_ctx *ctx, int parent) {
+        _cleanup_(mem_freep) struct left_folder *left = NULL;
+        size_t n;
+
+        take_turn(ctx, parent);
+        left = left_folders(fs, parent, &n);
+        for (size_t i = 0; i < n; i++)
+                adopt_folder(fs, ctx, parent, left[i].name);
         journal_sync(fs);
         (void)flock(parent, LOCK_UN);
 }

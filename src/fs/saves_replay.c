@@ -57,20 +57,36 @@ static int by_number(const void *a, const void *b) {
         return (x > y) - (x < y);
 }
 
+/* The next "done", also behind what is damaged: what was sent must not be sent again.  No line of a save reads so. */
+static bool done_next(struct str *rest, uint64_t *ret) {
+        struct save_record rec;
+        struct str line;
+
+        for (;;) {
+                if (!save_record_next(rest, &rec)) {
+                        if (!journal_next_line(rest, &line))
+                                return false;
+                        continue;
+                }
+                if (rec.is_save)
+                        continue;
+                *ret = rec.seq;
+                return true;
+        }
+}
+
 /* The numbers of those that were sent, sorted; NULL: no memory. */
 static uint64_t *done_list(struct str text, size_t *ret_n) {
         struct str rest = text;
-        struct save_record rec;
-        uint64_t *v;
+        uint64_t *v, seq;
         size_t n = 0;
 
-        while (save_record_next(&rest, &rec))
-                n += !rec.is_save;
+        while (done_next(&rest, &seq))
+                n++;
         v = mem_calloc(n + 1, sizeof(*v));
         *ret_n = 0;
-        for (rest = text; v && *ret_n < n && save_record_next(&rest, &rec);)
-                if (!rec.is_save)
-                        v[(*ret_n)++] = rec.seq;
+        for (rest = text; v && *ret_n < n && done_next(&rest, &seq);)
+                v[(*ret_n)++] = seq;
         if (v)
                 qsort(v, *ret_n, sizeof(*v), by_number);
         return v;

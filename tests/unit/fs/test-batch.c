@@ -68,6 +68,16 @@ static long records_end(const char *path) {
         return n;
 }
 
+static bool holds(const char *path, const char *part) {
+        char text[4096] = "";
+        FILE *f = fopen(path, "r");
+
+        ck_assert_ptr_nonnull(f);
+        (void)fread(text, 1, sizeof(text) - 1, f);
+        (void)fclose(f);
+        return strstr(text, part);
+}
+
 static void save(struct fx *x, unsigned i) {
         char path[64], text[64];
 
@@ -361,6 +371,90 @@ START_TEST(test_damaged) {
 }
 END_TEST
 
+/* What is noted down as sent behind the damage was sent: it is not to be written over what others have made of it. */
+START_TEST(test_damaged_before_done) {
+        char path[256], *at;
+        char text[8192];
+        struct fx x;
+        size_t n;
+        FILE *f;
+
+        begin(&x);
+        ck_assert_ok(fx_mkdir(&x, "Music/p"));
+        mem_deny(x.m, "Music", ERR_ACCESS);
+        mem_hold(x.m, MEM_BATCH_WRITE, false);
+        ck_assert_ok(fx_save(&x, PATH, "{\"a\":1}"));
+        ck_assert_ok(fx_save(&x, "Music/p/2.json", "{\"a\":\"damage\"}"));
+        mem_release(x.m, MEM_BATCH_WRITE);
+        ck_assert_int_eq(sync_all(&x), -EACCES);
+        ck_assert_item(&x, "Users", "42", NULL, ITEM);
+        ck_assert_ok(fx_save(&x, "Music/p/3.json", "{\"a\":3}"));
+        mem_put(x.m, "Users", "{\"Id\":\"42\",\"a\":7}");
+        journal_file(&x, path);
+        x.fs = fs_free(x.fs);
+        mem_deny(x.m, "Music", ERR_NONE);
+        f = fopen(path, "r+");
+        ck_assert_ptr_nonnull(f);
+        n = fread(text, 1, sizeof(text), f);
+        at = memmem(text, n, "damage", 6);
+        ck_assert(at && memmem(at, n - (size_t)(at - text), "done 1\n", 7));
+        ck_assert_int_eq(fseek(f, at - text, SEEK_SET), 0);
+        (void)fputc('?', f);
+        (void)fclose(f);
+        fx_start(&x);
+        ck_assert_ok(sync_soon(&x));
+        ck_assert_item(&x, "Users", "42", NULL, "{\"Id\":\"42\",\"a\":7}");
+        ck_assert_uint_eq(journal_files(&x, "damaged"), 1);
+        fx_end(&x);
+}
+END_TEST
+
+/* Of two mounts that died, the one that has saved last has the last word, whatever their folders are called. */
+START_TEST(test_order_of_mounts) {
+        char paths[2][256], path[256];
+        struct dirent *e;
+        struct fs *first;
+        unsigned n = 0;
+        struct fx x;
+        DIR *d;
+
+        begin(&x);
+        mem_fail(x.m, MEM_BATCH_WRITE, 1, 1000000, ERR_CONNECT, false);
+        first = x.fs;
+        fx_start(&x);
+        ck_assert_ok(fx_save(&x, PATH, "{\"a\":2}"));
+        {
+                struct fs *second = x.fs;
+
+                x.fs = first;
+                ck_assert_ok(fx_save(&x, PATH, "{\"a\":1}"));
+                x.fs = second;
+        }
+        mem_fail_all(x.m, ERR_CONNECT);
+        (void)fs_free(first);
+        end_unsent(&x);
+        (void)snprintf(path, sizeof(path), "%s/journal", x.state_dir);
+        d = opendir(path);
+        while ((e = readdir(d)))
+                if (e->d_name[0] != '.' && n < 2)
+                        (void)snprintf(paths[n++], sizeof(paths[0]), "%s/journal/%.64s/saves", x.state_dir, e->d_name);
+        closedir(d);
+        ck_assert_uint_eq(n, 2);
+        for (unsigned i = 0; i < 2; i++) {
+                const struct timespec times[2] = { { .tv_sec = 1000 }, { .tv_sec = i == (unsigned)_i ? 2000 : 1000 } };
+
+                ck_assert_int_eq(utimensat(AT_FDCWD, paths[i], times, 0), 0);
+                if (i == (unsigned)_i)
+                        n = holds(paths[i], "\"a\":{\"N\":\"1\"}") ? 1 : 2;
+        }
+        fx_start(&x);
+        ck_assert_ok(sync_soon(&x));
+        ck_assert_item(&x, "Users", "42", NULL, n == 1 ? ITEM : "{\"Id\":\"42\",\"a\":2}");
+        ck_assert_int_eq(journal_bytes(&x), 0);
+        fx_end(&x);
+}
+END_TEST
+
 /* What is damaged cannot be kept now: nothing is sent either, for the next mount would send it again. */
 START_TEST(test_damaged_not_kept) {
         static char large[100 * KIB];
@@ -604,6 +698,8 @@ int main(void) {
         tcase_add_loop_test(t, test_replay, 0, 2);
         tcase_add_test(t, test_of_another_table);
         tcase_add_test(t, test_damaged);
+        tcase_add_test(t, test_damaged_before_done);
+        tcase_add_loop_test(t, test_order_of_mounts, 0, 2);
         tcase_add_test(t, test_damaged_not_kept);
         tcase_add_test(t, test_damaged_record);
         tcase_add_test(t, test_not_noted);
