@@ -319,6 +319,8 @@ int item_dir_make(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct st
                 return error_set(e, ERR_INPUT, "not the name of an item: its key, encoded");
         if (r == 0 && removals_pending(fs, buf_view(&p.id)))
                 r = removals_wait(fs, ctx, e);
+        if (r == 0 && away_find(fs, buf_view(&p.id))) /* who makes the item anew has not renamed the old one to save it */
+                (void)away_expire(fs, ctx, &p, false);
         if (r == 0)
                 r = put_key(fs, ctx, &p, e);
         if (r)

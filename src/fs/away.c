@@ -339,6 +339,8 @@ static int delete_away_attr(struct fs *fs, struct op_ctx *ctx, struct away *a, s
 }
 
 static bool is_below(const struct place *p, const struct place *partition) {
+        if (partition->kind == NODE_ITEM)
+                return str_eq(place_file_id(p), place_file_id(partition));
         return str_eq(p->table->name, partition->table->name) && p->key.n > 0 && partition->key.n > 0 &&
                str_eq(p->key.parts[0].text, partition->key.parts[0].text);
 }

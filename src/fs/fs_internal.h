@@ -218,7 +218,7 @@ void away_refused(struct fs *fs, struct str id);
 void away_unchanged(struct fs *fs, struct str id);
 /* Unlinked after a refused save: away again rather than deleted, its text may be about to come back. */
 bool away_again(struct fs *fs, const struct place *p);
-/* Delete those whose time is up, or all below a partition (only), or all (last: what fails is for the next mount).
+/* Delete those whose time is up, or all below a partition or that item (only), or all (last: what fails is for the next mount).
  * Returns when the next one is due; UINT64_MAX: never. */
 uint64_t away_expire(struct fs *fs, struct op_ctx *ctx, const struct place *only, bool last);
 void away_stop(struct fs *fs);

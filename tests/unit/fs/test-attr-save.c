@@ -454,6 +454,25 @@ START_TEST(test_make_and_remove_items) {
 }
 END_TEST
 
+/* Its item was renamed to a scratch name a moment ago: for this mount it is gone.  Others stay as they are. */
+START_TEST(test_make_item_renamed_away) {
+        char text[FX_TEXT_MAX];
+        struct fx x;
+
+        start(&x, "{\"Id\":\"42\",\"a\":1}");
+        mem_put(x.m, "Users", "{\"Id\":\"43\",\"a\":2}");
+        ck_assert_ok(fx_mv(&x, "Users/42.json", "Users/42.json~", 0));
+        ck_assert_ok(fx_mv(&x, "Users/43.json", "Users/43.json~", 0));
+        ck_assert_ok(fx_mkdir(&x, "Users/42"));
+        ck_assert_str_eq(item(&x), "{\"Id\":\"42\"}");
+        ck_assert_str_eq(fx_names(&x, "Users"), "42.json 42.json~ 43.json~");
+        ck_assert_ptr_nonnull(mem_text(x.m, "Users", "43", NULL));
+        ck_assert_ok(fx_cat(&x, "Users/42.json~", text));
+        ck_assert_ptr_nonnull(strstr(text, "\"a\": 1"));
+        fx_end(&x);
+}
+END_TEST
+
 /* Its item is deleted, and still in the queue of `rm -r`. */
 START_TEST(test_make_item_just_removed) {
         struct fs_entry users;
@@ -523,6 +542,7 @@ int main(void) {
         tcase_add_test(t, test_backup);
         tcase_add_test(t, test_backup_of_what_is_in_s3);
         tcase_add_test(t, test_make_and_remove_items);
+        tcase_add_test(t, test_make_item_renamed_away);
         tcase_add_test(t, test_make_item_just_removed);
         tcase_add_test(t, test_read_only);
         suite_add_tcase(s, t);
