@@ -17,7 +17,6 @@
 #define _must_check_ __attribute__((warn_unused_result))
 #define _printf_(f, a) __attribute__((format(printf, f, a)))
 #define _unused_ __attribute__((unused))
-#define _fallthrough_ __attribute__((fallthrough))
 
 /* fnp(&p): the cleanup handler of a destructor that returns NULL. */
 #define DEFINE_CLEANUP(T, fn) \
