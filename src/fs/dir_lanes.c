@@ -43,7 +43,8 @@
 #define LANE_NS (3 * NS_PER_S)      /* it works for so long: what comes later would wait for the reader too long ... */
 #define STEP_AGE_MAX (60 * NS_PER_S) /* ... which is longer than this: a listing shows what was there since it began */
 #define VAIN_MAX 2           /* beginnings that brought nothing, of a listing ... */
-#define MOUNT_VAIN_MAX 8     /* ... and of a mount, in a row */
+#define VAIN_HASH 9          /* kind of hash, and the next */
+#define TABLE_VAIN_MAX 8     /* ... and of a table, in a row */
 
 /* The far ones first: the reader comes to the near ones soon enough. */
 static const uint8_t segment_order[LANES] = { 4, 2, 6, 1, 3, 5, 7 };
@@ -89,6 +90,15 @@ struct dir_lanes {
 
 static const struct key_schema *key_of(const struct dir_lanes *x) {
         return x->request.index ? &x->request.index->key : &x->request.table->key;
+}
+
+/* Of two tables that share it the one may switch off the other's lanes, which then takes longer. */
+static atomic_uint *vain_of(struct fs *fs, const struct scan_request *s) {
+        uint64_t hash = hash_stable(VAIN_HASH, s->table->name);
+
+        if (s->index)
+                hash ^= hash_stable(VAIN_HASH + 1, s->index->name);
+        return &fs->lanes_vain[hash % LANES_VAIN];
 }
 
 static uint64_t hash_of(const struct dir_lanes *x, const struct item *item) {
@@ -148,7 +158,7 @@ static int meet(struct dir_lanes *x, struct items *items, struct lane **ret) {
                 items->next = next;
                 l->met = true;
                 *ret = l;
-                atomic_store_explicit(&x->fs->lanes_vain, 0, memory_order_relaxed);
+                atomic_store_explicit(vain_of(x->fs, &x->request), 0, memory_order_relaxed);
         }
         return 0;
 }
@@ -165,7 +175,7 @@ static bool in_vain(struct lane *l) {
         mutex_lock(&l->all->fs->gate);
         l->all->vain++;
         mutex_unlock(&l->all->fs->gate);
-        atomic_fetch_add_explicit(&l->all->fs->lanes_vain, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(vain_of(l->all->fs, &l->all->request), 1, memory_order_relaxed);
         return false;
 }
 
@@ -297,7 +307,7 @@ static void maybe_begin(struct fs *fs, struct fs_dir *d) {
         bool wanted;
 
         if (!l || x->alone || !d->pace.skipping || x->asking_ns < x->asked * SLOW_NS ||
-            atomic_load_explicit(&fs->lanes_vain, memory_order_relaxed) >= MOUNT_VAIN_MAX)
+            atomic_load_explicit(vain_of(fs, &x->request), memory_order_relaxed) >= TABLE_VAIN_MAX)
                 return;
         mutex_lock(&fs->gate);
         wanted = x->vain < VAIN_MAX && x->n_seen < SEEN_MAX && x->steps >= FIRST_STEPS + SEED_STEPS * (uint64_t)x->n_lanes;

@@ -98,7 +98,8 @@ struct fs {
 
         atomic_uint n_pumps;      /* exports that are scanned in parallel */
         atomic_uint n_imports;    /* open */
-        atomic_uint lanes_vain;   /* beginnings of lanes that brought nothing, in a row (dir_lanes.c) */
+#define LANES_VAIN 64
+        atomic_uint lanes_vain[LANES_VAIN]; /* by table: beginnings of lanes that brought nothing, in a row (dir_lanes.c) */
 
         struct mutex open_lock;
         struct list drafts, files, dirs; /* open_lock; struct draft, fs_file, fs_dir */

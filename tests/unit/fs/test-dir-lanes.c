@@ -184,6 +184,40 @@ START_TEST(test_fast) {
 }
 END_TEST
 
+/* A shorter table, of which lanes bring nothing, is listed again and again: the long one still has them. */
+START_TEST(test_of_another_table) {
+        struct fx_listing l, listing;
+        unsigned wanted = 0;
+        struct fx x;
+
+        start(&x, true, MEM_SEGMENTS_RANGES);
+        wanted = list(&x, &listing);
+        buf_deinit(&listing.names);
+        fx_end(&x);
+        start(&x, false, MEM_SEGMENTS_RANGES);
+        x.fs = fs_free(x.fs);
+        x.o.cache_ttl_ns = 1;
+        fx_start(&x);
+        for (unsigned i = 0; i < 40 * ITEMS; i++) {
+                char hash[16], range[16];
+
+                (void)snprintf(hash, sizeof(hash), "%u", 1 + i / ITEMS);
+                (void)snprintf(range, sizeof(range), "%u", i % ITEMS);
+                mem_put_key(x.m, "Num", str_make(hash, strlen(hash)), str_make(range, strlen(range)));
+        }
+        for (unsigned i = 0; i < 20; i++) {
+                l = (struct fx_listing){ .names = BUF_INIT(MIB), .budget = 40 };
+                ck_assert_ok(fx_ls(&x, "Num", &l));
+                ck_assert_uint_eq(l.n, 40);
+                buf_deinit(&l.names);
+        }
+        mem_reset_calls(x.m);
+        ck_assert_uint_gt(list(&x, &listing), wanted);
+        buf_deinit(&listing.names);
+        fx_end(&x);
+}
+END_TEST
+
 /* Partitions made and removed by others while it is read, lanes' first ones too: those that stay are all shown, once. */
 START_TEST(test_changes) {
         struct got g;
@@ -234,6 +268,7 @@ static Suite *suite(void) {
         tcase_add_test(t, test_seek);
         tcase_add_test(t, test_changes);
         tcase_add_test(t, test_fast);
+        tcase_add_test(t, test_of_another_table);
         suite_add_tcase(s, t);
         return s;
 }
