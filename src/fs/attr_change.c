@@ -137,12 +137,14 @@ static int value_for(const struct value *v, const struct value *replaced, struct
         return attr_text_parse(v->text, replaced->type, a, ret, e);
 }
 
-/* What is replaced must be what readers of this mount were shown last, as with any save. */
-static int as_served(struct fs *fs, struct op_ctx *ctx, const struct place *p, const struct value *now, struct error *e) {
+/* What is replaced must be what was renamed to a scratch name (away), or what readers of this mount were shown last, as
+ * with any save. */
+static int as_served(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct snapshot *away, const struct value *now,
+                     struct error *e) {
         _cleanup_(buf_deinit) struct buf room = BUF_INIT(ITEM_TEXT_MAX);
-        struct base base;
+        struct base base = { .kind = BASE_SNAPSHOT, .snapshot = snapshot_ref(away) };
         struct str text = STR_NULL;
-        int r = attr_base_of(fs, ctx, program_of(fs, ctx), p, false, true, &base, e);
+        int r = away ? 0 : attr_base_of(fs, ctx, program_of(fs, ctx), p, false, true, &base, e);
 
         if (r == 0 && base.kind == BASE_SNAPSHOT && now && attr_text(fs, now, &room, &text) == 0 &&
             !str_eq(text, str_make(base.snapshot->text, base.snapshot->n)))
@@ -177,13 +179,14 @@ static void must_be(struct move *m, struct str attr, const struct value *v) {
 }
 
 static int plan_move(struct fs *fs, struct op_ctx *ctx, const struct place *a, const struct place *b, const struct value *from,
-                     const struct value *to, unsigned flags, struct arena *arena, struct move *m, struct error *e) {
+                     const struct value *to, struct snapshot *away, unsigned flags, struct arena *arena, struct move *m,
+                     struct error *e) {
         struct str a_name = buf_view(&a->attr), b_name = buf_view(&b->attr);
         int r;
 
-        if (!from || ((flags & RENAME_EXCHANGE) && !to))
+        if (!from || ((flags & RENAME_EXCHANGE) && (!to || away)))
                 return fs_no_item(e);
-        if ((flags & RENAME_NOREPLACE) && to)
+        if ((flags & RENAME_NOREPLACE) && to && !away)
                 return error_set(e, ERR_EXISTS, "there is an attribute of that name");
         m->set[0] = (struct attribute){ .name = b_name };
         if (flags & RENAME_EXCHANGE) {
@@ -191,7 +194,7 @@ static int plan_move(struct fs *fs, struct op_ctx *ctx, const struct place *a, c
                 m->set[1] = (struct attribute){ .name = a_name, .value = *to };
                 r = 0;
         } else {
-                r = fs->o.write_mode == FS_WRITE_OPTIMISTIC && to ? as_served(fs, ctx, b, to, e) : 0;
+                r = fs->o.write_mode == FS_WRITE_OPTIMISTIC && to ? as_served(fs, ctx, b, away, to, e) : 0;
                 if (r == 0)
                         r = value_for(from, to, arena, &m->set[0].value, e);
                 m->remove = a_name;
@@ -206,26 +209,18 @@ static int plan_move(struct fs *fs, struct op_ctx *ctx, const struct place *a, c
         return r;
 }
 
-int attr_rename(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, unsigned flags, struct error *e) {
-        const struct place *a = &from->child.place, *b = &to->child.place;
+static int move(struct fs *fs, struct op_ctx *ctx, const struct place *a, const struct place *b, struct snapshot *away,
+                unsigned flags, struct error *e) {
         struct move m = { .w = { .op = WRITE_UPDATE, .table = a->table, .key = a->key } };
         _cleanup_(arena_deinit) struct arena arena = ARENA_INIT(64 * MIB);
         _cleanup_(snapshot_unrefp) struct snapshot *now = NULL;
         _cleanup_(parsed_unrefp) struct parsed *parsed = NULL;
         struct error local = { 0 };
-        int r = not_the_key(a, e);
+        int r = read_strong(fs, ctx, a, &parsed, e);
 
         if (r == 0)
-                r = not_the_key(b, e);
-        if (r == 0 && !str_eq(buf_view(&a->id), buf_view(&b->id)))
-                r = error_set_errno(e, -EXDEV, "to another item an attribute is moved by copying");
-        if (r == 0 && away_find(fs, buf_view(&a->attr_id)))
-                r = fs_no_item(e);
-        if (r == 0)
-                r = read_strong(fs, ctx, a, &parsed, e);
-        if (r == 0)
                 r = plan_move(fs, ctx, a, b, item_get(&parsed->item, buf_view(&a->attr)), item_get(&parsed->item, buf_view(&b->attr)),
-                              flags, &arena, &m, e);
+                              away, flags, &arena, &m, e);
         if (r)
                 return r;
         r = attr_update(fs, ctx, a, &m.w, &now, &local);
@@ -242,6 +237,26 @@ int attr_rename(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end 
         else
                 gone(fs, ctx, a);
         return 0;
+}
+
+int attr_rename(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, unsigned flags, struct error *e) {
+        const struct place *a = &from->child.place, *b = &to->child.place;
+        _cleanup_(snapshot_unrefp) struct snapshot *away = NULL;
+        int r = not_the_key(a, e);
+
+        if (r == 0)
+                r = not_the_key(b, e);
+        if (r == 0 && !str_eq(buf_view(&a->id), buf_view(&b->id)))
+                r = error_set_errno(e, -EXDEV, "to another item an attribute is moved by copying");
+        if (r == 0 && away_find(fs, buf_view(&a->attr_id)))
+                r = fs_no_item(e);
+        if (r == 0)
+                r = away_text(fs, ctx, buf_view(&b->attr_id), &away, e);
+        if (r == 0)
+                r = move(fs, ctx, a, b, away, flags, e);
+        if (r && away)
+                away_unchanged(fs, buf_view(&b->attr_id));
+        return r;
 }
 
 /* Renamed to a scratch name, and the grace time is over: it was moved for good. */

@@ -138,6 +138,25 @@ static int target_as_served(struct fs *fs, struct op_ctx *ctx, struct end *to, s
         return r ? error_set_errno(e, r, "renaming") : item_unchanged(&to->child.place, item, w, a, e);
 }
 
+/* What was renamed to a scratch name is replaced as long as it is that version. */
+static int target_as_away(struct fs *fs, struct op_ctx *ctx, struct end *to, const struct snapshot *away, struct write *w,
+                          struct arena *a, struct error *e) {
+        struct get_request get = { .table = to->child.place.table, .key = to->child.place.key, .consistent = true };
+        _cleanup_(snapshot_unrefp) struct snapshot *now = NULL;
+        int r = fs->store->ops->get(fs->store, ctx, &get, &to->items, e);
+
+        if (r == 0 && to->items.n > 0)
+                r = items_fill(fs, ctx, &to->items, e);
+        if (r || to->items.n == 0) /* gone: there is nothing to lose */
+                return r;
+        r = item_snapshot(fs, &to->child.place, &to->items.v[0], &now);
+        if (r)
+                return error_set_errno(e, r, "renaming");
+        if (now->hash != away->hash)
+                return error_set(e, ERR_CONDITION, "the item to be replaced was changed by somebody else since it was renamed");
+        return item_unchanged(&to->child.place, &to->items.v[0], w, a, e);
+}
+
 static int replace(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, unsigned flags,
                    struct arena *a, struct error *e) {
         struct condition absent = { .op = COND_NOT_EXISTS, .attr = to->child.place.table->key.attrs[0].name };
@@ -157,12 +176,11 @@ static int replace(struct fs *fs, struct op_ctx *ctx, struct end *from, struct e
         if ((flags & RENAME_NOREPLACE) && !away) { /* what is away is there, but not for the caller */
                 w[0].conditions = &absent;
                 w[0].n_conditions = 1;
-        } else if (fs->o.write_mode == FS_WRITE_OPTIMISTIC && !away) {
-                r = target_as_served(fs, ctx, to, &w[0], a, e);
-                if (r)
-                        return r;
+        } else if (fs->o.write_mode == FS_WRITE_OPTIMISTIC) {
+                r = away ? target_as_away(fs, ctx, to, away, &w[0], a, e) : target_as_served(fs, ctx, to, &w[0], a, e);
         }
-        r = transact(fs, ctx, w, 2, from, to, flags, e);
+        if (r == 0)
+                r = transact(fs, ctx, w, 2, from, to, flags, e);
         if (r) {
                 away_unchanged(fs, buf_view(&to->child.place.id));
                 return r;

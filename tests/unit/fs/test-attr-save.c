@@ -295,6 +295,22 @@ START_TEST(test_rename_to_one_made_since) {
 }
 END_TEST
 
+/* Onto one that was renamed to a scratch name: that version is replaced, not what others have made of it. */
+START_TEST(test_rename_onto_what_was_changed) {
+        struct fx x;
+
+        start(&x, "{\"Id\":\"42\",\"a\":1,\"b\":2}");
+        ck_assert_ok(fx_mv(&x, "Users/42/a", "Users/42/a~", 0));
+        if (_i == 0)
+                mem_put(x.m, "Users", "{\"Id\":\"42\",\"a\":7,\"b\":2}");
+        else if (_i == 1)
+                mem_put(x.m, "Users", "{\"Id\":\"42\",\"b\":2}");
+        ck_assert_int_eq(fx_mv(&x, "Users/42/b", "Users/42/a", 0), _i ? 0 : -ESTALE);
+        ck_assert_str_eq(item(&x), _i ? "{\"Id\":\"42\",\"a\":2}" : "{\"Id\":\"42\",\"a\":7,\"b\":2}");
+        fx_end(&x);
+}
+END_TEST
+
 /* What unlinks first does not change the type, where the text is of it. */
 START_TEST(test_unlinked_and_made_anew) {
         char text[FX_TEXT_MAX];
@@ -536,6 +552,7 @@ int main(void) {
         tcase_add_test(t, test_remove);
         tcase_add_test(t, test_rename);
         tcase_add_test(t, test_rename_to_one_made_since);
+        tcase_add_loop_test(t, test_rename_onto_what_was_changed, 0, 3);
         tcase_add_test(t, test_scratch);
         tcase_add_test(t, test_unlinked_and_made_anew);
         tcase_add_test(t, test_emptied);

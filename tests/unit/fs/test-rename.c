@@ -162,6 +162,28 @@ START_TEST(test_unsaved_noreplace) {
 END_TEST
 
 /* The path decides the key: that is what a rename means, also with strict_keys. */
+/* Onto a name whose item was renamed to a scratch name: that version is replaced, not what others have made of it. */
+START_TEST(test_onto_what_was_changed) {
+        struct fx x;
+
+        begin(&x);
+        ck_assert_ok(fx_mv(&x, "Music/a/x.json", "Music/a/x.json~", 0));
+        if (_i == 0)
+                mem_put(x.m, "Music", "{\"Artist\":\"a\",\"Song\":\"x\",\"v\":7}");
+        else if (_i == 1)
+                ck_assert(mem_delete(x.m, "Music", "a", "x"));
+        ck_assert_int_eq(fx_mv(&x, "Music/a/y.json", "Music/a/x.json", 0), _i ? 0 : -ESTALE);
+        if (_i) {
+                ck_assert_item(&x, "Music", "a", "x", "{\"Artist\":\"a\",\"Song\":\"x\",\"w\":2}");
+                ck_assert_item(&x, "Music", "a", "y", NULL);
+        } else {
+                ck_assert_item(&x, "Music", "a", "x", "{\"Artist\":\"a\",\"Song\":\"x\",\"v\":7}");
+                ck_assert_item(&x, "Music", "a", "y", B);
+        }
+        fx_end(&x);
+}
+END_TEST
+
 START_TEST(test_strict_keys) {
         struct fx x;
 
@@ -291,6 +313,7 @@ static Suite *suite(void) {
         tcase_add_test(t, test_node_follows);
         tcase_add_test(t, test_conflict);
         tcase_add_test(t, test_unsaved_noreplace);
+        tcase_add_loop_test(t, test_onto_what_was_changed, 0, 3);
         tcase_add_test(t, test_strict_keys);
         tcase_add_test(t, test_backup_then_new);
         tcase_add_loop_test(t, test_partition, 0, 4);
