@@ -119,7 +119,7 @@ int draft_write_attr(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_
 /* Flags of a process in its stat file: it was killed by a signal (linux/sched.h). */
 #define PF_SIGNALED_FLAG 0x400u
 
-static bool was_killed(uint32_t pid) {
+bool was_killed(uint32_t pid) {
         char path[64], text[1024], *p;
         unsigned flags = 0;
         size_t n;

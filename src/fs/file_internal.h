@@ -95,6 +95,7 @@ _must_check_ int draft_write_attr(struct fs *fs, struct op_ctx *ctx, struct draf
 int draft_not_at_its_end(struct error *e); /* that error */
 /* A program closes it: -EINTR when it was killed and has written last, for what it has streamed is not the whole, and is given up. */
 _must_check_ int draft_check_killed(struct fs *fs, struct op_ctx *ctx, struct draft *d, struct error *e);
+bool was_killed(uint32_t pid); /* by a signal, and this is what it leaves behind */
 /* What was streamed; every later commit says why.  busy. */
 void draft_give_up(struct draft *d, struct op_ctx *ctx, const struct error *why);
 _must_check_ int draft_load_large(struct fs *fs, struct op_ctx *ctx, struct draft *d, const struct place *p,

@@ -223,11 +223,23 @@ static int import_write(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, ui
         return r;
 }
 
+/* Half a line may look like a whole one. */
+static void refuse_tail(struct import *x) {
+        struct error e;
+
+        (void)error_set(&e, ERR_INPUT, "the program was killed before it had written the end of the line");
+        import_refuse(x, x->line + 1, buf_view(&x->tail), &e);
+        x->line += newlines(buf_view(&x->tail)) + 1;
+        buf_reset(&x->tail);
+}
+
 static int finish(struct import *x, struct op_ctx *ctx, struct error *e) {
         uint64_t n_bad;
         int r = 0;
 
-        if (x->tail.n > 0)
+        if (x->tail.n > 0 && was_killed(ctx->pid))
+                refuse_tail(x);
+        else if (x->tail.n > 0)
                 r = take(x, ctx, STR_NULL, true, e);
         x->finished = true; /* or tried to: release does not wait for it once more */
         if (r == 0)

@@ -6,6 +6,7 @@
 
 import json
 import os
+import subprocess
 import time
 
 from case import build_kind, plain_test, read, run, test, write
@@ -172,6 +173,20 @@ def bad_lines(t):
     write(m / "Users/.import/jsonl", '{"Id": 60, "sk": "x"}\n{"Id": 61, "sk": "x"}\n')
     t.eq(len(t.scan("Users")), 10)
     t.true(error is not None, "told")
+
+
+@test
+def killed_in_a_line(t):
+    """Half a row looks like a row."""
+    t.create_table("Rows", "Id:S")
+    m = t.mount("Rows")
+    script = "exec >Rows/.import/csv; printf 'Id,n\\n1,1234\\n'; sleep 0.5; printf 2,12; kill -9 $$"
+    t.eq(subprocess.run(["/bin/sh", "-c", script], cwd=m / "", check=False).returncode, -9)
+    t.eq(t.scan("Rows"), [{"Id": {"S": "1"}, "n": {"N": "1234"}}])
+    t.eq(read(m / ".ddbfs/rejected/Rows/.import/csv"), "Id,n\n2,12\n")
+    t.true(any("killed" in e["message"] for e in m.errors()), "it is told")
+    t.sh("printf 'Id,n\\n2,12' >Rows/.import/csv", cwd=m / "")
+    t.eq(len(t.scan("Rows")), 2)
 
 
 @test
