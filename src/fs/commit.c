@@ -342,14 +342,19 @@ static void draft_saved(struct draft *d, const struct save *s, struct snapshot *
 
 /* A text refused for a reason that will not go away is not tried again (close after a failed fsync). */
 static bool refused_for_good(struct draft *d, const struct save *s, struct error *e) {
-        bool same;
+        bool same, cut_off;
 
         mutex_lock(&d->lock);
         same = d->refused && d->refused_edits == s->edits && !s->touch;
+        cut_off = d->cut_off;
         if (same)
                 *e = d->refused_error;
         mutex_unlock(&d->lock);
         e->told = same;
+        if (same && cut_off) { /* not EINTR, after which programs try again for ever */
+                e->kind = ERR_INTERNAL;
+                return true;
+        }
         return same && (e->kind == ERR_INPUT || e->kind == ERR_TOO_LARGE || e->kind == ERR_CONDITION || e->kind == ERR_EXISTS);
 }
 
@@ -405,6 +410,7 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
         mutex_lock(&d->lock);
         again = d->refused && d->refused_edits == s->edits;
         d->refused = true;
+        d->cut_off = false;
         d->refused_edits = s->edits;
         mutex_unlock(&d->lock);
         away_refused(s->fs, place_file_id(&s->place));

@@ -86,7 +86,7 @@ static int append_data(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint6
         }
         mutex_lock(&d->lock);
         d->streamed = stream_size(d->stream);
-        d->streaming = program;
+        d->writing = program;
         d->dirty = true;
         d->edits++;
         d->mtime_ns = clock_wall_ns();
@@ -106,8 +106,13 @@ int draft_write_attr(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_
         mutex_unlock(&d->lock);
         if (lost)
                 return error_set(e, ERR_INTERNAL, "what was written before could not be saved");
-        if (!streams)
-                return draft_write(d, offset, append, data, e);
+        if (!streams) {
+                r = draft_write(d, offset, append, data, e);
+                mutex_lock(&d->lock);
+                d->writing = program_of(fs, ctx).id;
+                mutex_unlock(&d->lock);
+                return r;
+        }
         r = fs_busy_begin(fs, ctx, &d->busy, e);
         if (r)
                 return r;
@@ -136,12 +141,27 @@ bool was_killed(uint32_t pid) {
         return p && sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && (flags & PF_SIGNALED_FLAG);
 }
 
+static void cut_off(struct fs *fs, struct draft *d, struct error *e) {
+        _cleanup_(buf_deinit) struct buf text = BUF_INIT(ITEM_TEXT_MAX);
+
+        mutex_lock(&d->lock);
+        buf_str(&text, buf_view(&d->text));
+        d->refused = d->cut_off = true;
+        d->refused_edits = d->edits;
+        d->refused_error = *e;
+        mutex_unlock(&d->lock);
+        if (buf_status(&text) == 0)
+                reject_text(fs, d->node, STR_NULL, buf_view(&text), e);
+}
+
 int draft_check_killed(struct fs *fs, struct op_ctx *ctx, struct draft *d, struct error *e) {
+        bool streamed;
         uint32_t wrote;
         int r = 0;
 
         mutex_lock(&d->lock);
-        wrote = d->streamed > 0 && d->dirty ? d->streaming : 0;
+        streamed = d->streamed > 0;
+        wrote = d->dirty && !(d->refused && d->refused_edits == d->edits) ? d->writing : 0;
         mutex_unlock(&d->lock);
         if (!wrote || !was_killed(ctx->pid) || program_of(fs, ctx).id != wrote)
                 return 0;
@@ -149,7 +169,10 @@ int draft_check_killed(struct fs *fs, struct op_ctx *ctx, struct draft *d, struc
         if (r)
                 return r;
         r = error_set(e, ERR_INTERRUPTED, "the program was killed while it was writing: the attribute stays as it was");
-        draft_give_up(d, ctx, e);
+        if (streamed)
+                draft_give_up(d, ctx, e);
+        else
+                cut_off(fs, d, e);
         fs_busy_end(fs, &d->busy);
         return r;
 }

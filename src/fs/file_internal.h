@@ -24,13 +24,14 @@ struct draft {
         struct mutex lock;         /* everything below */
         struct buf text;
         uint64_t streamed;         /* bytes of the stream; then text is empty */
-        uint32_t streaming;        /* the program that has written to it last (its thread group) */
+        uint32_t writing;          /* of an attribute: the program that has written to it last (its thread group) */
         bool lost;                 /* what was streamed could not be saved: there is nothing left to save */
         bool created, exclusive, loaded, dirty, truncated;
         uint32_t idle_flushes;     /* of an attribute: since it was emptied */
         uint64_t edits;            /* counts changes, to notice those made during a commit */
         bool read_here;            /* the writer was given the text at open: that is the version it knows */
         bool refused;              /* the last commit was refused ... */
+        bool cut_off;              /* ... since its writer was killed ... */
         uint64_t refused_edits;    /* ... of this state of the text ... */
         struct error refused_error;/* ... for this reason */
         uint64_t mtime_ns;
@@ -93,7 +94,8 @@ _must_check_ int draft_write(struct draft *d, uint64_t offset, bool append, stru
 _must_check_ int draft_write_attr(struct fs *fs, struct op_ctx *ctx, struct draft *d, uint64_t offset, bool append,
                                   struct str data, struct error *e);
 int draft_not_at_its_end(struct error *e); /* that error */
-/* A program closes it: -EINTR when it was killed and has written last, for what it has streamed is not the whole, and is given up. */
+/* A program closes it: -EINTR when it was killed and has written last, for that is not the whole.  What was streamed is
+ * given up, a text is kept as any that is refused. */
 _must_check_ int draft_check_killed(struct fs *fs, struct op_ctx *ctx, struct draft *d, struct error *e);
 bool was_killed(uint32_t pid); /* by a signal, and this is what it leaves behind */
 /* What was streamed; every later commit says why.  busy. */

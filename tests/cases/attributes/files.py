@@ -4,9 +4,10 @@
 """Attributes as files: every type there and back, one request each, both files of an item agree at once."""
 
 import os
+import subprocess
 from pathlib import Path
 
-from case import run, test, wait_for
+from case import read, run, test, wait_for
 
 KEY = {"UserId": {"N": "42"}}
 PHOTO = bytes(range(256)) * 700
@@ -228,6 +229,20 @@ def read_only(t):
     t.eq(get(m / "Users/42/age"), b"36.5")
     t.fails("EROFS", put, m / "Users/42/age", b"1")
     t.fails("EROFS", os.mkdir, m / "Users/43")
+
+
+@test
+def killed(t):
+    """Half of a text is no text."""
+    t.create_table("Users", "Id:S")
+    t.put("Users", {"Id": {"S": "42"}, "Note": {"S": "whole"}})
+    m = t.mount("Users")
+    script = "exec >Users/42/%s; printf half; kill -9 $$"
+    for name in ("Note", "New"):
+        t.eq(subprocess.run(["/bin/sh", "-c", script % name], cwd=m / "", check=False).returncode, -9)
+        t.eq(read(m / (".ddbfs/rejected/Users/42/" + name)), "half")
+    t.eq(t.get("Users", {"Id": {"S": "42"}}), {"Id": {"S": "42"}, "Note": {"S": "whole"}})
+    t.eq(sorted(os.listdir(m / "Users/42")), ["Id", "Note"])
 
 
 run()

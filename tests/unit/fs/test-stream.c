@@ -269,6 +269,37 @@ START_TEST(test_killed) {
 }
 END_TEST
 
+/* What fits into memory is not the whole either.  Whoever else has the file open, and writes no more, does not save it;
+ * what goes on from there is another program's text. */
+START_TEST(test_killed_small) {
+        pid_t killed = killed_process();
+        char text[FX_TEXT_MAX];
+        struct fx_file f;
+        struct sx s;
+
+        sx_init(&s);
+        ck_assert_ok(fx_close(&s.f));
+        ck_assert_ok(fx_save(&s.x, "Users/42/t", "whole"));
+        fx_pid = (uint32_t)killed;
+        ck_assert_ok(fx_open(&s.x, "Users/42/t", O_WRONLY | O_TRUNC, &f));
+        ck_assert_ok(fx_write(&f, "half"));
+        ck_assert_int_eq(fx_flush(&f), -EINTR);
+        fx_pid = (uint32_t)getpid();
+        ck_assert_ok(fx_cat(&s.x, ".ddbfs/rejected/Users/42/t", text));
+        ck_assert_str_eq(text, "half");
+        if (_i) {
+                ck_assert_ok(fx_write(&f, " and half"));
+                ck_assert_ok(fx_close(&f));
+        } else {
+                ck_assert_int_eq(fx_close(&f), -EIO);
+        }
+        ck_assert_ok(fx_cat(&s.x, "Users/42/t", text));
+        ck_assert_str_eq(text, _i ? "half and half" : "whole");
+        ck_assert_int_eq(waitpid(killed, NULL, 0), killed);
+        sx_end(&s);
+}
+END_TEST
+
 /* Killed in the middle of a line: what there is of it looks like one, and is none. */
 START_TEST(test_import_killed) {
         pid_t killed = killed_process();
@@ -304,6 +335,7 @@ int main(void) {
         tcase_add_test(t, test_interrupted);
         tcase_add_loop_test(t, test_grown_first, 0, 2);
         tcase_add_loop_test(t, test_killed, 0, 2);
+        tcase_add_loop_test(t, test_killed_small, 0, 2);
         tcase_add_test(t, test_import_killed);
         suite_add_tcase(s, t);
         return fx_run(s);
