@@ -106,6 +106,14 @@ int fs_probe(struct fs *fs, struct op_ctx *ctx, struct error *reterr) {
         return r;
 }
 
+/* Nobody knows whether what was streamed so far is the whole, and it cannot be told from its text, as an item's can. */
+static int give_up_stream(struct op_ctx *ctx, struct draft *d, struct error *e) {
+        int r = error_set(e, ERR_INTERNAL, "the mount has ended while it was being written: the attribute stays as it was");
+
+        draft_give_up(d, ctx, e);
+        return r;
+}
+
 static void commit_drafts(struct fs *fs, struct op_ctx *ctx) {
         for (;;) {
                 struct draft *d = NULL;
@@ -118,7 +126,7 @@ static void commit_drafts(struct fs *fs, struct op_ctx *ctx) {
                         bool dirty;
 
                         mutex_lock(&candidate->lock);
-                        dirty = candidate->dirty && candidate->text.n > 0;
+                        dirty = candidate->dirty && candidate->text.n + candidate->streamed > 0;
                         mutex_unlock(&candidate->lock);
                         if (!d && dirty)
                                 d = candidate;
@@ -126,7 +134,8 @@ static void commit_drafts(struct fs *fs, struct op_ctx *ctx) {
                 mutex_unlock(&fs->open_lock);
                 if (!d)
                         return;
-                r = draft_commit(fs, ctx, d, false, &e); /* the requests have ended: nobody else touches it */
+                r = d->streamed > 0 ? give_up_stream(ctx, d, &e)
+                                    : draft_commit(fs, ctx, d, false, &e); /* the requests have ended: nobody else touches it */
                 (void)fs_done(fs, ctx, d->node, STR_NULL, r, &e);
                 mutex_lock(&d->lock);
                 d->dirty = false;

@@ -269,6 +269,24 @@ START_TEST(test_killed) {
 }
 END_TEST
 
+/* The mount ends while it is written: that is not the whole, and is said. */
+START_TEST(test_unmounted) {
+        char text[FX_TEXT_MAX];
+        struct sx s;
+
+        sx_init(&s);
+        write_pieces(&s, 3);
+        FX_CALL((fs_shutdown(s.x.fs, &ctx), 0));
+        ck_assert_item(&s.x, "Users", "42", NULL, "{\"Id\":\"42\",\"n\":1}");
+        ck_assert_ok(fx_cat(&s.x, ".ddbfs/errors.jsonl", text));
+        ck_assert_ptr_nonnull(strstr(text, "/Users/42/big"));
+        ck_assert_ptr_nonnull(strstr(text, "stays as it was"));
+        ck_assert_uint_eq(mem_blob_uploads(s.b), 0);
+        ck_assert_int_eq(fx_close(&s.f), -EIO);
+        sx_end(&s);
+}
+END_TEST
+
 /* What fits into memory is not the whole either.  Whoever else has the file open, and writes no more, does not save it;
  * what goes on from there is another program's text. */
 START_TEST(test_killed_small) {
@@ -335,6 +353,7 @@ int main(void) {
         tcase_add_test(t, test_interrupted);
         tcase_add_loop_test(t, test_grown_first, 0, 2);
         tcase_add_loop_test(t, test_killed, 0, 2);
+        tcase_add_test(t, test_unmounted);
         tcase_add_loop_test(t, test_killed_small, 0, 2);
         tcase_add_test(t, test_import_killed);
         suite_add_tcase(s, t);
