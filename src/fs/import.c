@@ -224,10 +224,10 @@ static int import_write(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, ui
 }
 
 /* Half a line may look like a whole one. */
-static void refuse_tail(struct import *x) {
+static void refuse_tail(struct import *x, const char *why) {
         struct error e;
 
-        (void)error_set(&e, ERR_INPUT, "the program was killed before it had written the end of the line");
+        (void)error_set(&e, ERR_INPUT, "%s before the end of the line was written", why);
         import_refuse(x, x->line + 1, buf_view(&x->tail), &e);
         x->line += newlines(buf_view(&x->tail)) + 1;
         buf_reset(&x->tail);
@@ -238,7 +238,7 @@ static int finish(struct import *x, struct op_ctx *ctx, struct error *e) {
         int r = 0;
 
         if (x->tail.n > 0 && was_killed(ctx->pid))
-                refuse_tail(x);
+                refuse_tail(x, "the program was killed");
         else if (x->tail.n > 0)
                 r = take(x, ctx, STR_NULL, true, e);
         x->finished = true; /* or tried to: release does not wait for it once more */
@@ -365,6 +365,8 @@ void imports_finish(struct fs *fs, struct op_ctx *ctx) {
                 if (f) { /* the requests have ended: nobody else touches it */
                         struct error e = { .kind = ERR_NONE };
 
+                        if (f->import->tail.n > 0)
+                                refuse_tail(f->import, "the mount has ended");
                         (void)fs_done(fs, ctx, f->node, STR_NULL, import_commit(fs, ctx, f, &e), &e);
                         f->import->finished = true;
                 }
