@@ -311,6 +311,15 @@ static void durable(struct saves *s, struct save_entry *x) {
                 cond_broadcast(&s->cond);
 }
 
+/* The file is emptied when nothing is waiting: where it is crowded, let that come, if it can. */
+static int let_it_empty(struct fs *fs, struct op_ctx *ctx, struct error *e) {
+        struct error ignored;
+
+        if (!save_log_crowded(fs->saves->log) || saves_wait(fs, ctx, NULL, NULL, 0, &ignored) == 0)
+                return 0;
+        return op_ctx_check(ctx, e);
+}
+
 int saves_write(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct str path, uint64_t ino,
                 const struct write *w, const struct item *base, struct snapshot **ret_text, uint64_t *ret_seq,
                 struct error *e) {
@@ -322,11 +331,9 @@ int saves_write(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct
 
         if (!s || !s->batch || !s->log)
                 return 1;
-        if (save_log_crowded(s->log)) { /* it is emptied when nothing is waiting: so let that come */
-                r = saves_wait(fs, ctx, NULL, NULL, 0, e);
-                if (r)
-                        return r;
-        }
+        r = let_it_empty(fs, ctx, e);
+        if (r)
+                return r;
         x = entry_new(p, path, ino, w);
         if (!x)
                 return 1;

@@ -668,6 +668,30 @@ START_TEST(test_failing_table) {
 }
 END_TEST
 
+/* However much waits for one table: no save to another fails for that. */
+START_TEST(test_crowded) {
+        static char large[380 * KIB];
+        struct fx_file f;
+        char path[64];
+        struct fx x;
+
+        begin(&x);
+        ck_assert_ok(fx_mkdir(&x, "Music/p"));
+        (void)snprintf(large, sizeof(large), "{\"a\":\"%0*d\"}", (int)sizeof(large) - 100, 1);
+        mem_deny(x.m, "Music", ERR_ACCESS);
+        for (unsigned i = 0; i < 90; i++) { /* over half of what the journal takes */
+                (void)snprintf(path, sizeof(path), "Music/p/%u.json", i);
+                ck_assert_ok(fx_save(&x, path, large));
+        }
+        ck_assert_int_gt(journal_bytes(&x), 33 * MIB);
+        open_to_save(&x, PATH, "{\"a\":1}", &f);
+        ck_assert_ok(fx_fsync(&f));
+        fx_release(&f);
+        ck_assert_item(&x, "Users", "42", NULL, ITEM);
+        fx_end(&x);
+}
+END_TEST
+
 /* A policy with PutItem in it and no BatchWriteItem. */
 START_TEST(test_no_batches) {
         struct fx x;
@@ -707,6 +731,7 @@ int main(void) {
         tcase_add_test(t, test_lock);
         tcase_add_test(t, test_refused);
         tcase_add_loop_test(t, test_failing_table, 0, 2);
+        tcase_add_test(t, test_crowded);
         tcase_add_test(t, test_no_batches);
         suite_add_tcase(s, t);
         return fx_run(s);
