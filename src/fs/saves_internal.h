@@ -19,7 +19,7 @@
 struct save_table {
         struct list all;
         struct table_schema *schema; /* constant: reference; only its name matters */
-        bool suspect;                /* what it was sent with has failed: it goes by itself until that works */
+        unsigned sending;            /* threads that send to it */
         uint64_t retry_ns;           /* not before */
         uint64_t retry_after_ns;     /* how long next time; 0: it works */
         uint64_t failed;             /* the number of its last failure; 0: none */
@@ -133,10 +133,12 @@ struct saves {
         } refused[64];
         unsigned n_refused;
         uint64_t forgotten;      /* the highest number among those that there was no room for */
-#define SAVE_SENDERS 4
+#define SAVE_SENDERS 5
+#define SAVE_SENDERS_OF_TABLE (SAVE_SENDERS - 1) /* one is left for the others, however long it takes */
         pthread_t threads[SAVE_SENDERS];
         struct op_ctx *sending[SAVE_SENDERS];
 };
-bool saves_start_sender(struct saves *s); /* lock is held */
+/* Enough threads for what is waiting, and one that is not busy.  false: there is none at all; lock is held. */
+bool saves_start_sender(struct saves *s);
 void saves_retry(struct saves *s, const struct table_schema *table); /* of it, or all, now; lock is held */
 extern const struct store_ops saves_ops;

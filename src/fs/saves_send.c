@@ -8,8 +8,8 @@
  *      UPDATE                        by itself, conditional on what was read
  *
  * What the service refuses for a reason that will not go away is kept in rejected, with a line in the log and in
- * errors.jsonl; anything else stays in the queue and is tried again, later and later, or when somebody waits.  A table
- * that fails is then sent to by itself, and the others go on.
+ * errors.jsonl; anything else stays in the queue and is tried again, later and later, or when somebody waits.  Each
+ * request is about one table, and a table that fails has one thread at most: the others go on.
  */
 #include "fs_internal.h"
 #include "saves_internal.h"
@@ -95,9 +95,9 @@ static uint32_t worth(struct saves *s, uint32_t n, uint64_t oldest_ns, uint64_t 
         return 0;
 }
 
-/* Into one batch: of the same table, or all of tables that work. */
-static bool goes_with(const struct save_entry *first, const struct save_entry *x) {
-        return first->table == x->table || (!first->table->suspect && !x->table->suspect);
+/* Now, and by one more thread? */
+static bool may_send_to(const struct save_table *t, uint64_t now) {
+        return t->retry_ns <= now && t->sending < (t->retry_after_ns ? 1 : SAVE_SENDERS_OF_TABLE);
 }
 
 /* May anything be sent at all?  *ret_due: when the next table may be tried again. */
@@ -127,11 +127,11 @@ static void choose(struct saves *s, struct load *load, uint64_t *ret_due) {
         LIST_FOR_EACH(l, &s->queue) {
                 struct save_entry *x = CONTAINER_OF(l, struct save_entry, all);
 
-                if (!x->durable || x->sending || x->table->retry_ns > now || !is_next(s, x))
+                if (!x->durable || x->sending || !may_send_to(x->table, now) || !is_next(s, x))
                         continue;
                 if (goes_alone(s, x)) { /* what has failed before lets others go first */
                         single = single && single->tries <= x->tries ? single : x;
-                } else if (n == 0 || goes_with(puts[0], x)) {
+                } else if (n == 0 || puts[0]->table == x->table) {
                         oldest = MIN(oldest, x->since_ns);
                         puts[n++] = x;
                         if (n == SEND_MAX)
@@ -144,12 +144,22 @@ static void choose(struct saves *s, struct load *load, uint64_t *ret_due) {
         load->single = n == 0 && single;
         if (load->single)
                 chain_up(s, load, single);
+        if (load->n > 0)
+                load->first[0]->table->sending++;
 }
 
 /* ---- sending ---- */
 
-static bool for_good(enum error_kind kind) {
-        return kind == ERR_CONDITION || kind == ERR_EXISTS || kind == ERR_INPUT || kind == ERR_VALIDATION ||
+/* Not so credentials that have expired, or are wrong: that is about all saves, and passes. */
+static bool is_denied(const struct error *e) {
+        return e->kind == ERR_ACCESS &&
+               (str_eq(str_of(e->code), STR("AccessDeniedException")) || str_eq(str_of(e->code), STR("AccessDenied")));
+}
+
+static bool for_good(const struct error *e) {
+        enum error_kind kind = e->kind;
+
+        return is_denied(e) || kind == ERR_CONDITION || kind == ERR_EXISTS || kind == ERR_INPUT || kind == ERR_VALIDATION ||
                kind == ERR_TOO_LARGE || kind == ERR_NO_SPACE || kind == ERR_NO_TABLE || kind == ERR_NO_ITEM ||
                kind == ERR_UNSUPPORTED || kind == ERR_PERMISSION;
 }
@@ -242,7 +252,7 @@ static void send_batch(struct saves *s, struct op_ctx *ctx, const struct load *l
                 results[i] = -EIO;
         }
         r = s->inner->ops->batch_write(s->inner, ctx, w, load->n, results, e);
-        if (r == 0 || for_good(e->kind)) /* each says for itself what is wrong with it */
+        if (r == 0 || for_good(e)) /* each says for itself what is wrong with it */
                 return;
         for (uint32_t i = 0; i < load->n; i++)
                 if (results[i])
@@ -306,38 +316,23 @@ static void failed(struct saves *s, struct save_table *t, const struct error *e)
         t->failure = *e;
         if (!t->retry_after_ns)
                 log_warn("saves to table %.*s cannot be sent now: %s", (int)t->schema->name.n, t->schema->name.p, e->message);
-        t->suspect = true;
         t->retry_after_ns = t->retry_after_ns ? MIN(2 * t->retry_after_ns, RETRY_MAX_NS) : RETRY_FIRST_NS;
         t->retry_ns = clock_now_ns() + t->retry_after_ns;
 }
 
-static bool of_one_table(const struct load *load) {
-        for (uint32_t i = 1; i < load->n; i++)
-                if (load->first[i]->table != load->first[0]->table)
-                        return false;
-        return true;
-}
-
-static void works(struct save_table *t) {
-        t->retry_ns = t->retry_after_ns = 0;
-        t->suspect = false;
-}
-
-/* What is still to be sent, and when.  Which of several tables is to blame shows when each is sent to by itself; of one,
- * it may be an item that is, or batches that are not allowed.  lock is held. */
+/* What is still to be sent, and when.  Of a batch that is refused it may be one item's fault, or batches are not allowed.
+ * lock is held. */
 static void send_again(struct saves *s, const struct load *load, const int *results, const struct error *e) {
-        bool one = of_one_table(load), alone = one && !load->single && (for_good(e->kind) || e->kind == ERR_ACCESS);
-        struct save_table *t = NULL;
+        bool alone = !load->single && for_good(e), any = false;
 
         for (uint32_t i = 0; i < load->n; i++) {
                 if (results[i] == 0)
                         continue;
-                t = load->first[i]->table;
-                t->suspect = true;
+                any = true;
                 again(load->first[i], alone);
         }
-        if (t && one && !alone)
-                failed(s, t, e);
+        if (any && !alone)
+                failed(s, load->first[0]->table, e);
 }
 
 /* 0, or it is not on disk: a replay would send these again. */
@@ -356,7 +351,7 @@ static int log_done(struct saves *s, struct buf *record) {
 
 static void sort_out(struct saves *s, struct op_ctx *ctx, struct load *load, const int *results, struct error *e) {
         _cleanup_(buf_deinit) struct buf record = BUF_INIT(MIB);
-        bool refused = load->single && results[0] && for_good(e->kind);
+        bool refused = load->single && results[0] && for_good(e);
         struct list done;
         int r;
 
@@ -372,7 +367,7 @@ static void sort_out(struct saves *s, struct op_ctx *ctx, struct load *load, con
         for (uint32_t i = 0; i < load->n; i++) {
                 if (results[i] && !refused)
                         continue;
-                works(load->first[i]->table);
+                load->first[i]->table->retry_ns = load->first[i]->table->retry_after_ns = 0;
                 finish(s, load, i, refused ? e : NULL, &record, &done);
         }
         if (!refused)
@@ -411,16 +406,20 @@ static void send_load(struct saves *s, struct op_ctx *ctx, struct load *load) {
 static void send_now(struct saves *s, unsigned self, struct load *load) REQUIRES(s->lock);
 
 static void send_now(struct saves *s, unsigned self, struct load *load) {
+        struct save_table *table = load->first[0]->table;
         struct op_ctx ctx;
 
         op_ctx_init(&ctx, "commit", SEND_TIMEOUT_NS);
         s->sending[self] = &ctx;
+        if (s->n > load->n) /* who looks after the rest meanwhile? */
+                (void)saves_start_sender(s);
         if (s->given_up)
                 op_ctx_cancel(&ctx);
         mutex_unlock(&s->lock);
         send_load(s, &ctx, load);
         mutex_lock(&s->lock);
         s->sending[self] = NULL;
+        table->sending--;
         mutex_unlock(&s->lock);
         op_ctx_deinit(&ctx);
         mutex_lock(&s->lock);
@@ -447,6 +446,8 @@ static void *sender_thread(void *arg) {
                 }
                 for (uint32_t i = 0; i < load.n; i++)
                         again(load.first[i], false);
+                if (load.n > 0)
+                        load.first[0]->table->sending--;
                 if (s->stopping && (s->n == 0 || s->given_up))
                         break;
                 if (due == UINT64_MAX)
@@ -460,10 +461,18 @@ static void *sender_thread(void *arg) {
         return NULL;
 }
 
+static unsigned n_busy(const struct saves *s) {
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < SAVE_SENDERS; i++)
+                n += s->sending[i] != NULL;
+        return n;
+}
+
 bool saves_start_sender(struct saves *s) {
         if (s->stopping)
                 return false;
-        while (s->running < SAVE_SENDERS && s->running * BATCH_WRITE_MAX <= s->n) {
+        while (s->running < SAVE_SENDERS && (s->running * BATCH_WRITE_MAX <= s->n || n_busy(s) == s->running)) {
                 struct sender *me = mem_zalloc(sizeof(*me));
 
                 if (!me)

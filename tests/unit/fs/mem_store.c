@@ -507,7 +507,7 @@ static int fail_with(enum error_kind kind, struct error *e) {
         int r = error_set(e, kind, "made to fail");
 
         if (e) {
-                (void)snprintf(e->code, sizeof(e->code), "MadeToFail");
+                (void)snprintf(e->code, sizeof(e->code), "%s", kind == ERR_ACCESS ? "AccessDeniedException" : "MadeToFail");
                 (void)snprintf(e->request_id, sizeof(e->request_id), "REQUEST-1");
         }
         return r;

@@ -474,8 +474,11 @@ static void apply(struct ready *ready) {
 
 static int denied(const struct mem_store *m, const struct write *w, uint32_t n, struct error *e) {
         for (uint32_t i = 0; m->deny && i < n; i++)
-                if (str_eq(w[i].table->name, str_of(m->denied)))
-                        return error_set(e, m->deny, "not authorized on table %s", m->denied);
+                if (str_eq(w[i].table->name, str_of(m->denied))) {
+                        (void)error_set(e, m->deny, "not for table %s", m->denied);
+                        (void)snprintf(e->code, sizeof(e->code), "%s", m->deny == ERR_ACCESS ? "AccessDeniedException" : "");
+                        return -error_errno(m->deny);
+                }
         return 0;
 }
 

@@ -381,12 +381,12 @@ START_TEST(test_damaged_before_done) {
 
         begin(&x);
         ck_assert_ok(fx_mkdir(&x, "Music/p"));
-        mem_deny(x.m, "Music", ERR_ACCESS);
+        mem_deny(x.m, "Music", ERR_BUSY);
         mem_hold(x.m, MEM_BATCH_WRITE, false);
         ck_assert_ok(fx_save(&x, PATH, "{\"a\":1}"));
         ck_assert_ok(fx_save(&x, "Music/p/2.json", "{\"a\":\"damage\"}"));
         mem_release(x.m, MEM_BATCH_WRITE);
-        ck_assert_int_eq(sync_all(&x), -EACCES);
+        ck_assert_int_eq(sync_all(&x), -EBUSY);
         ck_assert_item(&x, "Users", "42", NULL, ITEM);
         ck_assert_ok(fx_save(&x, "Music/p/3.json", "{\"a\":3}"));
         mem_put(x.m, "Users", "{\"Id\":\"42\",\"a\":7}");
@@ -634,10 +634,10 @@ static void open_to_save(struct fx *x, const char *path, const char *text, struc
         ck_assert_ok(fx_flush(f));
 }
 
-/* A table that may not be written to keeps its saves; those of others go on, new items and edits.  Who waits is told
+/* A table that is throttled keeps its saves; those of others go on, new items and edits.  Who waits is told
  * of what he waits for. */
 START_TEST(test_failing_table) {
-        struct fx_file denied, other;
+        struct fx_file busy, other;
         struct fx x;
 
         begin(&x);
@@ -647,22 +647,46 @@ START_TEST(test_failing_table) {
         } else {
                 ck_assert_ok(fx_mkdir(&x, "Music/p"));
         }
-        mem_deny(x.m, "Music", ERR_ACCESS);
-        open_to_save(&x, "Music/p/1.json", "{\"a\":1}", &denied);
+        mem_deny(x.m, "Music", ERR_BUSY);
+        open_to_save(&x, "Music/p/1.json", "{\"a\":1}", &busy);
         open_to_save(&x, PATH, "{\"a\":1}", &other);
         ck_assert_ok(fx_fsync(&other));
         ck_assert_item(&x, "Users", "42", NULL, ITEM);
-        ck_assert_int_eq(fx_fsync(&denied), -EACCES);
-        ck_assert_int_eq(sync_all(&x), -EACCES);
+        ck_assert_int_eq(fx_fsync(&busy), -EBUSY);
+        ck_assert_int_eq(sync_all(&x), -EBUSY);
         fx_release(&other);
         ck_assert_ok(fx_save(&x, "Users/43.json", "{\"a\":2}"));
         ck_assert_str_eq(fx_names(&x, "Users"), "42.json 43.json");
         ck_assert_item(&x, "Users", "43", NULL, "{\"Id\":\"43\",\"a\":2}");
         ck_assert_int_gt(journal_bytes(&x), 0);
         mem_deny(x.m, "Music", ERR_NONE);
-        ck_assert_ok(fx_fsync(&denied));
-        fx_release(&denied);
+        ck_assert_ok(fx_fsync(&busy));
+        fx_release(&busy);
         ck_assert_item(&x, "Music", "p", "1", "{\"Artist\":\"p\",\"Song\":\"1\",\"a\":1}");
+        ck_assert_int_eq(journal_bytes(&x), 0);
+        fx_end(&x);
+}
+END_TEST
+
+/* A table that may not be written to refuses its saves, as it does at close: nothing waits for that to change. */
+START_TEST(test_denied) {
+        struct fx_file denied, other;
+        char text[FX_TEXT_MAX];
+        struct fx x;
+
+        begin(&x);
+        mem_put(x.m, "Music", "{\"Artist\":\"p\",\"Song\":\"1\",\"a\":0}");
+        mem_deny(x.m, "Music", ERR_ACCESS);
+        open_to_save(&x, _i ? "Music/p/1.json" : "Music/p/2.json", "{\"a\":1}", &denied);
+        open_to_save(&x, PATH, "{\"a\":1}", &other);
+        ck_assert_int_eq(fx_fsync(&denied), -EACCES);
+        ck_assert_ok(fx_fsync(&other));
+        fx_release(&denied);
+        fx_release(&other);
+        ck_assert_item(&x, "Users", "42", NULL, ITEM);
+        ck_assert_ok(fx_cat(&x, _i ? ".ddbfs/rejected/Music/p/1.json" : ".ddbfs/rejected/Music/p/2.json", text));
+        ck_assert_ptr_nonnull(strstr(text, "\"a\": 1"));
+        ck_assert_str_eq(fx_names(&x, "Music/p"), "1.json");
         ck_assert_int_eq(journal_bytes(&x), 0);
         fx_end(&x);
 }
@@ -675,10 +699,13 @@ START_TEST(test_crowded) {
         char path[64];
         struct fx x;
 
-        begin(&x);
+        fx_init(&x);
+        x.o.commit_batch = true;
+        x.o.cache_ttl_ns = FS_FOREVER;
+        fx_start(&x);
         ck_assert_ok(fx_mkdir(&x, "Music/p"));
         (void)snprintf(large, sizeof(large), "{\"a\":\"%0*d\"}", (int)sizeof(large) - 100, 1);
-        mem_deny(x.m, "Music", ERR_ACCESS);
+        mem_deny(x.m, "Music", ERR_BUSY);
         for (unsigned i = 0; i < 90; i++) { /* over half of what the journal takes */
                 (void)snprintf(path, sizeof(path), "Music/p/%u.json", i);
                 ck_assert_ok(fx_save(&x, path, large));
@@ -731,6 +758,7 @@ int main(void) {
         tcase_add_test(t, test_lock);
         tcase_add_test(t, test_refused);
         tcase_add_loop_test(t, test_failing_table, 0, 2);
+        tcase_add_loop_test(t, test_denied, 0, 2);
         tcase_add_test(t, test_crowded);
         tcase_add_test(t, test_no_batches);
         suite_add_tcase(s, t);
