@@ -304,31 +304,40 @@ static int creatable(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct
 static int create(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, int flags, struct node **ret_node,
                   struct fs_opened *ret, struct error *e) {
         _cleanup_(child_deinit) struct child c = { 0 };
-        int r = creatable(fs, ctx, dir, name, &c, e);
+        int fd = -1, r = creatable(fs, ctx, dir, name, &c, e);
 
         if (r == 0 && c.kind == NODE_LOCAL)
-                r = local_create(fs, dir, name, flags, e);
+                r = local_create(fs, dir, name, flags, &fd, e);
         if (r)
                 return r;
         r = node_child(fs, dir, name, c.kind, c.level, ret_node);
+        if (r && fd >= 0)
+                close(fd);
         if (r)
                 return error_set_errno(e, r, "creating");
         if (c.kind == NODE_LOCAL)
-                return local_open(fs, *ret_node, flags & ~(O_CREAT | O_EXCL | O_TRUNC), ret, e);
+                return local_opened(fs, *ret_node, flags, fd, ret, e);
         if ((flags & O_EXCL) && draft_is_new(fs, *ret_node))
                 return error_set(e, ERR_EXISTS, "it is just being made");
         return c.kind == NODE_ATTR ? attr_open(fs, ctx, *ret_node, flags, true, ret, e)
                                    : item_open(fs, ctx, *ret_node, flags, true, ret, e);
 }
 
-/* A new item's are this mount's alone until it is saved, so nobody need ask for them again (`cp` does, twice a file). */
-static void created_attr(struct fs *fs, struct node *n, struct fs_attr *ret) {
+/* A new item's are this mount's alone until it is saved, so nobody need ask for them again (`cp` does, twice a file).
+ * But it may never be: its name is asked for again after a refused save.  Scratch files are nobody else's. */
+static void created_entry(struct fs *fs, const struct fs_file *f, struct fs_entry *ret) {
+        struct node *n = f->node;
         uint64_t size, mtime_ns;
+        struct error ignored;
 
-        if (n->kind == NODE_ITEM && fs->notify.attr && draft_stat(fs, n, &size, &mtime_ns))
-                attr_file(fs, node_ino_now(fs, n), size, mtime_ns, NEW_VALID_NS, ret);
+        ret->node = n->id;
+        ret->valid_ns = 0;
+        if (f->ops == &local_file_ops && local_file_attr(fs, f, &ret->attr, &ignored) == 0)
+                ret->valid_ns = ret->attr.valid_ns;
+        else if (n->kind == NODE_ITEM && fs->notify.attr && draft_stat(fs, n, &size, &mtime_ns))
+                attr_file(fs, node_ino_now(fs, n), size, mtime_ns, NEW_VALID_NS, &ret->attr);
         else
-                attr_file(fs, node_ino_now(fs, n), 0, fs->started_wall_ns, 0, ret);
+                attr_file(fs, node_ino_now(fs, n), 0, fs->started_wall_ns, 0, &ret->attr);
 }
 
 int fs_create(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name, int flags, struct fs_entry *ret,
@@ -345,9 +354,9 @@ int fs_create(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str nam
         if (r == 0)
                 r = create(fs, ctx, dir.n, name, flags, &h.n, ret_opened, &e);
         if (r == 0) {
-                created_attr(fs, h.n, &ret->attr);
-                ret->node = h.n->id;
-                ret->valid_ns = 0; /* it may never be: asked for again after a refused save */
+                created_entry(fs, ret_opened->file, ret);
+                if (dir.n->id != parent) /* of a range: asked for again, as another directory's */
+                        ret->valid_ns = 0;
                 node_add_lookup(fs, h.n);
                 view_wrote(fs, parent, dir.n, name);
         }

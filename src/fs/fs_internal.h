@@ -84,6 +84,7 @@ struct fs {
         atomic_ullong spool_bytes; /* of scratch files, at most (spool.c) */
         atomic_bool spool_counted;
         atomic_uint local_temps;  /* names of temporary files */
+        atomic_ullong local_edits; /* changes to scratch files, each counted when it is made and before it is answered */
 
         struct mutex away_lock;   /* aways, away_running, away_stopping */
         struct cond away_cond;
@@ -187,8 +188,11 @@ bool local_name(struct str name, bool in_chain);
 _must_check_ int local_stat(struct fs *fs, struct node *dir, struct str name, struct stat *ret); /* -ENOENT, ... */
 _must_check_ int local_attr(struct fs *fs, struct node *n, struct fs_attr *ret, struct error *e);
 _must_check_ int local_names(struct fs *fs, struct node *dir, struct names *ret);
+_must_check_ int local_file_attr(struct fs *fs, const struct fs_file *f, struct fs_attr *ret, struct error *e);
 _must_check_ int local_open(struct fs *fs, struct node *n, int flags, struct fs_opened *ret, struct error *e);
-_must_check_ int local_create(struct fs *fs, struct node *dir, struct str name, int flags, struct error *e);
+/* *ret_fd: for local_opened(), which takes it over, also when it fails. */
+_must_check_ int local_create(struct fs *fs, struct node *dir, struct str name, int flags, int *ret_fd, struct error *e);
+_must_check_ int local_opened(struct fs *fs, struct node *n, int flags, int fd, struct fs_opened *ret, struct error *e);
 _must_check_ int local_mkdir(struct fs *fs, struct node *dir, struct str name, struct error *e);
 bool local_in_spool(struct fs *fs, struct node *dir); /* beside items or in a scratch folder, not in rejected */
 _must_check_ int local_remove(struct fs *fs, struct node *dir, struct str name, bool directory, struct error *e);

@@ -56,17 +56,24 @@ int local_path_of(struct fs *fs, const struct node *dir, struct str name, char o
         return r == 0 && name.n ? append(out, "/%.*s", (int)name.n, name.p) : r;
 }
 
-/* The folders above a file of dir. */
+/* The folders above a file of dir.  The innermost comes last: where it is there, so is what tells whose it is. */
 static int make_folders(struct fs *fs, struct node *dir, char *path) {
-        for (char *slash = strchr(path + strlen(fs->o.state_dir) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        char *innermost = strrchr(path, '/');
+        int r = 0;
+
+        for (char *slash = strchr(path + strlen(fs->o.state_dir) + 1, '/'); r == 0 && slash; slash = strchr(slash + 1, '/')) {
+                if (slash == innermost)
+                        r = local_folder_name(fs, dir);
                 *slash = '\0';
-                if (mkdir(path, 0700) < 0 && errno != EEXIST) {
-                        *slash = '/';
-                        return -errno;
-                }
+                if (r == 0 && mkdir(path, 0700) < 0 && errno != EEXIST)
+                        r = -errno;
                 *slash = '/';
         }
-        return local_folder_made(fs, dir);
+        return r;
+}
+
+static void count_edit(struct fs *fs) {
+        (void)atomic_fetch_add(&fs->local_edits, 1);
 }
 
 int local_stat(struct fs *fs, struct node *dir, struct str name, struct stat *ret) {
@@ -76,6 +83,20 @@ int local_stat(struct fs *fs, struct node *dir, struct str name, struct stat *re
         if (r)
                 return r == -EOPNOTSUPP || r == -ENAMETOOLONG ? -ENOENT : r;
         return lstat(path, ret) < 0 ? -errno : 0;
+}
+
+static void attr_of(struct fs *fs, struct node *n, const struct stat *st, struct fs_attr *ret) {
+        if (S_ISDIR(st->st_mode)) {
+                attr_dir(fs, node_ino_now(fs, n), ret);
+                ret->valid_ns = 0;
+        } else {
+                attr_file(fs, node_ino_now(fs, n), (uint64_t)st->st_size, 0, NS_PER_S, ret);
+        }
+        ret->mtime_ns = (uint64_t)st->st_mtim.tv_sec * NS_PER_S + (uint64_t)st->st_mtim.tv_nsec;
+        if (S_ISLNK(st->st_mode))
+                ret->mode = S_IFLNK | 0777;
+        if (st->st_nlink == 0)
+                ret->nlink = 0;
 }
 
 int local_attr(struct fs *fs, struct node *n, struct fs_attr *ret, struct error *e) {
@@ -90,17 +111,16 @@ int local_attr(struct fs *fs, struct node *n, struct fs_attr *ret, struct error 
         }
         if (r)
                 return r == -ENOENT ? fs_no_item(e) : error_set_errno(e, r, "local file");
-        if (S_ISDIR(st.st_mode)) {
-                attr_dir(fs, node_ino_now(fs, n), ret);
-                ret->valid_ns = 0;
-        } else {
-                attr_file(fs, node_ino_now(fs, n), (uint64_t)st.st_size, 0, NS_PER_S, ret);
-        }
-        ret->mtime_ns = (uint64_t)st.st_mtim.tv_sec * NS_PER_S + (uint64_t)st.st_mtim.tv_nsec;
-        if (S_ISLNK(st.st_mode))
-                ret->mode = S_IFLNK | 0777;
-        if (st.st_nlink == 0)
-                ret->nlink = 0;
+        attr_of(fs, n, &st, ret);
+        return 0;
+}
+
+int local_file_attr(struct fs *fs, const struct fs_file *f, struct fs_attr *ret, struct error *e) {
+        struct stat st;
+
+        if (fstat(f->fd, &st) < 0)
+                return error_set_errno(e, -errno, "local file");
+        attr_of(fs, f->node, &st, ret);
         return 0;
 }
 
@@ -122,21 +142,30 @@ int local_names(struct fs *fs, struct node *dir, struct names *ret) {
         return r;
 }
 
-int local_create(struct fs *fs, struct node *dir, struct str name, int flags, struct error *e) {
-        char path[LOCAL_PATH_MAX];
-        int fd, r = local_path_of(fs, dir, name, path);
+static int make_file(const char *path, int flags) {
+        int fd = open(path, O_RDWR | O_CREAT | (flags & O_EXCL) | (flags & O_TRUNC) | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-        if (r == 0)
-                r = make_folders(fs, dir, path);
+        return fd < 0 ? -errno : fd;
+}
+
+int local_create(struct fs *fs, struct node *dir, struct str name, int flags, int *ret_fd, struct error *e) {
+        char path[LOCAL_PATH_MAX];
+        int r = local_path_of(fs, dir, name, path);
+
         if (r)
                 return error_set_errno(e, r, "scratch file");
         r = spool_grow(fs, 0, e);
         if (r)
                 return r;
-        fd = open(path, O_RDWR | O_CREAT | (flags & O_EXCL) | (flags & O_TRUNC) | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-                return error_set_errno(e, -errno, "scratch file");
-        close(fd);
+        r = make_file(path, flags);
+        if (r == -ENOENT) {
+                r = make_folders(fs, dir, path);
+                r = r ? r : make_file(path, flags);
+        }
+        if (r < 0)
+                return error_set_errno(e, r, "scratch file");
+        count_edit(fs);
+        *ret_fd = r;
         return 0;
 }
 
@@ -167,6 +196,7 @@ int local_remove(struct fs *fs, struct node *dir, struct str name, bool director
                 return error_set_errno(e, r, "local file");
         if ((directory ? rmdir(path) : unlink(path)) < 0)
                 return errno == ENOENT ? fs_no_item(e) : error_set_errno(e, -errno, "local file");
+        count_edit(fs);
         return 0;
 }
 
@@ -181,6 +211,7 @@ int local_rename(struct fs *fs, struct node *dir, struct str name, struct node *
                 r = make_folders(fs, new_dir, to);
         if (r == 0 && renameat2(AT_FDCWD, from, AT_FDCWD, to, flags) < 0)
                 r = -errno;
+        count_edit(fs);
         return r == -ENOENT ? fs_no_item(e) : r ? error_set_errno(e, r, "scratch file") : 0;
 }
 
@@ -193,11 +224,13 @@ int local_truncate(struct fs *fs, struct node *n, struct fs_file *f, uint64_t si
                 return r;
         if (f && f->fd >= 0) {
                 f->wrote = true;
-                return ftruncate(f->fd, (off_t)size) < 0 ? error_set_errno(e, -errno, "scratch file") : 0;
+                r = ftruncate(f->fd, (off_t)size) < 0 ? -errno : 0;
+        } else {
+                r = local_path_of(fs, n, STR_NULL, path);
+                if (r == 0 && truncate(path, (off_t)size) < 0)
+                        r = -errno;
         }
-        r = local_path_of(fs, n, STR_NULL, path);
-        if (r == 0 && truncate(path, (off_t)size) < 0)
-                r = -errno;
+        count_edit(fs);
         return r ? error_set_errno(e, r, "scratch file") : 0;
 }
 
@@ -259,6 +292,7 @@ int local_write_all(struct fs *fs, struct node *dir, struct str name, struct str
         }
         if (r == 0 && (fsync(fd) < 0 || rename(temp, path) < 0))
                 r = -errno;
+        count_edit(fs);
         if (fd >= 0) {
                 close(fd);
                 if (r)

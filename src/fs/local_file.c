@@ -38,28 +38,33 @@ int local_stat_unlinked(struct fs *fs, struct node *n, struct stat *ret) {
         return r;
 }
 
-int local_open(struct fs *fs, struct node *n, int flags, struct fs_opened *ret, struct error *e) {
-        char path[LOCAL_PATH_MAX];
-        struct fs_file *f;
-        int r = local_path_of(fs, n, STR_NULL, path);
+int local_opened(struct fs *fs, struct node *n, int flags, int fd, struct fs_opened *ret, struct error *e) {
+        struct fs_file *f = file_new(fs, n, flags, &local_file_ops);
 
-        if (r)
-                return error_set_errno(e, r, "local file");
-        f = file_new(fs, n, flags, &local_file_ops);
-        if (!f)
+        if (!f) {
+                close(fd);
                 return error_set(e, ERR_MEMORY, "out of memory");
-        /* for reading too: the kernel reads around what is written through a mapping */
-        f->fd = open(path, ((flags & O_ACCMODE) == O_RDONLY ? O_RDONLY : O_RDWR) | (flags & O_TRUNC) | O_CLOEXEC |
-                           O_NOFOLLOW);
-        if (f->fd < 0) {
-                r = errno == ENOENT ? fs_no_item(e) : error_set_errno(e, -errno, "local file");
-                file_free(fs, f);
-                return r;
         }
+        f->fd = fd;
         remember(fs, f);
         ret->file = f;
         ret->keep_cache = !(flags & O_TRUNC);
         return 0;
+}
+
+int local_open(struct fs *fs, struct node *n, int flags, struct fs_opened *ret, struct error *e) {
+        char path[LOCAL_PATH_MAX];
+        int fd, r = local_path_of(fs, n, STR_NULL, path);
+
+        if (r)
+                return error_set_errno(e, r, "local file");
+        /* for reading too: the kernel reads around what is written through a mapping */
+        fd = open(path, ((flags & O_ACCMODE) == O_RDONLY ? O_RDONLY : O_RDWR) | (flags & O_TRUNC) | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return errno == ENOENT ? fs_no_item(e) : error_set_errno(e, -errno, "local file");
+        if (flags & O_TRUNC)
+                (void)atomic_fetch_add(&fs->local_edits, 1);
+        return local_opened(fs, n, flags, fd, ret, e);
 }
 
 static int read_local(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
@@ -114,6 +119,7 @@ static int write_local(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uin
         if (r)
                 return r;
         r = file_write_all(f->fd, offset, data);
+        (void)atomic_fetch_add(&fs->local_edits, 1);
         if (r)
                 return error_set_errno(e, r, "scratch file");
         f->wrote = true;

@@ -4,7 +4,7 @@
  * also after a crash; a backup nobody can see is as good as lost.
  *
  *      STATE/spool/MOUNT/INODE               the scratch files of a directory
- *      STATE/spool/MOUNT/PARENT-INODE        a link to its name, made before the first of them
+ *      STATE/spool/MOUNT/PARENT-INODE        a link to its name, made before the folder
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -48,7 +48,7 @@ static int link_folder(struct fs *fs, uint64_t parent_ino, struct str name) {
         return r;
 }
 
-int local_folder_made(struct fs *fs, struct node *dir) {
+int local_folder_name(struct fs *fs, struct node *dir) {
         _cleanup_(mem_freep) char *name = NULL;
         uint64_t parent_ino = 0;
         size_t n = 0;

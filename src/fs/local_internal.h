@@ -10,7 +10,7 @@
 _must_check_ int local_path_of(struct fs *fs, const struct node *dir, struct str name, char out[LOCAL_PATH_MAX]);
 /* The attributes of a node without a name: of the open file.  -EAGAIN: it has a name. */
 _must_check_ int local_stat_unlinked(struct fs *fs, struct node *n, struct stat *ret);
-/* A folder for scratch files of dir is there now: its name is remembered with it. */
-_must_check_ int local_folder_made(struct fs *fs, struct node *dir);
+/* Before a folder for scratch files of dir is made: dir's name is remembered beside it. */
+_must_check_ int local_folder_name(struct fs *fs, struct node *dir);
 /* The scratch files are to grow by so many bytes; -ENOSPC: more than spool_max allows. */
 _must_check_ int spool_grow(struct fs *fs, uint64_t bytes, struct error *e);

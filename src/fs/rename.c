@@ -249,22 +249,44 @@ static struct program author(struct fs *fs, struct op_ctx *ctx, struct end *from
         return knows ? p : program_of(fs, ctx);
 }
 
-static int scratch_to_item(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, struct buf *text,
-                           unsigned flags, struct error *e) {
-        int r = local_read_all(fs, from->dir, from->name, text, e);
+/* What was in a scratch file that became an item. */
+struct taken {
+        struct buf text;
+        unsigned long long edits; /* fs.local_edits before it was read */
+};
 
-        return r ? r : save_text(fs, ctx, author(fs, ctx, from, to), to->dir, to->name, buf_view(text), flags & RENAME_NOREPLACE, e);
+static void taken_deinit(struct taken *t) {
+        buf_deinit(&t->text);
 }
 
-/* The scratch file's node is the item's: who still writes to it saves at close.  Who closed it since it was read
- * was told that it is in the scratch file, so that is saved too. */
-static void scratch_taken(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, struct str saved) {
-        _cleanup_(buf_deinit) struct buf text = BUF_INIT(ITEM_TEXT_MAX);
-        struct error e = { 0 };
-        int r = local_read_all(fs, from->dir, from->name, &text, &e);
+static int scratch_to_item(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, struct taken *t,
+                           unsigned flags, struct error *e) {
+        int r;
 
-        if (r == 0 && !str_eq(buf_view(&text), saved))
-                r = save_text(fs, ctx, author(fs, ctx, from, to), to->dir, to->name, buf_view(&text), false, &e);
+        t->edits = atomic_load(&fs->local_edits);
+        r = local_read_all(fs, from->dir, from->name, &t->text, e);
+        return r ? r : save_text(fs, ctx, author(fs, ctx, from, to), to->dir, to->name, buf_view(&t->text), flags & RENAME_NOREPLACE, e);
+}
+
+/* What was closed since the scratch file was read, when its writers were told that it is in there, is saved too. */
+static int save_again(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, const struct taken *t,
+                      struct error *e) {
+        _cleanup_(buf_deinit) struct buf text = BUF_INIT(ITEM_TEXT_MAX);
+        int r;
+
+        if (atomic_load(&fs->local_edits) == t->edits)
+                return 0;
+        r = local_read_all(fs, from->dir, from->name, &text, e);
+        if (r || str_eq(buf_view(&text), buf_view(&t->text)))
+                return r;
+        return save_text(fs, ctx, author(fs, ctx, from, to), to->dir, to->name, buf_view(&text), false, e);
+}
+
+/* The scratch file's node is the item's: who still writes to it saves at close. */
+static void scratch_taken(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, const struct taken *t) {
+        struct error e = { 0 };
+        int r = save_again(fs, ctx, from, to, t, &e);
+
         if (r == 0)
                 r = local_remove(fs, from->dir, from->name, false, &e);
         if (r) /* saved, but its copy stays behind as a scratch file */
@@ -343,7 +365,7 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
                        struct error *e) {
         _cleanup_(held_put) struct held n = { .fs = fs, .n = node_find(fs, from->dir, from->name) };
         _cleanup_(arena_deinit) struct arena a = ARENA_INIT(MOVE_ARENA_MAX);
-        _cleanup_(buf_deinit) struct buf taken = BUF_INIT(ITEM_TEXT_MAX);
+        _cleanup_(taken_deinit) struct taken taken = { .text = BUF_INIT(ITEM_TEXT_MAX) };
         bool takes;
         int r;
 
@@ -394,7 +416,7 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
         if (r == 0 && node_in_item(from->dir))
                 item_dir_changed(fs, from->dir);
         if (takes)
-                scratch_taken(fs, ctx, from, to, buf_view(&taken));
+                scratch_taken(fs, ctx, from, to, &taken);
         return r;
 }
 

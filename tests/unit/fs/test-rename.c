@@ -304,6 +304,75 @@ START_TEST(test_editor_renames) {
 }
 END_TEST
 
+/* What `sed -i` does: that the scratch file is there, and its size, is known from its making on. */
+START_TEST(test_scratch_made) {
+        struct fs_entry dir, entry;
+        struct fs_opened opened;
+        struct fs_attr now;
+        struct fx x;
+
+        begin(&x);
+        ck_assert_ok(fx_lookup(&x, "Music/a", &dir));
+        for (unsigned i = 0; i < 2; i++) { /* the folder is made with the first only */
+                ck_assert_ok(FX_CALL(fs_create(x.fs, &ctx, dir.node, i ? STR("sedB") : STR("sedA"),
+                                               O_RDWR | O_CREAT | O_EXCL, &entry, &opened)));
+                ck_assert_uint_gt(entry.valid_ns, 0);
+                ck_assert_uint_gt(entry.attr.valid_ns, 0);
+                ck_assert_uint_eq(entry.attr.size, 0);
+                ck_assert_ok(FX_CALL(fs_getattr(x.fs, &ctx, entry.node, opened.file, &now)));
+                ck_assert_uint_eq(now.ino, entry.attr.ino);
+                ck_assert_uint_eq(now.mtime_ns, entry.attr.mtime_ns);
+                ck_assert_uint_eq(now.mode, entry.attr.mode);
+                FX_CALL((fs_release(x.fs, &ctx, opened.file), 0));
+                fs_forget(x.fs, entry.node, 1);
+        }
+        fs_forget(x.fs, dir.node, 1);
+        ck_assert_str_eq(fx_names(&x, "Music/a"), "sedA sedB x.json y.json");
+        fx_restart(&x); /* the partition is there for the sake of its scratch files, also for the next mount */
+        mem_put(x.m, "Music", "{\"Artist\":\"b\",\"Song\":\"x\"}");
+        ck_assert_ok(fx_rm(&x, "Music/a/x.json"));
+        ck_assert_ok(fx_rm(&x, "Music/a/y.json"));
+        ck_assert_str_eq(fx_names(&x, "Music"), "a b");
+        fx_end(&x);
+}
+END_TEST
+
+struct late {
+        struct fx *x;
+        struct fx_file f;
+        bool replaced;
+};
+
+/* Another program changes the scratch file, and is told that this is done. */
+static void change_late(struct mem_store *m _unused_, void *arg) {
+        struct late *l = arg;
+
+        if (!l->replaced) {
+                ck_assert_ok(fx_pwrite(&l->f, "{\"v\":5}", 0));
+        } else {
+                ck_assert_ok(fx_save(l->x, "Music/a/other", "{\"v\":5}"));
+                ck_assert_ok(fx_mv(l->x, "Music/a/other", "Music/a/tmp", 0));
+        }
+        ck_assert_ok(fx_close(&l->f));
+}
+
+/* While a scratch file becomes an item it is written to, or replaced by another: that is saved as well. */
+START_TEST(test_changed_meanwhile) {
+        struct late l = { .replaced = _i > 0 };
+        struct fx x;
+
+        begin(&x);
+        l.x = &x;
+        ck_assert_ok(fx_save(&x, "Music/a/tmp", "{\"v\":4}"));
+        ck_assert_ok(fx_open(&x, "Music/a/tmp", O_WRONLY, &l.f));
+        mem_before(x.m, MEM_WRITE, 1, change_late, &l);
+        ck_assert_ok(fx_mv(&x, "Music/a/tmp", "Music/a/x.json", 0));
+        ck_assert_item(&x, "Music", "a", "x", "{\"Artist\":\"a\",\"Song\":\"x\",\"v\":5}");
+        ck_assert_str_eq(fx_names(&x, "Music/a"), "x.json y.json");
+        fx_end(&x);
+}
+END_TEST
+
 static Suite *suite(void) {
         Suite *s = suite_create("rename");
         TCase *t = tcase_create("rename");
@@ -319,6 +388,8 @@ static Suite *suite(void) {
         tcase_add_loop_test(t, test_partition, 0, 4);
         tcase_add_test(t, test_partition_refused);
         tcase_add_test(t, test_editor_renames);
+        tcase_add_test(t, test_scratch_made);
+        tcase_add_loop_test(t, test_changed_meanwhile, 0, 2);
         suite_add_tcase(s, t);
         return s;
 }
