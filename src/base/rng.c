@@ -64,9 +64,15 @@ double rng_unit(void) {
 
 void rng_uuid(char out[UUID_LEN]) {
         static const char digits[] = "0123456789abcdef";
-        uint64_t half[2] = { rng_u64(), rng_u64() };
+        uint64_t half[2];
         char *p = out;
 
+        if (atomic_load(&seeded)) {
+                half[0] = next_of_sequence();
+                half[1] = next_of_sequence();
+        } else {
+                rng_kernel(half, sizeof(half));
+        }
         half[0] = (half[0] & ~UINT64_C(0xf000)) | UINT64_C(0x4000);             /* version 4 */
         half[1] = (half[1] & ~(UINT64_C(0xc0) << 56)) | (UINT64_C(0x80) << 56); /* RFC 9562 variant */
         for (unsigned i = 0; i < 32; i++) {

@@ -340,6 +340,16 @@ static void draft_saved(struct draft *d, const struct save *s, struct snapshot *
         mutex_unlock(&d->lock);
 }
 
+static void tell_kernel(const struct save *s, struct draft *d) {
+        if (!s->fs->notify.attr)
+                return;
+        mutex_lock(&d->lock);
+        d->told = s->place.kind == NODE_ITEM;
+        d->told_edits = s->edits;
+        mutex_unlock(&d->lock);
+        s->fs->notify.attr(s->fs->notify.arg, d->node->id);
+}
+
 /* A text refused for a reason that will not go away is not tried again (close after a failed fsync). */
 static bool refused_for_good(struct draft *d, const struct save *s, struct error *e) {
         bool same, cut_off;
@@ -401,8 +411,7 @@ static int commit(struct save *s, struct draft *d, struct error *e) {
         if (r == 0) {
                 local_dir_settled(s->fs, d->node);
                 draft_saved(d, s, own);
-                if (s->fs->notify.attr)
-                        s->fs->notify.attr(s->fs->notify.arg, d->node->id);
+                tell_kernel(s, d);
                 if (s->place.kind == NODE_ATTR)
                         item_dir_changed(s->fs, d->node);
                 return 0;

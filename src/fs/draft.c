@@ -70,6 +70,7 @@ static struct draft *draft_join(struct fs *fs, struct op_ctx *ctx, struct node *
         mutex_lock(&fs->nodes.lock);
         if (n->draft && joins(n->draft, create, flags)) {
                 d = n->draft;
+                d->joined = true;
         } else {
                 if (n->draft && joins(n->draft, false, 0))
                         fresh->created = fresh->loaded = true;
@@ -354,6 +355,17 @@ static struct draft *other_draft(struct fs *fs, const struct draft *than) {
         return NULL;
 }
 
+/* Are the kernel's attributes from before what was written last?  It was told at the commit; but another writer may
+ * have been given some by then that reach it later. */
+static bool attr_outlived(struct draft *d) {
+        bool told;
+
+        mutex_lock(&d->lock);
+        told = d->told && d->told_edits == d->edits;
+        mutex_unlock(&d->lock);
+        return !told || d->joined; /* nobody joins any more */
+}
+
 void draft_close(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         bool last;
 
@@ -373,7 +385,7 @@ void draft_close(struct fs *fs, struct op_ctx *ctx, struct draft *d) {
         mutex_unlock(&fs->open_lock);
         if (!last)
                 return;
-        if (fs->notify.attr)
+        if (fs->notify.attr && attr_outlived(d))
                 fs->notify.attr(fs->notify.arg, d->node->id);
         draft_free(fs, d);
 }

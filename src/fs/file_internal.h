@@ -19,6 +19,7 @@ struct draft {
         struct list all;           /* fs.open_lock; fs.drafts */
         struct node *node;         /* reference */
         uint32_t writers;          /* nodes.lock */
+        bool joined;               /* nodes.lock: it has had more than one */
         bool busy;                 /* fs.gate: loading or committing */
         struct stream *stream;     /* busy: what is too large for text, on its way to S3; owned (stream.c) */
         struct mutex lock;         /* everything below */
@@ -29,6 +30,8 @@ struct draft {
         bool created, exclusive, loaded, dirty, truncated;
         uint32_t idle_flushes;     /* of an attribute: since it was emptied */
         uint64_t edits;            /* counts changes, to notice those made during a commit */
+        bool told;                 /* the kernel was told to forget the item's attributes, after ... */
+        uint64_t told_edits;       /* ... this state of the text was saved */
         bool read_here;            /* the writer was given the text at open: that is the version it knows */
         bool refused;              /* the last commit was refused ... */
         bool cut_off;              /* ... since its writer was killed ... */

@@ -459,6 +459,53 @@ START_TEST(test_shutdown) {
 }
 END_TEST
 
+static void count_notice(void *arg, uint64_t node _unused_) {
+        unsigned *n = arg;
+
+        ++*n;
+}
+
+/* What the kernel was given with a new file it is told to forget when that is saved, and not again at the release,
+ * unless there was something since. */
+START_TEST(test_told) {
+        struct fs_notify notify = { .attr = count_notice };
+        struct fx_file f, other;
+        unsigned n = 0;
+        struct fx x;
+
+        fx_init(&x);
+        fx_start(&x);
+        notify.arg = &n;
+        fs_set_notify(x.fs, &notify);
+        ck_assert_ok(fx_save(&x, "Users/1.json", "{}"));
+        ck_assert_uint_eq(n, 1);
+
+        ck_assert_ok(fx_open(&x, "Users/2.json", O_WRONLY | O_CREAT, &f));
+        ck_assert_ok(fx_write(&f, "{\"a\":1}"));
+        ck_assert_ok(fx_flush(&f));
+        ck_assert_uint_eq(n, 2);
+        ck_assert_ok(fx_write(&f, "?"));
+        ck_assert_int_eq(fx_flush(&f), -EINVAL);
+        fx_release(&f);
+        ck_assert_uint_eq(n, 3);
+
+        ck_assert_ok(fx_open(&x, "Users/3.json", O_WRONLY | O_CREAT, &f));
+        ck_assert_ok(fx_open(&x, "Users/3.json", O_WRONLY, &other));
+        ck_assert_ok(fx_write(&f, "{\"a\":1}"));
+        ck_assert_ok(fx_close(&f));
+        ck_assert_uint_eq(n, 4);
+        ck_assert_ok(fx_close(&other));
+        ck_assert_uint_eq(n, 5);
+
+        ck_assert_ok(fx_open(&x, "Users/5.json", O_WRONLY | O_CREAT | O_EXCL, &f)); /* touch: it is made meanwhile */
+        mem_put(x.m, "Users", "{\"Id\":\"5\",\"a\":\"somebody else's\"}");
+        fx_release(&f);
+        ck_assert_uint_eq(n, 6);
+        fs_set_notify(x.fs, &(struct fs_notify){ 0 });
+        fx_end(&x);
+}
+END_TEST
+
 static Suite *suite(void) {
         Suite *s = suite_create("draft");
         TCase *t = tcase_create("draft");
@@ -484,6 +531,7 @@ static Suite *suite(void) {
         tcase_add_test(t, test_mtime);
         tcase_add_test(t, test_setattr_ignored);
         tcase_add_test(t, test_shutdown);
+        tcase_add_test(t, test_told);
         suite_add_tcase(s, t);
         return s;
 }
