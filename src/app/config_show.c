@@ -2,6 +2,7 @@
 /*
  * The options as text: --help, --print-config, and the list for the kernel.
  */
+#include <unistd.h>
 #include "ddbfs/base/json.h"
 #include "config_internal.h"
 
@@ -72,6 +73,10 @@ int config_render_json(const struct config *c, struct buf *out) {
         }
         buf_puts(out, "\n}\n");
         return buf_status(out);
+}
+
+bool config_is_owner_only(const struct config *c) {
+        return !c->allow_other && !c->allow_root && c->uid == getuid() && (c->umask & 0700) == 0;
 }
 
 int config_render_mount_options(const struct config *c, bool can_auto_unmount, struct buf *out) {

@@ -209,6 +209,7 @@ static int mount_session(struct stack *s, struct error *reterr) {
                 .op_timeout_ns = c->op_timeout,
                 .max_threads = (unsigned)c->max_threads,
                 .debug = c->debug,
+                .owner_only = config_is_owner_only(c),
                 .no_xattrs = !c->xattr,
                 .ready = on_ready,
                 .ready_arg = s,

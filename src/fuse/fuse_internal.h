@@ -118,6 +118,13 @@ void ops_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, str
 void ops_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void ops_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 
+/* fuse_access.c */
+void ops_access(fuse_req_t req, fuse_ino_t ino, int mask);
+/* mask as access(2)'s: 0 or -EACCES.  Pure. */
+_must_check_ int access_check(const struct fs_attr *attr, uid_t uid, int mask);
+/* Owner and group cannot be changed, and who might not do it is told so: 0 (to be ignored) or -EPERM. */
+_must_check_ int access_chown(fuse_req_t req, const struct stat *wanted, int to_set, const struct fs_attr *now);
+
 /* fuse_xattr.c */
 void ops_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void ops_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);

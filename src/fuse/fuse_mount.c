@@ -121,7 +121,7 @@ static int build_args(const struct session_options *o, struct fuse_args *args) {
 
         r = fuse_opt_add_arg(args, "ddbfs") ? -ENOMEM : 0;
         if (!r)
-                r = add_option(args, "subtype=ddbfs,default_permissions");
+                r = add_option(args, o->owner_only ? "subtype=ddbfs" : "subtype=ddbfs,default_permissions");
         if (!r && o->source)
                 r = add_value(args, "fsname", o->source);
         if (!r && o->mount_options && o->mount_options[0])

@@ -167,6 +167,8 @@ static void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_
                 r = -EINVAL;
         else
                 r = fs_setattr(op.s->fs, &op.ctx, ino, file_of(fi), to_set & FUSE_SET_ATTR_SIZE ? &size : NULL, &attr);
+        if (!r)
+                r = access_chown(req, st, to_set, &attr);
         reply_attr(req, op_end(&op, r), &attr);
 }
 
@@ -257,8 +259,7 @@ static void ops_statfs(fuse_req_t req, fuse_ino_t ino) {
         (void)fuse_reply_statfs(req, &st);
 }
 
-/* Not here, so that the kernel is told ENOSYS once and does it by itself: access (default_permissions),
- * lseek, poll, ioctl, copy_file_range, locks. */
+/* Not here, so that the kernel is told ENOSYS once and does it by itself: lseek, poll, ioctl, copy_file_range, locks. */
 const struct fuse_lowlevel_ops session_ops = {
         .init = ops_init,
         .lookup = ops_lookup,
@@ -275,6 +276,7 @@ const struct fuse_lowlevel_ops session_ops = {
         .rename = ops_rename,
         .link = ops_link,
         .statfs = ops_statfs,
+        .access = ops_access,
         .create = ops_create,
         .open = ops_open,
         .read = ops_read,

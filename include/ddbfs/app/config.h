@@ -65,5 +65,7 @@ void config_deinit(struct config *c);
 /* --help, --print-config (one JSON object, final newline; secrets as "***"). */
 _must_check_ int config_render_help(struct buf *out);
 _must_check_ int config_render_json(const struct config *c, struct buf *out);
+/* Does only the caller get in, and own everything with all rights? */
+bool config_is_owner_only(const struct config *c);
 /* The mount options of the kernel and libfuse: "ro,allow_other,noatime". */
 _must_check_ int config_render_mount_options(const struct config *c, bool can_auto_unmount, struct buf *out);

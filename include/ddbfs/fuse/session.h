@@ -19,6 +19,7 @@ struct session_options {
         uint64_t op_timeout_ns;
         unsigned max_threads;     /* requests served at once, started as needed; 0: SESSION_DEFAULT_THREADS */
         bool debug;               /* libfuse's own trace */
+        bool owner_only;          /* only the owner of all files gets in, and may read and write them: the kernel need not check */
         bool no_xattrs;           /* refuse extended attributes once and for all: the kernel stops asking */
         void (*ready)(void *arg); /* called once, from a worker: the kernel says INIT, the mount answers; or NULL */
         void *ready_arg;

@@ -34,6 +34,8 @@ static const char *text_of(const struct config *c, const char *name, struct buf 
                 buf_puts(out, c->mountpoint ? c->mountpoint : "(none)");
         if (strcmp(name, "KERNEL") == 0)
                 ck_assert_int_eq(config_render_mount_options(c, true, out), 0);
+        if (strcmp(name, "OWNER_ONLY") == 0)
+                buf_puts(out, config_is_owner_only(c) ? "yes" : "no");
         return out->p ? out->p : "";
 }
 
@@ -50,6 +52,12 @@ static const struct {
         { { "ddbfs", "/m" }, "TABLES", "(all)" },
         { { "", "/m" }, "TABLES", "(all)" },
         { { "T", "/m", "-o", "ro" }, "TABLES", "T" },
+        { { "T", "/m", "-o", "ro,gid=77,umask=077" }, "OWNER_ONLY", "yes" },
+        { { "T", "/m", "-o", "allow_other,umask=022" }, "OWNER_ONLY", "no" },
+        { { "T", "/m", "-o", "allow_root,umask=022" }, "OWNER_ONLY", "no" },
+        { { "T", "/m", "-o", "uid=4000000,umask=022" }, "OWNER_ONLY", "no" },
+        { { "T", "/m", "-o", "umask=0222" }, "OWNER_ONLY", "no" },
+        { { "T", "/m", "-o", "umask=0100" }, "OWNER_ONLY", "no" },
         { { "T", "/m", "-o", "ro" }, "ro", "true" },
         { { "-f", "T", "-d", "/m" }, "MOUNTPOINT", "/m" },
         { { "--", "-f", "/m" }, "TABLES", "-f" },

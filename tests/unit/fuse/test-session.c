@@ -11,6 +11,7 @@
 #include "wire.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/metrics.h"
+#include "fuse_internal.h"
 #include "../suite.h"
 
 static const struct session_options plain = { .source = "table", .op_timeout_ns = 5 * NS_PER_S };
@@ -148,6 +149,64 @@ START_TEST(test_getattr_and_setattr) {
         ck_assert_int_eq(wire_call(w, FUSE_SETATTR, node, &set, sizeof(set)), -EINVAL);
         ck_assert_int_eq(metric_get(METRIC_OP_ERRORS) - errors, 2);
         ck_assert_int_eq(metric_get(METRIC_OPS) - ops, 5);
+}
+END_TEST
+
+static const struct {
+        mode_t mode;
+        uid_t uid;
+        int mask, r;
+} accesses[] = {
+        { S_IFREG | 0644, 1000, F_OK, 0 },
+        { S_IFREG | 0644, 1000, R_OK | W_OK, 0 },
+        { S_IFREG | 0644, 1000, X_OK, -EACCES },
+        { S_IFREG | 0444, 1000, R_OK, 0 },
+        { S_IFREG | 0444, 1000, W_OK, -EACCES },
+        { S_IFREG | 0444, 1000, R_OK | W_OK, -EACCES },
+        { S_IFREG | 0222, 1000, R_OK, -EACCES },
+        { S_IFREG | 0077, 1000, R_OK, -EACCES },
+        { S_IFREG | 0444, 0, R_OK | W_OK, 0 },
+        { S_IFREG | 0644, 0, X_OK, -EACCES },
+        { S_IFREG | 0645, 0, X_OK, 0 },
+        { S_IFDIR | 0755, 1000, R_OK | W_OK | X_OK, 0 },
+        { S_IFDIR | 0555, 1000, W_OK, -EACCES },
+        { S_IFDIR | 0600, 0, R_OK | W_OK | X_OK, 0 },
+};
+
+START_TEST(test_access_check) {
+        struct fs_attr attr = { .mode = accesses[_i].mode };
+
+        ck_assert_int_eq(access_check(&attr, accesses[_i].uid, accesses[_i].mask), accesses[_i].r);
+}
+END_TEST
+
+START_TEST(test_access) {
+        uint64_t node = fake_add(w->fs, 1, "a", "12345");
+        struct fuse_access_in in = { .mask = R_OK | W_OK };
+
+        w->uid = 1000;
+        ck_assert_int_eq(wire_call(w, FUSE_ACCESS, node, &in, sizeof(in)), 0);
+        in.mask = X_OK;
+        ck_assert_int_eq(wire_call(w, FUSE_ACCESS, node, &in, sizeof(in)), -EACCES);
+        ck_assert_int_eq(wire_call(w, FUSE_ACCESS, 1, &in, sizeof(in)), 0); /* chdir */
+        ck_assert_int_eq(wire_call(w, FUSE_ACCESS, 77, &in, sizeof(in)), -ESTALE);
+}
+END_TEST
+
+/* The kernel may leave it to us who may give files away. */
+START_TEST(test_chown) {
+        uint64_t node = fake_add(w->fs, 1, "a", "12345"); /* of user and group 0 */
+        struct fuse_setattr_in other = { .valid = FATTR_UID, .uid = 7 }, same = { .valid = FATTR_UID | FATTR_GID };
+        struct fuse_setattr_in group = { .valid = FATTR_GID, .gid = 100 };
+
+        ck_assert_int_eq(wire_call(w, FUSE_SETATTR, node, &other, sizeof(other)), 0);
+        w->uid = 1000;
+        w->gid = 100;
+        ck_assert_int_eq(wire_call(w, FUSE_SETATTR, node, &other, sizeof(other)), -EPERM);
+        ck_assert_int_eq(wire_call(w, FUSE_SETATTR, node, &same, sizeof(same)), 0);
+        ck_assert_int_eq(wire_call(w, FUSE_SETATTR, node, &group, sizeof(group)), 0);
+        w->gid = 101;
+        ck_assert_int_eq(wire_call(w, FUSE_SETATTR, node, &group, sizeof(group)), -EPERM);
 }
 END_TEST
 
@@ -333,7 +392,7 @@ START_TEST(test_no_xattrs) {
 END_TEST
 
 static const uint32_t unknown[] = {
-        7, FUSE_POLL, FUSE_LSEEK, FUSE_ACCESS, FUSE_COPY_FILE_RANGE, FUSE_GETLK, 60, 1234567
+        7, FUSE_POLL, FUSE_LSEEK, FUSE_COPY_FILE_RANGE, FUSE_GETLK, 60, 1234567
 };
 
 START_TEST(test_unknown) {
@@ -585,6 +644,9 @@ int main(void) {
         tcase_add_test(t, test_lookup);
         tcase_add_test(t, test_forget_many);
         tcase_add_test(t, test_getattr_and_setattr);
+        tcase_add_loop_test(t, test_access_check, 0, ARRAY_LEN(accesses));
+        tcase_add_test(t, test_access);
+        tcase_add_test(t, test_chown);
         tcase_add_test(t, test_read);
         tcase_add_test(t, test_create_and_write);
         tcase_add_test(t, test_fallocate);

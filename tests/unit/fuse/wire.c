@@ -61,7 +61,8 @@ struct wire *wire_free(struct wire *w) {
 
 uint64_t wire_send(struct wire *w, uint32_t opcode, uint64_t node, const void *arg, size_t n) {
         struct fuse_in_header in = {
-                .len = (uint32_t)(sizeof(in) + n), .opcode = opcode, .unique = w->unique += 2, .nodeid = node
+                .len = (uint32_t)(sizeof(in) + n), .opcode = opcode, .unique = w->unique += 2, .nodeid = node,
+                .uid = w->uid, .gid = w->gid
         };
         struct iovec iov[] = { { &in, sizeof(in) }, { (void *)(uintptr_t)arg, n } };
         struct msghdr m = { .msg_iov = iov, .msg_iovlen = n ? 2 : 1 };

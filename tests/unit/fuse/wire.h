@@ -14,6 +14,7 @@ struct wire {
         bool running;
         int result;      /* of session_run() */
         uint64_t unique; /* of the last request */
+        uint32_t uid, gid; /* who asks; root at first */
         size_t n;        /* the last answer: header, then the rest */
         struct fuse_out_header out;
         char data[1200000];
