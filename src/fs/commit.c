@@ -152,6 +152,7 @@ static int saved(struct save *s, struct items *now, struct error *e) {
                 s->unfilled = item_unfilled(s->fs, &now->v[0]) && items_fill(s->fs, s->ctx, now, &ignored);
                 item_take_references(&s->item, &now->v[0]);
         }
+        s->as_sent = now->n == 0;
         r = item_snapshot(s->fs, &s->place, now->n > 0 ? &now->v[0] : &s->item, &s->result);
         return r ? error_set_errno(e, r, "saving") : 0;
 }
@@ -258,7 +259,9 @@ static void publish(struct save *s, struct snapshot **ret_own) {
         struct str id = buf_view(&s->place.id);
 
         *ret_own = NULL;
-        if (item_snapshot(s->fs, &s->place, &s->item, ret_own))
+        if (s->as_sent && s->result)
+                *ret_own = snapshot_ref(s->result);
+        else if (item_snapshot(s->fs, &s->place, &s->item, ret_own))
                 *ret_own = NULL;
         if (s->result) {
                 metric_add(METRIC_COMMITS, 1);

@@ -24,6 +24,7 @@ struct save {
         uint64_t ino, seq;       /* seq: of the journal; 0: it was sent */
         struct items now;        /* what the write has made of it */
         struct snapshot *result; /* the item as it is in the table now; NULL: nothing was sent */
+        bool as_sent;            /* ... which is as it was sent: the store has not said what became of it */
         bool unfilled;           /* ... but for what is in S3 and could not be read back */
 };
 
