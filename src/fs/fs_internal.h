@@ -97,8 +97,7 @@ struct fs {
         char journal_own[40];     /* the name of its folder */
         pthread_t away_thread;
 
-        atomic_uint n_pumps;      /* exports that are scanned in parallel */
-        atomic_uint n_imports;    /* open */
+        atomic_uint n_pumps, n_imports; /* exports that are scanned in parallel; open imports */
 #define LANES_VAIN 64
         atomic_uint lanes_vain[LANES_VAIN]; /* by table: beginnings of lanes that brought nothing, in a row (dir_lanes.c) */
 
