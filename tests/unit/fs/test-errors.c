@@ -252,7 +252,7 @@ START_TEST(test_told) {
         ck_assert_ok(fx_cat(&x, ".ddbfs/errors.jsonl", text));
         ck_assert_ptr_nonnull(strstr(text, "\"path\": \"/Music/a/x.json\""));
         ck_assert_ptr_nonnull(strstr(text, "\"errno\": \"EACCES\""));
-        ck_assert_ptr_nonnull(strstr(text, "\"code\": \"MadeToFail\""));
+        ck_assert_ptr_nonnull(strstr(text, "\"code\": \"AccessDeniedException\""));
         ck_assert_ptr_nonnull(strstr(text, "\"request_id\": \"REQUEST-1\""));
         ck_assert_ptr_nonnull(strstr(text, "\"message\": \"made to fail"));
         ck_assert_ptr_nonnull(strstr(text, "\"time\": \"2023-11-14T22:13:20.000Z\""));
