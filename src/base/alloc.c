@@ -7,7 +7,10 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <openssl/crypto.h>
+
+#define HUGE_PAGE (2 * MIB)
 
 /* Allocations until the one that fails; 0: none does. */
 static atomic_ulong fail_countdown;
@@ -40,6 +43,17 @@ void *mem_calloc(size_t n, size_t size) {
         if (fails_now() || __builtin_mul_overflow(n, size, &total) || total > PTRDIFF_MAX)
                 return NULL;
         return calloc(1, total ? total : 1);
+}
+
+void *mem_alloc_huge(size_t n) {
+        size_t huge = n < SIZE_MAX / 2 ? (n + HUGE_PAGE / 8) / HUGE_PAGE * HUGE_PAGE : 0;
+        void *p;
+
+        if (fails_now() || n > PTRDIFF_MAX || posix_memalign(&p, HUGE_PAGE, MAX(MAX(n, huge), 1)))
+                return NULL;
+        if (huge > 0)
+                (void)madvise(p, huge, MADV_HUGEPAGE); /* or not, where the kernel has none */
+        return p;
 }
 
 void *mem_realloc(void *p, size_t n) {

@@ -56,6 +56,23 @@ char *buf_reserve(struct buf *b, size_t n) {
         return b->err ? NULL : b->p + b->n;
 }
 
+bool buf_reserve_huge(struct buf *b, size_t n) {
+        if (b->p || b->err)
+                return buf_reserve(b, n) != NULL;
+        if (n > MIN(b->max, SIZE_MAX - 1)) {
+                b->err = -EFBIG;
+                return false;
+        }
+        b->p = mem_alloc_huge(n + 1);
+        if (!b->p) {
+                b->err = -ENOMEM;
+                return false;
+        }
+        b->cap = n;
+        b->p[0] = '\0';
+        return true;
+}
+
 void buf_commit(struct buf *b, size_t n) {
         if (b->err || !b->p)
                 return;

@@ -281,7 +281,7 @@ static int fill(struct large_writer *w, struct str *data, struct error *e) {
         struct str piece = str_make(data->p, MIN(data->n, most - part->n));
         int r = 0;
 
-        if (w->n_parts > 0 && !buf_reserve(part, PART - part->n)) /* at once: growing leaves holes in the heap */
+        if (!buf_reserve_huge(part, most - part->n)) /* at once: growing leaves holes in the heap */
                 return fail_for_good(w, error_set_errno(e, buf_status(part), "saving to S3"), e);
         buf_str(part, piece);
         r = buf_status(part);

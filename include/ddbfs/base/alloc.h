@@ -9,6 +9,9 @@
 #include "ddbfs/base/macros.h"
 
 _must_check_ void *mem_alloc(size_t n);                 /* uninitialised; n == 0 gives a unique pointer */
+/* Uninitialised, for megabytes that will all be used: most of it, if not all, in huge pages where the kernel has them, so
+ * that its first use is cheap. */
+_must_check_ void *mem_alloc_huge(size_t n);
 _must_check_ void *mem_zalloc(size_t n);                /* zeroed */
 _must_check_ void *mem_calloc(size_t n, size_t size);   /* zeroed array, overflow-checked */
 _must_check_ void *mem_realloc(void *p, size_t n);      /* as realloc(3); p stays valid on NULL */

@@ -27,6 +27,8 @@ void buf_printf(struct buf *b, const char *format, ...) _printf_(2, 3);
 
 /* Room for n more bytes: where to write them, or NULL (buffer failed).  buf_commit() counts them in. */
 char *buf_reserve(struct buf *b, size_t n);
+/* The same, and memory that the buffer does not have yet is in huge pages (mem_alloc_huge()).  false: failed. */
+_must_check_ bool buf_reserve_huge(struct buf *b, size_t n);
 void buf_commit(struct buf *b, size_t n);
 void buf_truncate(struct buf *b, size_t n); /* shorten to n bytes; longer is ignored */
 

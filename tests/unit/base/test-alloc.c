@@ -4,14 +4,15 @@
 #include "../suite.h"
 
 START_TEST(sizes_of_zero_are_memory_too) {
-        void *a = mem_alloc(0), *b = mem_calloc(0, 8), *c = mem_calloc(8, 0), *d = mem_zalloc(0);
+        void *a = mem_alloc(0), *b = mem_calloc(0, 8), *c = mem_calloc(8, 0), *d = mem_zalloc(0), *e = mem_alloc_huge(0);
 
-        ck_assert(a && b && c && d && a != b);
+        ck_assert(a && b && c && d && e && a != b);
         a = mem_realloc(a, 0);
         ck_assert_ptr_nonnull(a);
         mem_free(a);
         mem_free(b);
         mem_free(c);
+        mem_free(e);
         ck_assert_ptr_null(mem_free(d));
         ck_assert_ptr_null(mem_free(NULL));
 }
@@ -23,6 +24,7 @@ START_TEST(impossible_sizes_fail) {
 
         ck_assert_ptr_null(mem_alloc(huge));
         ck_assert_ptr_null(mem_zalloc(huge));
+        ck_assert_ptr_null(mem_alloc_huge(huge));
         ck_assert_ptr_null(mem_calloc(huge / 2, 3));
         ck_assert_ptr_null(mem_calloc(huge / 4, 3));
         ck_assert_ptr_null(mem_dup("", huge));

@@ -147,6 +147,29 @@ START_TEST(sizes_that_overflow) {
 }
 END_TEST
 
+START_TEST(huge_pages) {
+        struct buf b = BUF_INIT(5 * MIB);
+
+        ck_assert(buf_reserve_huge(&b, 4 * MIB - 1));
+        ck_assert_uint_eq(b.n, 0);
+        ck_assert_uint_eq(b.cap, 4 * MIB - 1);
+        buf_fill(&b, 'x', 4 * MIB - 1);
+        ck_assert_uint_eq(b.cap, 4 * MIB - 1);
+        ck_assert(buf_reserve_huge(&b, MIB));
+        buf_fill(&b, 'y', MIB);
+        ck_assert_int_eq(buf_status(&b), 0);
+        ck_assert(b.p[0] == 'x' && b.p[4 * MIB - 2] == 'x' && b.p[4 * MIB - 1] == 'y' && b.p[5 * MIB - 1] == '\0');
+        buf_deinit(&b);
+        ck_assert(!buf_reserve_huge(&b, 5 * MIB + 1));
+        ck_assert_int_eq(buf_status(&b), -EFBIG);
+        buf_deinit(&b);
+        mem_fail_at(1);
+        ck_assert(!buf_reserve_huge(&b, MIB));
+        ck_assert_int_eq(buf_status(&b), -ENOMEM);
+        buf_deinit(&b);
+}
+END_TEST
+
 START_TEST(stealing) {
         struct buf b = BUF_INIT(100000);
         char *p;
@@ -182,6 +205,7 @@ int main(void) {
         tcase_add_loop_test(t, out_of_memory_sticks, 0, (int)ARRAY_LEN(writers));
         tcase_add_test(t, contents);
         tcase_add_test(t, sizes_that_overflow);
+        tcase_add_test(t, huge_pages);
         tcase_add_test(t, stealing);
         return suite_run(s);
 }
