@@ -110,23 +110,36 @@ static int explain_gone(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, st
                                                   : "the attribute was replaced while it was being read");
 }
 
-int attr_large_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
-                    void **ret_hold, struct error *e) {
+/* A copy: of what is not in one piece. */
+static int read_piece(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
+                      struct fs_hold *ret_hold, struct error *e) {
         _cleanup_(snapshot_unrefp) struct snapshot *piece = NULL;
-        struct error local = { 0 };
         int r = snapshot_room(n, &piece);
 
-        *ret = STR_NULL;
         if (r)
                 return error_set_errno(e, r, "reading");
-        r = fs->store->ops->large->read(f->large, ctx, offset, n, piece->text, &piece->n, &local);
+        r = fs->store->ops->large->read(f->large, ctx, offset, n, piece->text, &piece->n, e);
+        if (r)
+                return r;
+        *ret = str_make(piece->text, piece->n);
+        *ret_hold = hold_snapshot(TAKE(piece));
+        return 0;
+}
+
+int attr_large_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
+                    struct fs_hold *ret_hold, struct error *e) {
+        const struct large_ops *ops = fs->store->ops->large;
+        struct error local = { 0 };
+        void *hold = NULL;
+        int r = ops->lend(f->large, ctx, offset, n, ret, &hold, &local);
+
+        if (r == 0 && hold)
+                *ret_hold = (struct fs_hold){ hold, ops->give_back };
+        else if (r == 0)
+                r = read_piece(fs, ctx, f, offset, n, ret, ret_hold, &local);
         if (r && local.kind == ERR_NO_ITEM)
                 return explain_gone(fs, ctx, f, e);
-        if (r) {
+        if (r)
                 *e = local;
-                return r;
-        }
-        *ret = str_make(piece->text, piece->n);
-        *ret_hold = TAKE(piece);
-        return 0;
+        return r;
 }

@@ -166,7 +166,7 @@ static int read_at(struct fs *fs, struct op_ctx *ctx, struct export *x, uint64_t
 }
 
 static int export_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
-                       void **ret_hold, struct error *e) {
+                       struct fs_hold *ret_hold, struct error *e) {
         struct snapshot *hold = NULL;
         int r = fs_busy_begin(fs, ctx, &f->export->busy, e);
 
@@ -174,7 +174,7 @@ static int export_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uin
                 return r;
         r = read_at(fs, ctx, f->export, offset, n, ret, &hold, e);
         fs_busy_end(fs, &f->export->busy);
-        *ret_hold = hold;
+        *ret_hold = hold_snapshot(hold);
         return r;
 }
 

@@ -145,7 +145,7 @@ int item_open(struct fs *fs, struct op_ctx *ctx, struct node *n, int flags, bool
 
 /* ---- operations of an open item ---- */
 
-static int read_draft(struct draft *d, uint64_t offset, size_t n, struct str *ret, void **ret_hold, struct error *e) {
+static int read_draft(struct draft *d, uint64_t offset, size_t n, struct str *ret, struct fs_hold *ret_hold, struct error *e) {
         struct snapshot *copy = NULL;
         int r = 0;
 
@@ -158,12 +158,12 @@ static int read_draft(struct draft *d, uint64_t offset, size_t n, struct str *re
         mutex_unlock(&d->lock);
         if (copy)
                 *ret = str_make(copy->text, copy->n);
-        *ret_hold = copy;
+        *ret_hold = hold_snapshot(copy);
         return r ? error_set_errno(e, r, "reading") : 0;
 }
 
 int file_read_text(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
-                     void **ret_hold, struct error *e) {
+                     struct fs_hold *ret_hold, struct error *e) {
         (void)fs;
         (void)ctx;
         if (f->draft)
@@ -173,7 +173,7 @@ int file_read_text(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_
         *ret = STR_NULL;
         if (offset < f->snapshot->n)
                 *ret = str_make(f->snapshot->text + offset, MIN(n, f->snapshot->n - offset));
-        *ret_hold = snapshot_ref(f->snapshot); /* the file may be closed as soon as the kernel has the answer */
+        *ret_hold = hold_snapshot(snapshot_ref(f->snapshot)); /* the file may be closed as soon as the kernel has the answer */
         return 0;
 }
 
@@ -224,7 +224,7 @@ static void control_release(struct fs *fs, struct op_ctx *ctx, struct fs_file *f
 }
 
 static int content_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n,
-                        struct str *ret, void **ret_hold, struct error *e) {
+                        struct str *ret, struct fs_hold *ret_hold, struct error *e) {
         struct snapshot *copy = NULL;
         int r = 0;
 
@@ -235,7 +235,7 @@ static int content_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, ui
                 r = snapshot_new(str_make(f->content.p + offset, MIN(n, f->content.n - offset)), &copy);
         if (copy)
                 *ret = str_make(copy->text, copy->n);
-        *ret_hold = copy;
+        *ret_hold = hold_snapshot(copy);
         return r ? error_set_errno(e, r, "reading") : 0;
 }
 
@@ -363,16 +363,25 @@ int fs_create(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str nam
         return fs_done(fs, ctx, dir.n, name, r, &e);
 }
 
+static void unref_held(void *of) {
+        snapshot_unref(of);
+}
+
+struct fs_hold hold_snapshot(struct snapshot *s) {
+        return (struct fs_hold){ .of = s, .done = unref_held };
+}
+
 int fs_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
-            void **ret_hold) {
+            struct fs_hold *ret_hold) {
         struct error e = { 0 };
 
-        *ret_hold = NULL;
+        *ret_hold = (struct fs_hold){ .of = NULL };
         return fs_done(fs, ctx, f->node, STR_NULL, f->ops->read(fs, ctx, f, offset, n, ret, ret_hold, &e), &e);
 }
 
-void fs_read_done(void *hold) {
-        snapshot_unref(hold);
+void fs_read_done(struct fs_hold hold) {
+        if (hold.of)
+                hold.done(hold.of);
 }
 
 int fs_write(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, struct str data) {

@@ -43,7 +43,8 @@ struct draft {
 };
 
 struct file_ops {
-        int (*read)(struct fs *, struct op_ctx *, struct fs_file *, uint64_t, size_t, struct str *, void **, struct error *);
+        int (*read)(struct fs *, struct op_ctx *, struct fs_file *, uint64_t, size_t, struct str *, struct fs_hold *,
+                    struct error *);
         int (*write)(struct fs *, struct op_ctx *, struct fs_file *, uint64_t, struct str, struct error *);
         int (*commit)(struct fs *, struct op_ctx *, struct fs_file *, struct error *); /* at close and fsync; may be NULL */
         int (*sync)(struct fs *, struct op_ctx *, struct fs_file *, struct error *);   /* at fsync, after it; may be NULL */
@@ -68,10 +69,11 @@ struct fs_file {
         atomic_bool writer_noted;    /* local file: its node knows whose text it is */
         struct fs_file *next_local;  /* nodes.lock; node.local_files */
 };
+struct fs_hold hold_snapshot(struct snapshot *s); /* takes the reference; NULL is fine */
 extern const struct file_ops item_file_ops, attr_file_ops, control_file_ops, local_file_ops;
 /* The operations of a file whose content is one text: a reader's snapshot, or a writer's draft. */
-_must_check_ int file_read_text(struct fs *, struct op_ctx *, struct fs_file *, uint64_t, size_t, struct str *, void **,
-                                struct error *);
+_must_check_ int file_read_text(struct fs *, struct op_ctx *, struct fs_file *, uint64_t, size_t, struct str *,
+                                struct fs_hold *, struct error *);
 _must_check_ int file_write_text(struct fs *, struct op_ctx *, struct fs_file *, uint64_t, struct str, struct error *);
 _must_check_ int file_commit_text(struct fs *, struct op_ctx *, struct fs_file *, struct error *);
 void file_release_text(struct fs *, struct op_ctx *, struct fs_file *);

@@ -272,7 +272,7 @@ static int import_commit(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, s
 }
 
 static int import_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
-                       void **ret_hold, struct error *e) {
+                       struct fs_hold *ret_hold, struct error *e) {
         (void)fs;
         (void)ctx;
         (void)f;

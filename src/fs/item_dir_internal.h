@@ -95,7 +95,7 @@ _must_check_ int attr_large_size(struct fs *fs, struct op_ctx *ctx, const struct
 _must_check_ int attr_large_open(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, const struct place *p,
                                  const struct value *v, struct error *e);
 _must_check_ int attr_large_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n,
-                                 struct str *ret, void **ret_hold, struct error *e);
+                                 struct str *ret, struct fs_hold *ret_hold, struct error *e);
 /* The reference itself, in now: the item's text says only what it stands for.  Whatever the attribute is by now. */
 _must_check_ int attr_large_reference(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct items *now,
                                       const struct value **ret, struct error *e);

@@ -68,7 +68,7 @@ int local_open(struct fs *fs, struct node *n, int flags, struct fs_opened *ret, 
 }
 
 static int read_local(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
-                      void **ret_hold, struct error *e) {
+                      struct fs_hold *ret_hold, struct error *e) {
         struct snapshot *s;
         ssize_t got;
 
@@ -86,7 +86,7 @@ static int read_local(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint
                 return r;
         }
         *ret = str_make(s->text, (size_t)got);
-        *ret_hold = s;
+        *ret_hold = hold_snapshot(s);
         return 0;
 }
 

@@ -87,7 +87,7 @@ void ops_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
 void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi) {
         struct str data = STR_NULL;
-        void *hold = NULL;
+        struct fs_hold hold = { .of = NULL };
         struct op op;
         int r;
 

@@ -64,6 +64,9 @@ _must_check_ int large_link(const struct large_store *ls, const struct value *v,
 /* ---- streams: the ops of store/large.h (reader.c, writer.c) ---- */
 int large_open(struct store *s, struct op_ctx *ctx, const struct value *v, struct large_reader **ret, struct error *e);
 int large_read(struct large_reader *r, struct op_ctx *ctx, uint64_t offset, size_t n, char *to, size_t *ret_n, struct error *e);
+int large_lend(struct large_reader *r, struct op_ctx *ctx, uint64_t offset, size_t n, struct str *ret, void **ret_hold,
+               struct error *e);
+void large_give_back(void *hold);
 void large_close(struct large_reader *r);
 int large_begin(struct store *s, struct op_ctx *ctx, const struct large_owner *o, struct large_writer **ret, struct error *e);
 int large_append(struct large_writer *w, struct op_ctx *ctx, struct str data, struct error *e);

@@ -124,10 +124,17 @@ struct fs_opened {
 _must_check_ int fs_open(struct fs *fs, struct op_ctx *ctx, uint64_t node, int flags, struct fs_opened *ret);
 _must_check_ int fs_create(struct fs *fs, struct op_ctx *ctx, uint64_t parent, struct str name, int flags,
                            struct fs_entry *ret, struct fs_opened *ret_opened);
-/* *ret borrows from the open file and stays valid until fs_read_done(*ret_hold); 0 bytes at the end. */
+/* What keeps the bytes of a read where they are. */
+struct fs_hold {
+        void *of; /* NULL: nothing */
+        void (*done)(void *of);
+};
+
+/* *ret borrows from the open file and stays valid until fs_read_done(*ret_hold), which may come after the file's release;
+ * 0 bytes at the end. */
 _must_check_ int fs_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *file, uint64_t offset, size_t n,
-                         struct str *ret, void **ret_hold);
-void fs_read_done(void *hold);
+                         struct str *ret, struct fs_hold *ret_hold);
+void fs_read_done(struct fs_hold hold);
 _must_check_ int fs_write(struct fs *fs, struct op_ctx *ctx, struct fs_file *file, uint64_t offset, struct str data);
 _must_check_ int fs_flush(struct fs *fs, struct op_ctx *ctx, struct fs_file *file);
 _must_check_ int fs_fsync(struct fs *fs, struct op_ctx *ctx, struct fs_file *file);

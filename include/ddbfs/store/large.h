@@ -32,6 +32,11 @@ struct large_ops {
          * ERR_NO_ITEM: the object is gone.  Who read the whole from its beginning has got what the SHA-256 says. */
         int (*read)(struct large_reader *, struct op_ctx *, uint64_t offset, size_t n, char *to, size_t *ret_n,
                     struct error *);
+        /* The same, but the bytes stay where they are until give_back(*ret_hold), which may come after close().
+         * *ret_hold NULL: they are not in one piece, and must be read. */
+        int (*lend)(struct large_reader *, struct op_ctx *, uint64_t offset, size_t n, struct str *ret, void **ret_hold,
+                    struct error *);
+        void (*give_back)(void *hold);
         void (*close)(struct large_reader *); /* NULL is fine */
         int (*begin)(struct store *, struct op_ctx *, const struct large_owner *, struct large_writer **ret, struct error *);
         /* Goes up while the caller goes on; what failed is told by a later call.  -EINTR: nothing of data (at most

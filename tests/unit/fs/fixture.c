@@ -225,7 +225,7 @@ int fx_read(struct fx_file *f, char *out, size_t cap) {
 
         for (;;) {
                 struct str piece;
-                void *hold;
+                struct fs_hold hold;
                 int r = FX_CALL(fs_read(f->x->fs, &ctx, f->opened.file, n, 16, &piece, &hold));
 
                 if (r)

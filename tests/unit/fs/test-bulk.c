@@ -52,7 +52,7 @@ START_TEST(test_pumped) {
 }
 END_TEST
 
-static int read_at(struct fx *x, struct fx_file *f, uint64_t offset, size_t n, struct str *ret, void **hold) {
+static int read_at(struct fx *x, struct fx_file *f, uint64_t offset, size_t n, struct str *ret, struct fs_hold *hold) {
         return FX_CALL(fs_read(x->fs, &ctx, f->opened.file, offset, n, ret, hold));
 }
 
@@ -60,7 +60,7 @@ START_TEST(test_backpressure) {
         struct fx_file f;
         struct str got;
         unsigned asked;
-        void *hold;
+        struct fs_hold hold;
         struct fx x;
 
         begin(&x, 8);
@@ -88,7 +88,7 @@ START_TEST(test_pump_fails) {
         char text[FX_TEXT_MAX];
         struct fx_file f;
         struct str got;
-        void *hold;
+        struct fs_hold hold;
         struct fx x;
 
         begin(&x, 8);
@@ -117,7 +117,7 @@ START_TEST(test_many_pumps) {
         begin(&x, 4);
         for (unsigned i = 0; i < 8; i++) {
                 struct str got;
-                void *hold;
+                struct fs_hold hold;
 
                 ck_assert_ok(fx_open(&x, "Log/.export/jsonl", O_RDONLY, &f[i]));
                 ck_assert_ok(read_at(&x, &f[i], 0, 10, &got, &hold));

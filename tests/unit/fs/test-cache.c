@@ -467,7 +467,7 @@ static void *open_late(void *arg) {
         struct asker *a = arg;
         struct fs_opened opened;
         struct str text = STR_NULL;
-        void *hold = NULL;
+        struct fs_hold hold = { .of = NULL };
 
         a->r = FX_CALL(fs_open(a->x->fs, &ctx, a->node, O_RDONLY, &opened));
         if (a->r)

@@ -64,7 +64,7 @@ static int read_on(struct fx_file *f, char *out, size_t cap) {
 
         for (;;) {
                 struct str piece;
-                void *hold = NULL;
+                struct fs_hold hold = { .of = NULL };
                 int r = FX_CALL(fs_read(f->x->fs, &ctx, f->opened.file, n, 64 * KIB, &piece, &hold));
 
                 interrupted += r == -EINTR;

@@ -425,7 +425,7 @@ struct hold {
 };
 
 int fs_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *file, uint64_t offset, size_t n, struct str *ret,
-            void **ret_hold) {
+            struct fs_hold *ret_hold) {
         struct hold *hold = NULL;
         struct str data;
         int r = 0;
@@ -446,7 +446,7 @@ int fs_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *file, uint64_t of
                 hold->fs = fs;
                 memcpy(hold->data, data.p, data.n);
                 *ret = str_make(hold->data, data.n);
-                *ret_hold = hold;
+                ret_hold->of = hold;
                 fs->counts.holds++;
         } else {
                 r = -ENOMEM;
@@ -455,8 +455,8 @@ int fs_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *file, uint64_t of
         return r;
 }
 
-void fs_read_done(void *p) {
-        struct hold *hold = p;
+void fs_read_done(struct fs_hold p) {
+        struct hold *hold = p.of;
 
         mutex_lock(&hold->fs->lock);
         hold->fs->counts.holds--;

@@ -52,7 +52,7 @@ START_TEST(test_parts_at_once) {
         struct lx x;
 
         lx_init(&x);
-        mem_blob_delay_us(x.b, 200000);
+        mem_blob_delay_us(x.b, 600000);
         ck_assert_int_eq(write_stream(&x, lx_bytes(&x, 30 * MIB, 3), 100000, true, &v, NULL), 0);
         ck_assert_uint_eq(mem_blob_largest_parts(x.b), 3 * BLOB_PART_MIN);
         lx_end(&x);
@@ -239,6 +239,76 @@ START_TEST(test_sequential) {
 }
 END_TEST
 
+/* *ret_hold: what keeps data's bytes from offset where they are. */
+static int lend(struct lx *x, struct large_reader *r, struct str data, size_t offset, size_t n, void **ret_hold) {
+        struct str lent;
+        int k = LX_CALL(x->s->ops->large->lend(r, &ctx, offset, n, &lent, ret_hold, NULL));
+
+        if (k == 0 && *ret_hold)
+                ck_assert(str_eq(lent, str_make(data.p + offset, MIN(n, data.n - offset))));
+        return k;
+}
+
+/* Bytes that are lent stay what and where they are, whatever is read meanwhile, until they are given back: after the end,
+ * too.  All of it is fetched once, and the last of it is lent to nobody when it is not what the SHA-256 says. */
+START_TEST(test_lent) {
+        void *first = NULL, *second = NULL, *hold;
+        struct large_reader *r;
+        struct value v;
+        struct str data;
+        struct lx x;
+        int k = 0;
+
+        lx_init(&x);
+        data = lx_bytes(&x, 30 * MIB + 17, 1);
+        r = open_reader(&x, data, &v);
+        if (_i) {
+                mem_blob_spoil(x.b, 0);
+                ((char *)(uintptr_t)data.p)[data.n / 2] ^= 1;
+        }
+        ck_assert_int_eq(lend(&x, r, data, 0, 128 * KIB, &first), 0);
+        ck_assert_int_eq(lend(&x, r, data, 4096, 128 * KIB, &second), 0);
+        ck_assert(first && second);
+        for (size_t at = 128 * KIB; k == 0 && at < data.n; at += 128 * KIB) {
+                k = lend(&x, r, data, at, 128 * KIB, &hold);
+                if (k == 0) {
+                        ck_assert_ptr_nonnull(hold);
+                        x.s->ops->large->give_back(hold);
+                }
+        }
+        ck_assert_int_eq(k, _i ? -EIO : 0);
+        ck_assert_int_eq(lend(&x, r, data, data.n, 1, &hold), 0);
+        ck_assert_ptr_null(hold);
+        ck_assert_uint_eq(mem_blob_bytes_read(x.b), data.n);
+        x.s->ops->large->give_back(second);
+        x.s->ops->large->close(r);
+        x.s->ops->large->give_back(first);
+        lx_end(&x);
+}
+END_TEST
+
+/* Not in one piece: the end of a window, and what is read out of order. */
+START_TEST(test_not_lent) {
+        struct large_reader *r;
+        void *hold = NULL;
+        struct value v;
+        struct str data;
+        struct lx x;
+
+        lx_init(&x);
+        data = lx_bytes(&x, 20 * MIB, 1);
+        r = open_reader(&x, data, &v);
+        ck_assert_int_eq(lend(&x, r, data, 10 * MIB + 17, 4096, &hold), 0);
+        ck_assert_ptr_null(hold);
+        ck_assert_uint_eq(mem_blob_bytes_read(x.b), 0);
+        ck_assert_int_eq(lend(&x, r, data, 0, MIB + 1, &hold), 0);
+        ck_assert_ptr_null(hold);
+        check_read(&x, r, data, 0, MIB + 1);
+        x.s->ops->large->close(r);
+        lx_end(&x);
+}
+END_TEST
+
 /* Who reads the beginning only does not make much more be fetched. */
 START_TEST(test_beginning) {
         struct large_reader *r;
@@ -264,8 +334,8 @@ static const struct {
         unsigned nth, times; /* fetches that fail */
         bool spoilt;
 } read_failures[] = {
-        { 1, 1, false }, { 2, 1, false }, { 3, 1, false }, { 4, 1, false }, { 2, 3, false }, { 5, 2, false },
-        { 1, 1, true },  { 2, 1, true },  { 3, 2, true },  { 5, 1, true },  { 8, 1, true },  { 8, 3, true },
+        { 1, 3, false }, { 2, 1, false }, { 3, 1, false }, { 4, 1, false }, { 2, 3, false }, { 5, 2, false },
+        { 1, 3, true },  { 2, 1, true },  { 3, 2, true },  { 5, 1, true },  { 8, 1, true },  { 8, 3, true },
 };
 
 START_TEST(test_read_fails) {
@@ -297,8 +367,8 @@ START_TEST(test_read_fails) {
                 }
                 ck_assert_uint_le(failed, read_failures[_i].times);
         }
-        if (read_failures[_i].nth == 1)
-                ck_assert_uint_eq(failed, 1);
+        if (read_failures[_i].nth == 1) /* his own among them */
+                ck_assert_uint_ge(failed, 1);
         ck_assert_int_eq(k, read_failures[_i].spoilt ? -EIO : 0);
         if (k == 0)
                 ck_assert(str_eq(buf_view(&out), data));
@@ -491,6 +561,8 @@ int main(void) {
         tcase_add_loop_test(t, test_no_memory, 0, 30);
         tcase_add_test(t, test_random);
         tcase_add_test(t, test_sequential);
+        tcase_add_loop_test(t, test_lent, 0, 2);
+        tcase_add_test(t, test_not_lent);
         tcase_add_test(t, test_beginning);
         tcase_add_loop_test(t, test_read_fails, 0, ARRAY_LEN(read_failures));
         tcase_add_loop_test(t, test_spoilt, 0, 2);
