@@ -113,11 +113,13 @@ bool control_writable(uint8_t i) {
 
 int control_open(struct fs *fs, struct node *n, int flags, struct fs_opened *ret, struct error *e) {
         const struct control_file *c = &files[n->control];
-        bool writing = (flags & O_ACCMODE) != O_RDONLY;
+        bool writing = (flags & O_ACCMODE) != O_RDONLY, reading = (flags & O_ACCMODE) != O_WRONLY;
         struct fs_file *f;
 
-        if (writing ? !c->write : !c->render)
-                return error_set_errno(e, -EACCES, writing ? "this control file is for reading" : "this control file is for writing");
+        if (writing && !c->write)
+                return error_set_errno(e, -EACCES, "this control file is for reading");
+        if (reading && !c->render)
+                return error_set_errno(e, -EACCES, "this control file is for writing");
         f = file_new(fs, n, flags, &control_file_ops);
         if (!f)
                 return error_set(e, ERR_MEMORY, "out of memory");

@@ -111,8 +111,8 @@ static int put_text(struct pump *x, struct buf *text) {
         if (buf_status(text) || text->n == 0)
                 return buf_status(text);
         mutex_lock(&x->lock);
-        x->bytes += text->n;
-        x->page_bytes = MAX(x->page_bytes, text->n);
+        x->bytes += text->cap;
+        x->page_bytes = MAX(x->page_bytes, text->cap);
         x->texts[(x->first + x->n++) % ARRAY_LEN(x->texts)] = (struct pump_text){
                 .text = buf_take(text),
                 .rcu = x->ctx.rcu - x->rcu, .requests = x->ctx.requests - x->requests,
@@ -215,7 +215,7 @@ int pump_next(struct pump *x, struct op_ctx *ctx, struct buf *text, bool *ret_en
                 ctx->rcu += t->rcu;
                 ctx->requests += t->requests;
                 *t = (struct pump_text){ .rcu = 0 };
-                x->bytes -= text->n;
+                x->bytes -= text->cap;
                 x->first = (x->first + 1) % ARRAY_LEN(x->texts);
                 x->n--;
         } else {

@@ -431,6 +431,8 @@ int fs_setattr(struct fs *fs, struct op_ctx *ctx, uint64_t node, struct fs_file 
                 return -ESTALE;
         if (size && (fs->o.read_only || (node_of_index(h.n) && h.n->kind != NODE_IMPORT)))
                 r = error_set(&e, ERR_READ_ONLY, node_of_index(h.n) ? "views are for reading" : "mounted read-only");
+        else if (size && h.n->kind == NODE_CONTROL_FILE && !control_writable(h.n->control))
+                r = error_set_errno(&e, -EACCES, "this control file is for reading");
         else if (size && (h.n->kind == NODE_ITEM || h.n->kind == NODE_ATTR || (f && f->draft)))
                 r = f && f->draft ? draft_truncate(fs, ctx, f->draft, *size, &e) : truncate_path(fs, ctx, h.n, *size, &e);
         else if (size && h.n->kind == NODE_LOCAL)

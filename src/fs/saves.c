@@ -304,20 +304,37 @@ static int entry_of_write(struct saves *s, struct save_entry *x, const struct wr
         return r ? 1 : 0;
 }
 
-/* lock is held.  The senders look by themselves when it is time to send what has gathered. */
+/* lock is held. */
 static void durable(struct saves *s, struct save_entry *x) {
         x->durable = true;
-        if (x->op != WRITE_PUT || s->hurry || s->n == 1 || s->n % (8 * BATCH_WRITE_MAX) == 0)
-                cond_broadcast(&s->cond);
+        saves_tell(s, x);
 }
 
-/* The file is emptied when nothing is waiting: where it is crowded, let that come, if it can. */
+static bool any_fails(struct saves *s) {
+        bool any = false;
+
+        mutex_lock(&s->lock);
+        LIST_FOR_EACH(l, &s->tables)
+                any = any || CONTAINER_OF(l, struct save_table, all)->retry_after_ns > 0;
+        mutex_unlock(&s->lock);
+        return any;
+}
+
+#define CROWDED_NS NS_PER_S
+
+/* The file is emptied when nothing is waiting: where it is crowded, let that come for a moment, if it can.  A table that
+ * fails, or does not answer, is no reason to fail the saves of others while there is room. */
 static int let_it_empty(struct fs *fs, struct op_ctx *ctx, struct error *e) {
         struct error ignored;
+        struct op_ctx brief;
+        int r;
 
-        if (!save_log_crowded(fs->saves->log) || saves_wait(fs, ctx, NULL, NULL, 0, &ignored) == 0)
+        if (!save_log_crowded(fs->saves->log) || any_fails(fs->saves))
                 return 0;
-        return op_ctx_check(ctx, e);
+        op_ctx_init(&brief, ctx->name, CROWDED_NS);
+        r = saves_wait(fs, &brief, NULL, NULL, 0, &ignored);
+        op_ctx_deinit(&brief);
+        return r ? op_ctx_check(ctx, e) : 0;
 }
 
 int saves_write(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct str path, uint64_t ino,
@@ -448,7 +465,17 @@ static void wake(void *arg) {
         mutex_unlock(&s->lock);
 }
 
-static int refusal(struct saves *s, uint64_t seq, struct error *e) {
+static bool is_forgotten(struct saves *s, const struct table_schema *table, uint64_t seq) {
+        LIST_FOR_EACH(l, &s->tables) {
+                const struct save_table *t = CONTAINER_OF(l, struct save_table, all);
+
+                if (seq <= t->forgotten && (!table || str_eq(t->schema->name, table->name)))
+                        return true;
+        }
+        return false;
+}
+
+static int refusal(struct saves *s, const struct table_schema *table, uint64_t seq, struct error *e) {
         for (size_t i = 0; seq && i < ARRAY_LEN(s->refused); i++) {
                 if (s->refused[i].seq == seq) {
                         *e = s->refused[i].error;
@@ -456,7 +483,7 @@ static int refusal(struct saves *s, uint64_t seq, struct error *e) {
                         return -error_errno(e->kind);
                 }
         }
-        if (seq && seq <= s->forgotten)
+        if (seq && is_forgotten(s, table, seq))
                 return error_set_errno(e, -EIO, "so many saves were refused that it is not known any more whether this one "
                                                 "was: see .ddbfs/rejected and errors.jsonl; checking the save");
         return 0;
@@ -488,7 +515,7 @@ int saves_wait(struct fs *fs, struct op_ctx *ctx, const struct table_schema *tab
                         r = failure(s, table, key, up_to, &local);
         }
         if (r == 0)
-                r = refusal(s, seq, &local);
+                r = refusal(s, table, seq, &local);
         mutex_unlock(&s->lock);
         op_ctx_clear_waker(ctx);
         if (r && e)

@@ -23,6 +23,7 @@ struct save_table {
         uint64_t retry_ns;           /* not before */
         uint64_t retry_after_ns;     /* how long next time; 0: it works */
         uint64_t failed;             /* the number of its last failure; 0: none */
+        uint64_t forgotten;          /* the highest number among refused saves that there was no room for */
         struct error failure;
 };
 
@@ -129,16 +130,19 @@ struct saves {
         uint64_t failures;       /* ever, of all tables */
         struct save_refused {
                 uint64_t seq;
+                struct save_table *table;
                 struct error error;
         } refused[64];
         unsigned n_refused;
-        uint64_t forgotten;      /* the highest number among those that there was no room for */
 #define SAVE_SENDERS 5
 #define SAVE_SENDERS_OF_TABLE (SAVE_SENDERS - 1) /* one is left for the others, however long it takes */
         pthread_t threads[SAVE_SENDERS];
         struct op_ctx *sending[SAVE_SENDERS];
+        uint64_t looks_ns[SAVE_SENDERS]; /* when each looks by itself; 0: it is at work, UINT64_MAX: when it is told */
 };
 /* Enough threads for what is waiting, and one that is not busy.  false: there is none at all; lock is held. */
 bool saves_start_sender(struct saves *s);
+/* x is durable: a sender is to look at it, if none does so soon.  lock is held. */
+void saves_tell(struct saves *s, const struct save_entry *x);
 void saves_retry(struct saves *s, const struct table_schema *table); /* of it, or all, now; lock is held */
 extern const struct store_ops saves_ops;

@@ -283,8 +283,9 @@ static void finish(struct saves *s, const struct load *load, uint32_t i, const s
                 if (e) {
                         struct save_refused *place = &s->refused[s->n_refused++ % ARRAY_LEN(s->refused)];
 
-                        s->forgotten = MAX(s->forgotten, place->seq);
-                        *place = (struct save_refused){ x->seq, *e };
+                        if (place->table)
+                                place->table->forgotten = MAX(place->table->forgotten, place->seq);
+                        *place = (struct save_refused){ x->seq, x->table, *e };
                 }
                 save_record_done(record, x->seq);
                 hmap_remove(&s->by_id, &x->node);
@@ -351,14 +352,16 @@ static int log_done(struct saves *s, struct buf *record) {
 
 static void sort_out(struct saves *s, struct op_ctx *ctx, struct load *load, const int *results, struct error *e) {
         _cleanup_(buf_deinit) struct buf record = BUF_INIT(MIB);
-        bool refused = load->single && results[0] && for_good(e);
+        bool refused = load->single && results[0] && for_good(e), works = true;
         struct list done;
         int r;
 
         list_init(&done);
-        for (uint32_t i = 0; i < load->n; i++)
+        for (uint32_t i = 0; i < load->n; i++) {
+                works = works && (results[i] == 0 || refused);
                 if (results[i] == 0)
                         fs_wrote(s->fs, &load->first[i]->place);
+        }
         if (refused) {
                 fs_wrote(s->fs, &load->first[0]->place);
                 refuse(s, ctx, load->last[0], e);
@@ -367,7 +370,8 @@ static void sort_out(struct saves *s, struct op_ctx *ctx, struct load *load, con
         for (uint32_t i = 0; i < load->n; i++) {
                 if (results[i] && !refused)
                         continue;
-                load->first[i]->table->retry_ns = load->first[i]->table->retry_after_ns = 0;
+                if (works)
+                        load->first[i]->table->retry_ns = load->first[i]->table->retry_after_ns = 0;
                 finish(s, load, i, refused ? e : NULL, &record, &done);
         }
         if (!refused)
@@ -450,10 +454,12 @@ static void *sender_thread(void *arg) {
                         load.first[0]->table->sending--;
                 if (s->stopping && (s->n == 0 || s->given_up))
                         break;
+                s->looks_ns[me.self] = due;
                 if (due == UINT64_MAX)
                         cond_wait(&s->cond, &s->lock);
                 else
                         (void)cond_wait_until(&s->cond, &s->lock, due);
+                s->looks_ns[me.self] = 0;
         }
         s->running--;
         cond_broadcast(&s->cond);
@@ -467,6 +473,17 @@ static unsigned n_busy(const struct saves *s) {
         for (unsigned i = 0; i < SAVE_SENDERS; i++)
                 n += s->sending[i] != NULL;
         return n;
+}
+
+/* A batch gathers while a sender waits for it with a time set; one that sleeps, or waits for another table, has to be told. */
+void saves_tell(struct saves *s, const struct save_entry *x) {
+        uint64_t now = clock_now_ns();
+        bool soon = false;
+
+        for (unsigned i = 0; i < SAVE_SENDERS; i++)
+                soon = soon || (s->looks_ns[i] && s->looks_ns[i] <= now + ROUND_NS);
+        if (x->op != WRITE_PUT || s->hurry || s->n % (8 * BATCH_WRITE_MAX) == 0 || (!soon && may_send_to(x->table, now)))
+                cond_broadcast(&s->cond);
 }
 
 bool saves_start_sender(struct saves *s) {

@@ -255,10 +255,10 @@ static int wait_change(struct large_reader *r, struct op_ctx *ctx, struct error 
         const uint64_t seen = r->changes;
         int k = 0;
 
+        r->waiting++; /* since it has looked: what is given back from now on is told */
         mutex_unlock(&r->lock);
         op_ctx_set_waker(ctx, wake, r);
         mutex_lock(&r->lock);
-        r->waiting++;
         while (r->changes == seen && (k = op_ctx_check(ctx, e)) == 0)
                 (void)cond_wait_until(&r->cond, &r->lock, ctx->deadline_ns);
         r->waiting--;

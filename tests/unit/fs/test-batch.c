@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* -o commit=batch: what close answered 0 for is in the table, in the journal, or in rejected with its reason. */
 #include <dirent.h>
+#include <pthread.h>
+#include <unistd.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -719,6 +721,42 @@ START_TEST(test_crowded) {
 }
 END_TEST
 
+/* The same where the table does not answer at all: half of the journal is empty still. */
+START_TEST(test_crowded_silent) {
+        static char large[380 * KIB];
+        struct op_ctx ctx;
+        struct fx_file f;
+        char path[64];
+        struct fx x;
+
+        fx_init(&x);
+        x.o.commit_batch = true;
+        x.o.cache_ttl_ns = FS_FOREVER;
+        fx_start(&x);
+        ck_assert_ok(fx_mkdir(&x, "Music/p"));
+        (void)snprintf(large, sizeof(large), "{\"a\":\"%0*d\"}", (int)sizeof(large) - 100, 1);
+        mem_hold(x.m, MEM_BATCH_WRITE, false);
+        for (unsigned i = 0; i < 200 && journal_bytes(&x) <= (long long)(33 * MIB); i++) {
+                (void)snprintf(path, sizeof(path), "Music/p/%u.json", i);
+                ck_assert_ok(fx_open(&x, path, O_WRONLY | O_CREAT | O_TRUNC, &f));
+                ck_assert_ok(fx_write(&f, large));
+                op_ctx_init(&ctx, "test", NS_PER_S);
+                ctx.pid = fx_pid;
+                ck_assert_ok(fs_flush(x.fs, &ctx, f.opened.file));
+                op_ctx_deinit(&ctx);
+                fx_release(&f);
+        }
+        open_to_save(&x, PATH, "{\"a\":1}", &f);
+        op_ctx_init(&ctx, "test", NS_PER_S);
+        ctx.pid = fx_pid;
+        ck_assert_ok(fs_flush(x.fs, &ctx, f.opened.file));
+        op_ctx_deinit(&ctx);
+        fx_release(&f);
+        mem_release(x.m, MEM_BATCH_WRITE);
+        fx_end(&x);
+}
+END_TEST
+
 /* A policy with PutItem in it and no BatchWriteItem. */
 START_TEST(test_no_batches) {
         struct fx x;
@@ -734,12 +772,84 @@ START_TEST(test_no_batches) {
 }
 END_TEST
 
+/* Several programs at once: nobody waits for the saves, and they are sent nevertheless. */
+struct saver {
+        struct fx *x;
+        unsigned i;
+        pthread_barrier_t *start;
+};
+
+static void *saver(void *arg) {
+        struct saver *s = arg;
+        char path[64];
+
+        (void)snprintf(path, sizeof(path), "Users/%u.json", s->i);
+        (void)pthread_barrier_wait(s->start);
+        ck_assert_ok(fx_save(s->x, path, "{\"a\":1}"));
+        return NULL;
+}
+
+#define SAVERS 8
+START_TEST(test_at_once) {
+        pthread_barrier_t start;
+        struct fx x;
+
+        begin(&x);
+        for (unsigned round = 0; round < 20; round++) {
+                struct saver savers[SAVERS];
+                pthread_t threads[SAVERS];
+                unsigned ms = 0;
+
+                (void)pthread_barrier_init(&start, NULL, SAVERS);
+                for (unsigned i = 0; i < SAVERS; i++) {
+                        savers[i] = (struct saver){ &x, round * SAVERS + i, &start };
+                        ck_assert_int_eq(pthread_create(&threads[i], NULL, saver, &savers[i]), 0);
+                }
+                for (unsigned i = 0; i < SAVERS; i++)
+                        (void)pthread_join(threads[i], NULL);
+                for (; ms < 3000 && mem_count(x.m, "Users") < (round + 1) * SAVERS; ms += 20)
+                        (void)usleep(20000);
+                ck_assert_msg(mem_count(x.m, "Users") == (round + 1) * SAVERS, "round %u: %u sent after 3 s", round,
+                              (unsigned)(mem_count(x.m, "Users") - round * SAVERS));
+                (void)pthread_barrier_destroy(&start);
+        }
+        fx_end(&x);
+}
+END_TEST
+
+/* A table that does not answer: one sender is left for the others, and is not asleep. */
+START_TEST(test_silent_table) {
+        char path[64];
+        struct fx x;
+
+        begin(&x);
+        ck_assert_ok(fx_mkdir(&x, "Music/p"));
+        mem_hold(x.m, MEM_BATCH_WRITE, false);
+        for (unsigned n = 0; n < 4; n++) {
+                for (unsigned i = 0; i < 200; i++)
+                        save(&x, n * 200 + i);
+                mem_wait_held(x.m, MEM_BATCH_WRITE, n + 1);
+        }
+        save(&x, 5000); /* of the same: it waits */
+        (void)usleep(1500000);
+        for (unsigned i = 0; i < 3; i++) {
+                (void)snprintf(path, sizeof(path), "Users/%u.json", i);
+                ck_assert_ok(fx_save(&x, path, "{\"a\":1}"));
+        }
+        mem_wait_held(x.m, MEM_BATCH_WRITE, 5); /* theirs */
+        mem_release(x.m, MEM_BATCH_WRITE);
+        fx_end(&x);
+}
+END_TEST
+
 int main(void) {
         Suite *s = suite_create("batch");
         TCase *t = tcase_create("batch");
 
         tcase_set_timeout(t, 60);
         tcase_add_test(t, test_many);
+        tcase_add_test(t, test_at_once);
+        tcase_add_test(t, test_silent_table);
         tcase_add_test(t, test_own_writes);
         tcase_add_test(t, test_order);
         tcase_add_test(t, test_conflict);
@@ -761,6 +871,7 @@ int main(void) {
         tcase_add_loop_test(t, test_denied, 0, 2);
         tcase_add_test(t, test_crowded);
         tcase_add_test(t, test_no_batches);
+        tcase_add_test(t, test_crowded_silent);
         suite_add_tcase(s, t);
         return fx_run(s);
 }

@@ -369,6 +369,23 @@ START_TEST(test_unknown_nodes) {
 }
 END_TEST
 
+/* What its bits forbid, also to who is not asked by the kernel. */
+START_TEST(test_control_files) {
+        struct fx_file f;
+        struct fx x;
+
+        fx_init(&x);
+        fx_start(&x);
+        ck_assert_int_eq(fx_open(&x, ".ddbfs/stats.json", O_WRONLY, &f), -EACCES);
+        ck_assert_int_eq(fx_open(&x, ".ddbfs/stats.json", O_RDWR, &f), -EACCES);
+        ck_assert_int_eq(fx_truncate(&x, ".ddbfs/stats.json", 0), -EACCES);
+        ck_assert_int_eq(fx_open(&x, ".ddbfs/flush", O_RDONLY, &f), -EACCES);
+        ck_assert_int_eq(fx_open(&x, ".ddbfs/flush", O_RDWR, &f), -EACCES);
+        ck_assert_ok(fx_truncate(&x, ".ddbfs/flush", 0));
+        fx_end(&x);
+}
+END_TEST
+
 static Suite *suite(void) {
         Suite *s = suite_create("errors");
         TCase *t = tcase_create("errors");
@@ -382,6 +399,7 @@ static Suite *suite(void) {
         tcase_add_loop_test(t, test_rejected, 0, 4);
         tcase_add_test(t, test_cancelled_first);
         tcase_add_test(t, test_unknown_nodes);
+        tcase_add_test(t, test_control_files);
         suite_add_tcase(s, t);
         return s;
 }
