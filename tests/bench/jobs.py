@@ -108,8 +108,8 @@ JOBS = [
     Job("W7d", "cp of an attribute of 100 MiB to a file", objects.make_down, "Docs", s3="get", rtts=(0,),
         ours="cp %(t)s/" + objects.ATTRIBUTE + " %(files)s/object.down", expect="", options=objects.OPTIONS,
         floor=(4, "get"), fresh=objects.fresh_down, check=objects.came_down, target={0: (1.25, "floor")},
-        limits={"rss": 32}, note="a profile of the daemon: 48 % SHA-256 of all bytes, which the floor does not "
-        "check, 15 % copying, the rest in the kernel; a quarter of the CPU is cp's"),
+        limits={"rss": 32}, note="half of the daemon's CPU is SHA-256 of all bytes, which the floor does not "
+        "check; a quarter of all is cp's"),
     Job("W8a", "open and read 5,000 warm files", data.make_warm, "Warm", options="cache_ttl=1h", rtts=(0,),
         warm="ls %(t)s/warm | wc -l; cd %(t)s && xargs -a %(files)s/opens cat | wc -c",
         ours="cd %(t)s && xargs -a %(files)s/opens cat | wc -c", expect=length(data.partition("warm", 10000, 256)[::2]),
