@@ -326,12 +326,15 @@ static bool any_fails(struct saves *s) {
  * fails, or does not answer, is no reason to fail the saves of others while there is room. */
 static int let_it_empty(struct fs *fs, struct op_ctx *ctx, struct error *e) {
         struct error ignored;
+        uint64_t left = UINT64_MAX;
         struct op_ctx brief;
         int r;
 
         if (!save_log_crowded(fs->saves->log) || any_fails(fs->saves))
                 return 0;
-        op_ctx_init(&brief, ctx->name, CROWDED_NS);
+        if (ctx->deadline_ns != UINT64_MAX)
+                left = ctx->deadline_ns - MIN(clock_now_ns(), ctx->deadline_ns);
+        op_ctx_init(&brief, ctx->name, MIN(CROWDED_NS, left / 4));
         r = saves_wait(fs, &brief, NULL, NULL, 0, &ignored);
         op_ctx_deinit(&brief);
         return r ? op_ctx_check(ctx, e) : 0;

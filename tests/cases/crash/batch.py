@@ -99,6 +99,13 @@ def outage(t):
     t.eq(left(t), 0)
 
 
+def write_five(m):
+    """Items in each of the two tables, those of Others first."""
+    for table in ("Others", "Users"):
+        for i in range(5):
+            write(m / ("%s/%d.json" % (table, i)), '{"n": %d}\n' % i)
+
+
 @test
 def one_table(t):
     """A table that is throttled holds up no other."""
@@ -107,9 +114,7 @@ def one_table(t):
     m = t.mount("Users,Others", ["commit=batch", "op_timeout=5s", "max_attempts=1"])
     for op in ("BatchWriteItem", "PutItem"):
         t.proxy.fault(action="throttle", match={"op": op, "table": "Others"}, times=-1)
-    for table in ("Others", "Users"):
-        for i in range(5):
-            write(m / ("%s/%d.json" % (table, i)), '{"n": %d}\n' % i)
+    write_five(m)
     fd = os.open(m / "Users/4.json", os.O_WRONLY)
     os.fsync(fd)
     os.close(fd)
@@ -128,9 +133,7 @@ def denied(t):
     m = t.mount("Users,Others", ["commit=batch"])
     t.proxy.fault(action="access_denied", match={"op": "BatchWriteItem"}, times=-1)
     t.proxy.fault(action="access_denied", match={"op": "PutItem", "table": "Others"}, times=-1)
-    for table in ("Others", "Users"):
-        for i in range(5):
-            write(m / ("%s/%d.json" % (table, i)), '{"n": %d}\n' % i)
+    write_five(m)
     fd = os.open(m / "Users", os.O_RDONLY)
     os.fsync(fd)
     os.close(fd)

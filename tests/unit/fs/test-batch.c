@@ -694,19 +694,24 @@ START_TEST(test_denied) {
 }
 END_TEST
 
+static char large[380 * KIB]; /* an item, from begin_large() on */
+
+static void begin_large(struct fx *x) {
+        fx_init(x);
+        x->o.commit_batch = true;
+        x->o.cache_ttl_ns = FS_FOREVER;
+        fx_start(x);
+        ck_assert_ok(fx_mkdir(x, "Music/p"));
+        (void)snprintf(large, sizeof(large), "{\"a\":\"%0*d\"}", (int)sizeof(large) - 100, 1);
+}
+
 /* However much waits for one table: no save to another fails for that. */
 START_TEST(test_crowded) {
-        static char large[380 * KIB];
         struct fx_file f;
         char path[64];
         struct fx x;
 
-        fx_init(&x);
-        x.o.commit_batch = true;
-        x.o.cache_ttl_ns = FS_FOREVER;
-        fx_start(&x);
-        ck_assert_ok(fx_mkdir(&x, "Music/p"));
-        (void)snprintf(large, sizeof(large), "{\"a\":\"%0*d\"}", (int)sizeof(large) - 100, 1);
+        begin_large(&x);
         mem_deny(x.m, "Music", ERR_BUSY);
         for (unsigned i = 0; i < 90; i++) { /* over half of what the journal takes */
                 (void)snprintf(path, sizeof(path), "Music/p/%u.json", i);
@@ -723,18 +728,12 @@ END_TEST
 
 /* The same where the table does not answer at all: half of the journal is empty still. */
 START_TEST(test_crowded_silent) {
-        static char large[380 * KIB];
         struct op_ctx ctx;
         struct fx_file f;
         char path[64];
         struct fx x;
 
-        fx_init(&x);
-        x.o.commit_batch = true;
-        x.o.cache_ttl_ns = FS_FOREVER;
-        fx_start(&x);
-        ck_assert_ok(fx_mkdir(&x, "Music/p"));
-        (void)snprintf(large, sizeof(large), "{\"a\":\"%0*d\"}", (int)sizeof(large) - 100, 1);
+        begin_large(&x);
         mem_hold(x.m, MEM_BATCH_WRITE, false);
         for (unsigned i = 0; i < 200 && journal_bytes(&x) <= (long long)(33 * MIB); i++) {
                 (void)snprintf(path, sizeof(path), "Music/p/%u.json", i);
