@@ -16,12 +16,34 @@ struct export {
         struct view_cursor cursor;
         struct export_writer writer;
         struct pump *pump;        /* instead of the cursor */
-        struct buf text;
+        struct export_text *text; /* NULL: none yet */
         uint64_t text_at;         /* offset of text in the stream */
         bool begun, ended;
         bool pending;             /* the cursor's page is not in any text yet */
         int failed;               /* -errno: half of its text was made */
 };
+
+struct export_text *export_text_new(void) {
+        struct export_text *t = mem_zalloc(sizeof(*t));
+
+        if (t) {
+                atomic_init(&t->refs, 1);
+                buf_init(&t->text, EXPORT_TEXT_MAX);
+        }
+        return t;
+}
+
+struct export_text *export_text_unref(struct export_text *t) {
+        if (t && atomic_fetch_sub(&t->refs, 1) == 1) {
+                buf_deinit(&t->text);
+                mem_free(t);
+        }
+        return NULL;
+}
+
+static void text_done(void *of) {
+        export_text_unref(of);
+}
 
 struct export *export_free(struct export *x) {
         if (!x)
@@ -29,7 +51,7 @@ struct export *export_free(struct export *x) {
         pump_free(x->pump);
         view_cursor_deinit(&x->cursor);
         export_table_deinit(&x->writer.table);
-        buf_deinit(&x->text);
+        export_text_unref(x->text);
         place_deinit(&x->place);
         return mem_free(x);
 }
@@ -45,7 +67,7 @@ static void rewind_stream(struct export *x) {
         view_cursor_deinit(&x->cursor);
         view_cursor_init(&x->cursor, x->place.view);
         rewind_writer(x);
-        buf_reset(&x->text);
+        x->text = export_text_unref(x->text);
         x->text_at = 0;
         x->begun = x->ended = x->pending = false;
         x->failed = 0;
@@ -97,6 +119,28 @@ static void choose_pump(struct fs *fs, struct export *x) {
                 x->pump = NULL; /* no thread for it: page after page, then */
 }
 
+/* What was served.  Its memory is used again, unless the kernel still reads from it. */
+static void leave_text(struct export *x) {
+        if (!x->text)
+                return;
+        x->text_at += x->text->text.n;
+        if (export_text_is_free(x->text))
+                buf_reset(&x->text->text);
+        else
+                x->text = export_text_unref(x->text);
+}
+
+/* The text of the cursor's page. */
+static int put_page(struct fs *fs, struct export *x, struct error *e) {
+        if (!x->text)
+                x->text = export_text_new();
+        x->failed = x->text ? export_put(fs, &x->place, &x->writer, &x->cursor.items, x->cursor.done, &x->text->text) : -ENOMEM;
+        x->pending = x->failed != 0;
+        if (x->failed)
+                x->text = export_text_unref(x->text);
+        return x->failed ? error_set_errno(e, x->failed, "export") : 0;
+}
+
 /* The text of the next page replaces this one's. */
 static int next_text(struct fs *fs, struct op_ctx *ctx, struct export *x, struct error *e) {
         bool first = !x->begun;
@@ -104,8 +148,7 @@ static int next_text(struct fs *fs, struct op_ctx *ctx, struct export *x, struct
 
         if (x->failed)
                 return error_set_errno(e, x->failed, "export");
-        x->text_at += x->text.n;
-        buf_reset(&x->text);
+        leave_text(x);
         if (first && !x->pending) {
                 r = removals_wait(fs, ctx, e); /* what this mount has deleted is not in it */
                 if (r)
@@ -129,11 +172,7 @@ static int next_text(struct fs *fs, struct op_ctx *ctx, struct export *x, struct
                 choose_pump(fs, x);
         if (x->pump)
                 return pump_next(x->pump, ctx, &x->text, &x->ended, e);
-        x->failed = export_put(fs, &x->place, &x->writer, &x->cursor.items, x->cursor.done, &x->text);
-        x->pending = x->failed != 0;
-        if (x->failed)
-                buf_reset(&x->text);
-        return x->failed ? error_set_errno(e, x->failed, "export") : 0;
+        return put_page(fs, x, e);
 }
 
 /* Only the order of a plain scan is the same again. */
@@ -144,37 +183,35 @@ static int go_back(struct export *x, uint64_t offset, struct error *e) {
         return 0;
 }
 
+/* *ret_hold: a reference to the text that *ret is in. */
 static int read_at(struct fs *fs, struct op_ctx *ctx, struct export *x, uint64_t offset, size_t n, struct str *ret,
-                   struct snapshot **ret_hold, struct error *e) {
+                   struct export_text **ret_hold, struct error *e) {
         int r = 0;
 
         if (offset < x->text_at)
                 r = go_back(x, offset, e);
-        while (r == 0 && !x->ended && offset >= x->text_at + x->text.n)
+        while (r == 0 && !x->ended && (!x->text || offset >= x->text_at + x->text->text.n))
                 r = next_text(fs, ctx, x, e);
         *ret = STR_NULL;
         if (r || x->ended || offset < x->text_at)
                 return r;
-        offset -= x->text_at;
-        n = MIN(n, x->text.n - offset);
-        r = snapshot_room(n, ret_hold);
-        if (r)
-                return error_set_errno(e, r, "export");
-        memcpy((*ret_hold)->text, x->text.p + offset, n);
-        *ret = str_make((*ret_hold)->text, n);
+        *ret = str_skip(buf_view(&x->text->text), offset - x->text_at);
+        ret->n = MIN(ret->n, n);
+        atomic_fetch_add(&x->text->refs, 1);
+        *ret_hold = x->text;
         return 0;
 }
 
 static int export_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uint64_t offset, size_t n, struct str *ret,
                        struct fs_hold *ret_hold, struct error *e) {
-        struct snapshot *hold = NULL;
+        struct export_text *hold = NULL;
         int r = fs_busy_begin(fs, ctx, &f->export->busy, e);
 
         if (r)
                 return r;
         r = read_at(fs, ctx, f->export, offset, n, ret, &hold, e);
         fs_busy_end(fs, &f->export->busy);
-        *ret_hold = hold_snapshot(hold);
+        *ret_hold = (struct fs_hold){ .of = hold, .done = text_done };
         return r;
 }
 
@@ -206,7 +243,6 @@ int export_open(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_ope
                         file_free(fs, f);
                 return error_set(e, ERR_MEMORY, "out of memory");
         }
-        f->export->text = BUF_INIT(EXPORT_TEXT_MAX);
         items_init(&f->export->cursor.items);
         r = place_of(fs, ctx, n, &f->export->place, e);
         if (r) {

@@ -23,6 +23,19 @@ _must_check_ int export_table_row(struct export_table *t, const struct item *ite
 /* ---- the text of a stream (export.c) ---- */
 #define EXPORT_TEXT_MAX (256 * MIB) /* of one page: a megabyte of items, escaped and tagged */
 
+/* Counted: lent to the kernel as it is, also while the next one is served. */
+struct export_text {
+        atomic_uint refs;
+        struct buf text;
+};
+_must_check_ struct export_text *export_text_new(void); /* empty; NULL: no memory */
+struct export_text *export_text_unref(struct export_text *t); /* NULL is fine */
+DEFINE_CLEANUP(struct export_text, export_text_unref)
+/* Nobody else has it: it may become another text.  Only who gives references away may ask. */
+static inline bool export_text_is_free(const struct export_text *t) {
+        return atomic_load_explicit(&t->refs, memory_order_acquire) == 1;
+}
+
 struct export_writer {
         struct export_table table;
         bool begun;
@@ -40,6 +53,6 @@ uint32_t pump_segments_max(const struct fs *fs); /* of a table that is large */
 /* place and writer are the pump's until it is freed.  -EAGAIN: no thread for it now. */
 _must_check_ int pump_new(struct fs *fs, const struct place *p, struct export_writer *w, uint32_t segments,
                           struct pump **ret);
-/* The next text replaces *text; the end leaves it. */
-_must_check_ int pump_next(struct pump *x, struct op_ctx *ctx, struct buf *text, bool *ret_end, struct error *e);
+/* The next text replaces *text, which may be NULL; the end leaves it. */
+_must_check_ int pump_next(struct pump *x, struct op_ctx *ctx, struct export_text **text, bool *ret_end, struct error *e);
 struct pump *pump_free(struct pump *x); /* stops it; NULL is fine */

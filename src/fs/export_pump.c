@@ -17,7 +17,7 @@
 #define SPARE_MAX (2 * MIB)
 
 struct pump_text {
-        struct buf text;
+        struct export_text *text;
         double rcu;
         unsigned requests;
 };
@@ -35,7 +35,7 @@ struct pump {
         struct mutex lock;             /* down to error */
         struct cond cond;
         struct pump_text texts[PUMP_PAGES + 1];
-        struct buf spare[SPARES];
+        struct export_text *spare[SPARES];
         unsigned n_spare;
         unsigned first, n, asked;      /* texts that wait, pages under way */
         size_t bytes, page_bytes;      /* of the texts that wait; of the longest text so far */
@@ -88,33 +88,38 @@ static bool has_room(void *arg, bool wait) {
         return room;
 }
 
-/* *text is empty. */
-static void take_spare(struct pump *x, struct buf *text) {
+/* NULL: no memory. */
+static struct export_text *take_spare(struct pump *x) {
+        struct export_text *t = NULL;
+
         mutex_lock(&x->lock);
         if (x->n_spare > 0)
-                *text = buf_take(&x->spare[--x->n_spare]);
+                t = x->spare[--x->n_spare];
         mutex_unlock(&x->lock);
+        return t ? t : export_text_new();
 }
 
-/* lock is held.  *text was read. */
-static void keep_spare(struct pump *x, struct buf *text) {
-        if (x->n_spare == SPARES || text->cap > SPARE_MAX) {
-                buf_deinit(text);
+/* lock is held.  It was read, and may still be on its way to the kernel. */
+static void keep_spare(struct pump *x, struct export_text *t) {
+        if (!t || x->n_spare == SPARES || t->text.cap > SPARE_MAX || !export_text_is_free(t)) {
+                export_text_unref(t);
                 return;
         }
-        buf_reset(text);
-        x->spare[x->n_spare++] = buf_take(text);
+        buf_reset(&t->text);
+        x->spare[x->n_spare++] = t;
 }
 
-/* *text is taken over; it waits for the reader unless it is empty. */
-static int put_text(struct pump *x, struct buf *text) {
+/* It waits for the reader, unless it is empty. */
+static int put_text(struct pump *x, struct export_text **t) {
+        const struct buf *text = &(*t)->text;
+
         if (buf_status(text) || text->n == 0)
                 return buf_status(text);
         mutex_lock(&x->lock);
         x->bytes += text->cap;
         x->page_bytes = MAX(x->page_bytes, text->cap);
         x->texts[(x->first + x->n++) % ARRAY_LEN(x->texts)] = (struct pump_text){
-                .text = buf_take(text),
+                .text = TAKE(*t),
                 .rcu = x->ctx.rcu - x->rcu, .requests = x->ctx.requests - x->requests,
         };
         x->rcu = x->ctx.rcu;
@@ -123,20 +128,28 @@ static int put_text(struct pump *x, struct buf *text) {
         return 0;
 }
 
+/* The text of a page, or the end's. */
+static int put_items(struct pump *x, const struct items *items, bool last, struct error *e) {
+        _cleanup_(export_text_unrefp) struct export_text *t = take_spare(x);
+        int r = t ? 0 : -ENOMEM;
+
+        if (r == 0) {
+                (void)buf_reserve(&t->text, MIN(items->body_bytes, t->text.max)); /* as JSON it is no longer than the answer */
+                r = export_put(x->fs, x->place, x->writer, items, last, &t->text);
+        }
+        if (r == 0)
+                r = put_text(x, &t);
+        return r ? error_set_errno(e, r, "export") : 0;
+}
+
 static int take_page(void *arg, struct items *page, struct error *e) {
         struct pump *x = arg;
-        _cleanup_(buf_deinit) struct buf text = BUF_INIT(EXPORT_TEXT_MAX);
         int r = items_fill(x->fs, &x->ctx, page, e);
 
+        if (r == 0)
+                r = put_items(x, page, false, e);
         if (r)
                 return r;
-        take_spare(x, &text);
-        (void)buf_reserve(&text, MIN(page->body_bytes, text.max)); /* as JSON it is no longer than the answer it came in */
-        r = export_put(x->fs, x->place, x->writer, page, false, &text);
-        if (r == 0)
-                r = put_text(x, &text);
-        if (r)
-                return error_set_errno(e, r, "export");
         mutex_lock(&x->lock);
         x->asked--;
         mutex_unlock(&x->lock);
@@ -147,7 +160,6 @@ static int take_page(void *arg, struct items *page, struct error *e) {
 static void *pump_main(void *arg) {
         struct pump *x = arg;
         const struct scan_sink sink = { .arg = x, .room = has_room, .page = take_page };
-        _cleanup_(buf_deinit) struct buf text = BUF_INIT(EXPORT_TEXT_MAX);
         struct error e = { .kind = ERR_NONE };
         struct scan_request q;
         int r;
@@ -159,11 +171,7 @@ static void *pump_main(void *arg) {
                 struct items none;
 
                 items_init(&none);
-                r = export_put(x->fs, x->place, x->writer, &none, true, &text);
-                if (r == 0)
-                        r = put_text(x, &text);
-                if (r)
-                        (void)error_set_errno(&e, r, "export");
+                r = put_items(x, &none, true, &e);
         }
         mutex_lock(&x->lock);
         x->ended = true;
@@ -200,7 +208,7 @@ int pump_new(struct fs *fs, const struct place *p, struct export_writer *w, uint
         return 0;
 }
 
-int pump_next(struct pump *x, struct op_ctx *ctx, struct buf *text, bool *ret_end, struct error *e) {
+int pump_next(struct pump *x, struct op_ctx *ctx, struct export_text **text, bool *ret_end, struct error *e) {
         int r = fs_wait_for(x->fs, ctx, &x->ready, e);
 
         *ret_end = false;
@@ -210,12 +218,12 @@ int pump_next(struct pump *x, struct op_ctx *ctx, struct buf *text, bool *ret_en
         if (x->n > 0) {
                 struct pump_text *t = &x->texts[x->first];
 
-                keep_spare(x, text);
+                keep_spare(x, *text);
                 *text = t->text;
                 ctx->rcu += t->rcu;
                 ctx->requests += t->requests;
                 *t = (struct pump_text){ .rcu = 0 };
-                x->bytes -= text->cap;
+                x->bytes -= (*text)->text.cap;
                 x->first = (x->first + 1) % ARRAY_LEN(x->texts);
                 x->n--;
         } else {
@@ -240,9 +248,9 @@ struct pump *pump_free(struct pump *x) {
         if (x->running)
                 (void)pthread_join(x->thread, NULL);
         for (unsigned i = 0; i < ARRAY_LEN(x->texts); i++)
-                buf_deinit(&x->texts[i].text);
+                export_text_unref(x->texts[i].text);
         for (unsigned i = 0; i < x->n_spare; i++)
-                buf_deinit(&x->spare[i]);
+                export_text_unref(x->spare[i]);
         op_ctx_deinit(&x->ctx);
         cond_deinit(&x->cond);
         mutex_deinit(&x->lock);
