@@ -74,13 +74,13 @@ static void set_fixed(struct http_exchange *x) {
         CURL *e = x->easy;
 
         curl_easy_setopt(e, CURLOPT_PRIVATE, x);
+        curl_easy_setopt(e, CURLOPT_CURLU, x->url);
         curl_easy_setopt(e, CURLOPT_SHARE, t->share);
         curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
         curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* a cancelled name look-up is left to its thread */
         curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
         curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
         curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-        curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L); /* ".." is a name like any other in the key of an object */
         curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
         curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
         curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -110,7 +110,8 @@ struct http_exchange *exchange_new(struct http_slot *s, unsigned place) {
         x->place = place;
         buf_init(&x->text, TEXT_MAX);
         x->easy = curl_easy_init();
-        if (!x->easy)
+        x->url = curl_url();
+        if (!x->easy || !x->url)
                 return exchange_free(x);
         set_fixed(x);
         return x;
@@ -121,6 +122,7 @@ struct http_exchange *exchange_free(struct http_exchange *x) {
                 return NULL;
         exchange_drop(x);
         curl_easy_cleanup(x->easy);
+        curl_url_cleanup(x->url);
         buf_deinit(&x->text);
         return mem_free(x);
 }
@@ -211,6 +213,18 @@ static int check_request(const struct http_request *req, struct error *reterr) {
         return 0;
 }
 
+/* PATH_AS_IS: ".." is a name like any other in the key of an object.  NON_SUPPORT: the transfer says what it cannot send. */
+static int parse_url(struct http_exchange *x, struct error *reterr) {
+        CURLUcode code;
+
+        (void)curl_url_set(x->url, CURLUPART_URL, NULL, 0); /* or the new one might be taken as relative to it */
+        code = curl_url_set(x->url, CURLUPART_URL, x->text.p,
+                            CURLU_PATH_AS_IS | CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME);
+        if (code == CURLUE_OUT_OF_MEMORY)
+                return error_set_errno(reterr, -ENOMEM, "URL");
+        return code ? error_set(reterr, ERR_INPUT, "malformed URL: %s", curl_url_strerror(code)) : 0;
+}
+
 static long ms_of(uint64_t ns, uint64_t fallback_ns) {
         uint64_t ms = ((ns ? ns : fallback_ns) + NS_PER_MS - 1) / NS_PER_MS;
 
@@ -222,6 +236,7 @@ static int set_exchange(struct http_exchange *x) {
         const struct http_request *req = x->req;
         bool head = strcmp(req->method, "HEAD") == 0;
         bool get = strcmp(req->method, "GET") == 0 && req->body.n == 0;
+        bool post = strcmp(req->method, "POST") == 0;
         CURLcode code = CURLE_OK;
         CURL *e = x->easy;
 
@@ -234,8 +249,7 @@ static int set_exchange(struct http_exchange *x) {
                 code |= curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
         else
                 code |= curl_easy_setopt(e, CURLOPT_POST, 1L);
-        code |= curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, head || get ? NULL : req->method);
-        code |= curl_easy_setopt(e, CURLOPT_URL, x->text.p);
+        code |= curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, head || get || post ? NULL : req->method);
         code |= curl_easy_setopt(e, CURLOPT_HTTPHEADER, x->lines);
         code |= curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, ms_of(req->timeout_ns, t->timeout_ns));
         code |= curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, ms_of(req->connect_timeout_ns, t->connect_timeout_ns));
@@ -244,14 +258,20 @@ static int set_exchange(struct http_exchange *x) {
 
 int exchange_start(struct http_exchange *x, struct op_ctx *ctx, const struct http_request *req,
                    struct http_response *resp, struct error *reterr) {
+        bool same = x->parsed && str_eq(str_of(x->text.p), req->url);
         int r;
 
         r = check_request(req, reterr);
         if (r)
                 return r;
+        x->parsed = false;
         r = write_text(x, req);
         if (r)
                 return error_set_errno(reterr, r, "request headers");
+        r = same ? 0 : parse_url(x, reterr);
+        if (r)
+                return r;
+        x->parsed = true;
 
         x->req = req;
         x->resp = resp;

@@ -15,6 +15,8 @@ struct http_slot;
 
 struct http_exchange {
         CURL *easy; /* owned; NULL: not used yet */
+        CURLU *url; /* owned; the last exchange's, if `parsed`: nearly always that of the next */
+        bool parsed; /* it is what `text` begins with */
         struct http_slot *slot;
         unsigned place;    /* index in slot->exchanges */
         bool busy;         /* between start and finish; of these ... */

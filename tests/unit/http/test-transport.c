@@ -62,6 +62,29 @@ START_TEST(test_method_sequence) {
 }
 END_TEST
 
+/* The URL of the exchange before is kept, parsed: nothing of it may be left over. */
+START_TEST(test_url_sequence) {
+        static const char *paths[] = { "/", "/", "/a/../b?c=%2F", "/", "/a/../b?c=%2F", "/a/../b" };
+        struct http_request req = request_of("POST", "x");
+        char other[128], line[128];
+
+        for (unsigned i = 0; i < ARRAY_LEN(paths); i++) {
+                snprintf(other, sizeof(other), "http://127.0.0.1:%d%s", server->port, paths[i]);
+                snprintf(line, sizeof(line), "POST %s HTTP/1.1\r\n", paths[i]);
+                req.url = str_of(other);
+                ck_assert_int_eq(http_perform(transport, &ctx, &req, &response, &error), 0);
+                ck_assert_int_eq(strncmp(server->records[i].head, line, strlen(line)), 0);
+                req.url = STR("http://127.0.0.1:99999/");
+                ck_assert_int_eq(http_perform(transport, &ctx, &req, &response, &error), -EINVAL);
+                req.url = STR("/c"); /* not of the same server */
+                ck_assert_int_lt(http_perform(transport, &ctx, &req, &response, &error), 0);
+                ck_assert_uint_eq(response.sends, 0);
+        }
+        ck_assert_uint_eq(server_requests(server), ARRAY_LEN(paths));
+        ck_assert_uint_eq(server_connections(server), 1);
+}
+END_TEST
+
 START_TEST(test_large_body) {
         size_t n = 3 << 20;
         char *body = malloc(n + 1);
@@ -521,6 +544,7 @@ static Suite *suite(void) {
         tcase_add_checked_fixture(t, set_up, tear_down);
         tcase_add_test(t, test_post);
         tcase_add_test(t, test_method_sequence);
+        tcase_add_test(t, test_url_sequence);
         tcase_add_test(t, test_large_body);
         tcase_add_test(t, test_any_status);
         tcase_add_test(t, test_interim_response);
