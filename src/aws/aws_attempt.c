@@ -51,14 +51,12 @@ void job_header(struct job *j, struct str name, struct str value) {
         j->request.headers[j->request.n_headers++] = (struct http_header){ .name = name, .value = value };
 }
 
-/* The headers of all protocols; then the protocol's own. */
+/* The headers of all protocols; then the protocol's own.  Each byte of them costs libcurl's printf a hundred instructions,
+ * so only what is needed is sent: not the call's UUID and the number of the attempt, in which SDKs tell of retries. */
 static int write_request(struct job *j, int64_t now_s) {
         struct http_request *req = &j->request;
 
         clock_format_amz(now_s, j->date);
-        snprintf(j->attempt_text, sizeof(j->attempt_text), "attempt=%u; max=%u", j->call->attempts + 1,
-                 j->client->params.max_attempts);
-
         req->n_headers = 0;
         req->body = j->call->body;
         req->timeout_ns = req->connect_timeout_ns = 0;
@@ -67,8 +65,6 @@ static int write_request(struct job *j, int64_t now_s) {
         if (j->credentials->session_token)
                 job_header(j, STR("x-amz-security-token"), str_of(j->credentials->session_token));
         job_header(j, STR("accept-encoding"), STR("identity")); /* checksums are of the bytes on the wire */
-        job_header(j, STR("amz-sdk-invocation-id"), str_of(j->invocation));
-        job_header(j, STR("amz-sdk-request"), str_of(j->attempt_text));
         job_header(j, STR("user-agent"), STR("ddbfs/" DDBFS_VERSION));
         return j->client->protocol->write(j);
 }

@@ -44,7 +44,6 @@ void job_init(struct job *j, struct aws_client *c, struct op_ctx *ctx, struct aw
         j->credentials = NULL;
         buf_init(&j->authorization, AUTHORIZATION_MAX);
         buf_init(&j->long_url, LONG_URL_MAX);
-        rng_uuid(j->invocation);
         call->result = 0;
         call->error = (struct error){ .kind = ERR_NONE };
         call->attempts = 0;

@@ -6,7 +6,6 @@
 #include "ddbfs/aws/retry.h"
 #include "ddbfs/aws/sigv4.h"
 #include "ddbfs/base/clock.h"
-#include "ddbfs/base/rng.h"
 
 struct job;
 
@@ -62,8 +61,6 @@ struct job {
         char url[sizeof(((struct aws_endpoint *)NULL)->url) + 1], host[400];
         char target[128];
         char date[CLOCK_AMZ_LEN];
-        char attempt_text[48];
-        char invocation[UUID_LEN]; /* of the call */
 };
 
 void job_init(struct job *j, struct aws_client *c, struct op_ctx *ctx, struct aws_call *call);

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/base/metrics.h"
+#include "ddbfs/base/rng.h"
 #include "../http/scripted-server.h"
 #include "../suite.h"
 

@@ -23,8 +23,8 @@ START_TEST(test_request) {
         ck_assert_str_eq(server_header(server, 0, "content-type"), "application/x-amz-json-1.0");
         ck_assert_str_eq(server_header(server, 0, "accept-encoding"), "identity");
         ck_assert_str_eq(server_header(server, 0, "x-amz-security-token"), "token-0");
-        ck_assert_str_eq(server_header(server, 0, "amz-sdk-request"), "attempt=1; max=4");
-        ck_assert_uint_eq(strlen(server_header(server, 0, "amz-sdk-invocation-id")), UUID_LEN - 1);
+        ck_assert_str_eq(server_header(server, 0, "amz-sdk-request"), "");
+        ck_assert_str_eq(server_header(server, 0, "amz-sdk-invocation-id"), "");
         ck_assert_str_eq(server_header(server, 0, "user-agent"), "ddbfs/" DDBFS_VERSION);
         snprintf(date, sizeof(date), "%s", server_header(server, 0, "x-amz-date"));
         ck_assert_uint_eq(strlen(date), CLOCK_AMZ_LEN - 1);
@@ -180,16 +180,11 @@ START_TEST(test_runs) {
 END_TEST
 
 START_TEST(test_each_attempt_is_its_own) {
-        char id[UUID_LEN];
-
         server_step(server, (struct server_step){ .status = 500 });
         ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
-        snprintf(id, sizeof(id), "%s", server_header(server, 0, "amz-sdk-invocation-id"));
-        ck_assert_str_eq(server_header(server, 1, "amz-sdk-invocation-id"), id);
-        ck_assert_str_eq(server_header(server, 1, "amz-sdk-request"), "attempt=2; max=4");
+        ck_assert_uint_eq(call.attempts, 2);
         ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
-        ck_assert_str_ne(server_header(server, 2, "amz-sdk-invocation-id"), id);
-        ck_assert_str_eq(server_header(server, 2, "amz-sdk-request"), "attempt=1; max=4");
+        ck_assert_uint_eq(call.attempts, 1);
         ck_assert(!call.uncertain);
 }
 END_TEST
@@ -431,7 +426,7 @@ START_TEST(test_max_attempts) {
         server_step(server, (struct server_step){ .status = 500 });
         ck_assert_int_eq(aws_client_call(client, &ctx, &call), -EIO);
         ck_assert_uint_eq(call.attempts, 1);
-        ck_assert_str_eq(server_header(server, 0, "amz-sdk-request"), "attempt=1; max=1");
+        ck_assert_uint_eq(server_requests(server), 1);
 }
 END_TEST
 
