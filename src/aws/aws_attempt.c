@@ -65,7 +65,6 @@ static int write_request(struct job *j, int64_t now_s) {
         if (j->credentials->session_token)
                 job_header(j, STR("x-amz-security-token"), str_of(j->credentials->session_token));
         job_header(j, STR("accept-encoding"), STR("identity")); /* checksums are of the bytes on the wire */
-        job_header(j, STR("user-agent"), STR("ddbfs/" DDBFS_VERSION));
         return j->client->protocol->write(j);
 }
 

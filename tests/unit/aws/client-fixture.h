@@ -60,6 +60,7 @@ static inline void make_client(int port, unsigned max_attempts) {
                 .connect_timeout_ns = 2 * NS_PER_S,
                 .timeout_ns = 10 * NS_PER_S,
                 .idle_ns = 60 * NS_PER_S,
+                .user_agent = "ddbfs/" DDBFS_VERSION,
         };
         char url[64];
         struct aws_options o = { .region = "us-east-1", .endpoint_url = url, .max_attempts = max_attempts };
