@@ -91,6 +91,8 @@ static void set_fixed(struct http_exchange *x) {
         curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
         if (t->ca_bundle)
                 curl_easy_setopt(e, CURLOPT_CAINFO, t->ca_bundle);
+        if (!t->proxied)
+                curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
         curl_easy_setopt(e, CURLOPT_USERAGENT, t->user_agent);
         curl_easy_setopt(e, CURLOPT_ERRORBUFFER, x->reason);
         curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);

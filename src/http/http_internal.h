@@ -46,6 +46,7 @@ struct http_slot {
 struct http_transport {
         uint64_t connect_timeout_ns, timeout_ns, idle_ns;
         char *ca_bundle, *user_agent; /* owned; NULL: the system's; none */
+        bool proxied;                 /* a proxy may be in the environment */
         CURLSH *share;                /* DNS entries and TLS sessions of all slots */
         struct mutex share_locks[CURL_LOCK_DATA_LAST];
         struct mutex lock;   /* everything below */

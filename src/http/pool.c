@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/log.h"
@@ -300,9 +301,20 @@ static void global_cleanup(void) {
         mutex_unlock(&global_lock);
 }
 
+/* libcurl looks for one before each request; the environment does not change. */
+static bool proxy_in_environment(void) {
+        static const char *const names[] = { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" };
+
+        for (size_t i = 0; i < ARRAY_LEN(names); i++)
+                if (getenv(names[i]))
+                        return true;
+        return false;
+}
+
 static int transport_build(struct http_transport *t, const struct http_options *o) {
         t->ca_bundle = mem_strdup(o->ca_bundle);
         t->user_agent = mem_strdup(o->user_agent);
+        t->proxied = proxy_in_environment();
         if ((o->ca_bundle && !t->ca_bundle) || (o->user_agent && !t->user_agent))
                 return -ENOMEM;
         return share_new(t);

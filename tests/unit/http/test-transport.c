@@ -336,6 +336,21 @@ END_TEST
 
 /* ---- interruption ---- */
 
+/* libcurl's own way to be told of one. */
+START_TEST(test_proxy_of_environment) {
+        struct http_transport *t;
+        struct http_request req = request_of("POST", "x");
+
+        ck_assert_int_eq(setenv("http_proxy", url, 1) + unsetenv("no_proxy"), 0);
+        t = transport_with(1, 5000, 60000);
+        req.url = STR("http://no-such-host.invalid/");
+        ck_assert_int_eq(http_perform(t, &ctx, &req, &response, &error), 0);
+        ck_assert_uint_eq(server_requests(server), 1);
+        ck_assert_int_eq(setenv("no_proxy", "*", 1) + unsetenv("http_proxy"), 0);
+        http_transport_free(t);
+}
+END_TEST
+
 START_TEST(test_cancel_while_waiting) {
         pthread_t t;
         double late;
@@ -561,6 +576,7 @@ static Suite *suite(void) {
         tcase_add_test(t, test_connect_timeout);
         tcase_add_test(t, test_tls_to_plain_server);
         tcase_add_test(t, test_unknown_host);
+        tcase_add_test(t, test_proxy_of_environment);
         tcase_add_test(t, test_cancel_while_waiting);
         tcase_add_test(t, test_deadline);
         tcase_add_test(t, test_cancel_while_queued);
