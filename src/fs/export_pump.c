@@ -10,6 +10,7 @@
 
 #define PUMP_PAGES 8         /* a megabyte of the service each */
 #define PUMP_BYTES (10 * MIB) /* the text of a page can be several */
+#define PAGE_GUESS (5 * MIB / 2) /* of the first ones: a megabyte of small attributes */
 #define PUMPS_MAX 4          /* of one mount; other exports read page after page */
 #define PUMP_SEGMENT (768 * KIB) /* most have one page, then, and none a second one of a few items */
 #define ITEM_GUESS 512       /* bytes, where only the number of items is known */
@@ -38,7 +39,7 @@ struct pump {
         struct export_text *spare[SPARES];
         unsigned n_spare;
         unsigned first, n, asked;      /* texts that wait, pages under way */
-        size_t bytes, page_bytes;      /* of the texts that wait; of the longest text so far */
+        size_t bytes, page_bytes;      /* of the texts that wait; of the longest text so far, 0: there was none */
         bool stopping, ended;
         int result;
         struct error error;
@@ -71,8 +72,9 @@ static void set_ready(struct pump *x) {
 
 /* lock is held.  One page is always taken, however long its text may be. */
 static bool is_full(const struct pump *x) {
-        return x->n + x->asked >= PUMP_PAGES ||
-               (x->n + x->asked > 0 && x->bytes + (x->asked + 1) * x->page_bytes > PUMP_BYTES);
+        size_t page = x->page_bytes ? x->page_bytes : PAGE_GUESS;
+
+        return x->n + x->asked >= PUMP_PAGES || (x->n + x->asked > 0 && x->bytes + (x->asked + 1) * page > PUMP_BYTES);
 }
 
 static bool has_room(void *arg, bool wait) {
