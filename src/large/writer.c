@@ -6,8 +6,11 @@
  *
  *      slot     by          meaning
  *      FREE     caller      may be given a part
- *      FILLING  caller      the part that grows (writer.filling); full, it is sent at once
+ *      FILLING  caller      the part that grows (writer.filling)
+ *      HELD     caller      full, while there may be no more than FIRST bytes
  *      READY    its thread  to be sent; its memory is the thread's until it is FREE again
+ *
+ * The thread of the first part begins the upload; the caller fills the next part meanwhile, and other threads wait.
  *
  * A part that is full may be on its way before there is a slot for the rest of the same piece of data: that is left over,
  * and goes first when the caller comes again.  So a call, of at most PART bytes, has taken all of its data or,
@@ -26,10 +29,9 @@ struct slot {
         struct large_writer *w;
         struct buf part;
         uint8_t sha256[SHA256_LEN]; /* its */
-        uint32_t number;
-        size_t in_flight;       /* bytes, while it is READY: part is its thread's */
-        bool ready, running;
-        struct op_ctx *sending; /* NULL: not now */
+        uint32_t number;        /* from 1 */
+        bool held, ready, running;
+        struct op_ctx *asking;  /* its thread S3; NULL: not now */
         pthread_t thread;
 };
 
@@ -44,10 +46,11 @@ struct large_writer {
         uint64_t size;
         struct slot *filling;   /* NULL: none is free */
         struct buf left;        /* over */
-        struct blob_upload *upload;
+        bool multipart;         /* it is longer than FIRST */
         bool made;              /* the object is, or may be, there */
         struct mutex lock;      /* down to error */
         struct cond cond;
+        struct blob_upload *upload; /* NULL: not begun yet */
         struct slot slots[SLOTS];
         bool stopping;
         int r;
@@ -144,7 +147,8 @@ static int failed_before(struct large_writer *w, struct error *e) {
         return r;
 }
 
-static void send_part(struct slot *s) {
+/* What a slot's thread asks S3 for, unless that is in vain; a failure is the writer's. */
+static void ask(struct slot *s, int (*request)(struct slot *, struct op_ctx *, struct error *)) {
         struct large_writer *w = s->w;
         struct error e = { 0 };
         struct op_ctx ctx;
@@ -154,21 +158,41 @@ static void send_part(struct slot *s) {
         op_ctx_init(&ctx, "upload", w->ls->timeout_ns);
         mutex_lock(&w->lock);
         skip = w->stopping || w->r;
-        s->sending = &ctx;
+        s->asking = &ctx;
         mutex_unlock(&w->lock);
         if (!skip)
-                r = w->ls->blobs->ops->upload_part(w->ls->blobs, &ctx, w->upload, s->number, buf_view(&s->part), s->sha256, &e);
+                r = request(s, &ctx, &e);
         mutex_lock(&w->lock);
-        s->sending = NULL;
+        s->asking = NULL;
         if (r)
                 fail(w, r, &e);
+        cond_broadcast(&w->cond);
         mutex_unlock(&w->lock);
         op_ctx_deinit(&ctx);
-        if (s->part.max > PART) { /* the first one is larger */
-                buf_deinit(&s->part);
-                buf_init(&s->part, PART);
-        }
-        buf_reset(&s->part); /* the memory is for the next part */
+}
+
+static int begin_upload(struct slot *s, struct op_ctx *ctx, struct error *e) {
+        struct large_writer *w = s->w;
+        struct blob_upload *upload = NULL;
+        int r = w->ls->blobs->ops->upload_begin(w->ls->blobs, ctx, w->name, w->metas, w->n_metas, &upload, e);
+
+        mutex_lock(&w->lock);
+        w->upload = upload;
+        mutex_unlock(&w->lock);
+        return r;
+}
+
+static int send_part(struct slot *s, struct op_ctx *ctx, struct error *e) {
+        struct blobs *blobs = s->w->ls->blobs;
+
+        return blobs->ops->upload_part(blobs, ctx, s->w->upload, s->number, buf_view(&s->part), s->sha256, e);
+}
+
+static void await_upload(struct large_writer *w) {
+        mutex_lock(&w->lock);
+        while (!w->upload && w->r == 0 && !w->stopping)
+                cond_wait(&w->cond, &w->lock);
+        mutex_unlock(&w->lock);
 }
 
 static void *slot_thread(void *arg) {
@@ -182,7 +206,11 @@ static void *slot_thread(void *arg) {
                 if (!s->ready)
                         break;
                 mutex_unlock(&w->lock);
-                send_part(s);
+                if (s->number == 1)
+                        ask(s, begin_upload);
+                await_upload(w);
+                ask(s, send_part);
+                buf_reset(&s->part); /* the memory is for the next part */
                 mutex_lock(&w->lock);
                 s->ready = false;
                 cond_broadcast(&w->cond);
@@ -199,16 +227,10 @@ static void wake(void *arg) {
         mutex_unlock(&w->lock);
 }
 
-/* Lock held.  The first part is larger: no more is in flight at once than SLOTS of the others. */
+/* Lock held. */
 static struct slot *free_slot(struct large_writer *w) {
-        size_t in_flight = 0;
-
         for (unsigned i = 0; i < SLOTS; i++)
-                in_flight += w->slots[i].ready ? w->slots[i].in_flight : 0;
-        if (in_flight + PART > (size_t)SLOTS * PART)
-                return NULL;
-        for (unsigned i = 0; i < SLOTS; i++)
-                if (!w->slots[i].ready)
+                if (!w->slots[i].ready && !w->slots[i].held)
                         return &w->slots[i];
         return NULL;
 }
@@ -247,41 +269,55 @@ static int end_part_digest(struct large_writer *w, uint8_t ret[SHA256_LEN]) {
         return r ? r : w->part_digest ? 0 : -ENOMEM;
 }
 
-/* What is being filled is sent. */
-static int give_part(struct large_writer *w, struct op_ctx *ctx, struct error *e) {
-        struct slot *s = w->filling;
-        int r = 0;
+/* To be sent by its thread. */
+static int give_part(struct slot *s, struct error *e) {
+        struct large_writer *w = s->w;
 
-        if (w->n_parts == BLOB_PARTS_MAX)
-                return error_set(e, ERR_TOO_LARGE, "more than %llu MB are too much for an attribute",
-                                 (unsigned long long)(BLOB_PARTS_MAX * (PART / MIB)));
-        if (!w->upload)
-                r = w->ls->blobs->ops->upload_begin(w->ls->blobs, ctx, w->name, w->metas, w->n_metas, &w->upload, e);
-        if (r)
-                return r;
         if (!s->running && !(s->running = large_thread(&s->thread, slot_thread, s)))
                 return error_set(e, ERR_MEMORY, "no thread for an upload");
-        r = end_part_digest(w, s->sha256);
-        if (r)
-                return fail_for_good(w, error_set_errno(e, r, "saving to S3"), e);
-        w->filling = NULL;
         mutex_lock(&w->lock);
-        s->number = ++w->n_parts;
-        s->in_flight = s->part.n;
+        s->held = false;
         s->ready = true;
         cond_broadcast(&w->cond);
         mutex_unlock(&w->lock);
         return 0;
 }
 
+/* Nothing is added any more to the part that was being filled. */
+static int end_part(struct large_writer *w, struct error *e) {
+        struct slot *s = w->filling;
+        int r;
+
+        if (w->n_parts == BLOB_PARTS_MAX)
+                return error_set(e, ERR_TOO_LARGE, "more than %llu MB are too much for an attribute",
+                                 (unsigned long long)(BLOB_PARTS_MAX * (PART / MIB)));
+        r = end_part_digest(w, s->sha256);
+        if (r)
+                return error_set_errno(e, r, "saving to S3");
+        s->number = ++w->n_parts;
+        s->held = true;
+        w->filling = NULL;
+        return w->multipart ? give_part(s, e) : 0;
+}
+
+/* Too long for one put: all that was held is sent. */
+static int go_multipart(struct large_writer *w, struct error *e) {
+        int r = 0;
+
+        w->multipart = true;
+        for (unsigned i = 0; r == 0 && i < SLOTS; i++)
+                if (w->slots[i].held)
+                        r = give_part(&w->slots[i], e);
+        return r;
+}
+
 /* As much of the data as the part has room for. */
 static int fill(struct large_writer *w, struct str *data, struct error *e) {
         struct buf *part = &w->filling->part;
-        size_t most = w->n_parts == 0 ? FIRST : PART;
-        struct str piece = str_make(data->p, MIN(data->n, most - part->n));
+        struct str piece = str_make(data->p, MIN(data->n, PART - part->n));
         int r = 0;
 
-        if (!buf_reserve_huge(part, most - part->n)) /* at once: growing leaves holes in the heap */
+        if (!buf_reserve_huge(part, PART - part->n)) /* at once: growing leaves holes in the heap */
                 return fail_for_good(w, error_set_errno(e, buf_status(part), "saving to S3"), e);
         buf_str(part, piece);
         r = buf_status(part);
@@ -298,9 +334,7 @@ static int make_room(struct large_writer *w, struct op_ctx *ctx, struct error *e
         struct str left = buf_view(&w->left);
         int r = 0;
 
-        if (w->filling && w->filling->part.n >= (w->n_parts == 0 ? FIRST : PART))
-                r = give_part(w, ctx, e);
-        if (r == 0 && !w->filling)
+        if (!w->filling)
                 r = wait_slot(w, ctx, false, &w->filling, e);
         if (r == 0 && left.n > 0) {
                 r = fill(w, &left, e); /* less than a part */
@@ -323,13 +357,28 @@ int large_append(struct large_writer *w, struct op_ctx *ctx, struct str data, st
                 r = fill(w, &rest, e);
         if (r)
                 return r;
-        if (w->n_parts > 0 && w->filling->part.n == PART && (r = give_part(w, ctx, e)))
+        if (w->filling->part.n == PART && (r = end_part(w, e)))
                 return fail_for_good(w, r, e);
         buf_str(&w->left, rest);
         if (buf_status(&w->left))
                 return fail_for_good(w, error_set_errno(e, buf_status(&w->left), "saving to S3"), e);
         w->size += data.n;
+        if (!w->multipart && w->size > FIRST && (r = go_multipart(w, e)))
+                return fail_for_good(w, r, e);
         return 0;
+}
+
+/* What is short enough: a part, and what came behind it. */
+static int put_whole(struct large_writer *w, struct op_ctx *ctx, struct error *e) {
+        struct buf *whole = &w->slots[0].part, *more = &w->slots[1].part;
+
+        if (more->n > 0)
+                buf_str(whole, buf_view(more));
+        if (buf_status(whole))
+                return error_set_errno(e, buf_status(whole), "saving to S3");
+        buf_deinit(more);
+        w->made = true;
+        return w->ls->blobs->ops->put(w->ls->blobs, ctx, w->name, w->metas, w->n_metas, buf_view(whole), e);
 }
 
 static int finish_object(struct large_writer *w, struct op_ctx *ctx, struct error *e) {
@@ -340,12 +389,10 @@ static int finish_object(struct large_writer *w, struct op_ctx *ctx, struct erro
                 r = make_room(w, ctx, e);
         if (r)
                 return r;
-        if (!w->upload) {
-                w->made = true;
-                return w->ls->blobs->ops->put(w->ls->blobs, ctx, w->name, w->metas, w->n_metas, buf_view(&w->filling->part), e);
-        }
+        if (!w->multipart)
+                return put_whole(w, ctx, e);
         if (w->filling && w->filling->part.n > 0)
-                r = give_part(w, ctx, e);
+                r = end_part(w, e);
         if (r == 0)
                 r = wait_slot(w, ctx, true, &ignored, e);
         if (r)
@@ -359,8 +406,8 @@ static void stop(struct large_writer *w) {
         mutex_lock(&w->lock);
         w->stopping = true;
         for (unsigned i = 0; i < SLOTS; i++)
-                if (w->slots[i].sending)
-                        op_ctx_cancel(w->slots[i].sending);
+                if (w->slots[i].asking)
+                        op_ctx_cancel(w->slots[i].asking);
         cond_broadcast(&w->cond);
         mutex_unlock(&w->lock);
         for (unsigned i = 0; i < SLOTS; i++) {

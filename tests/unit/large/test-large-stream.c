@@ -82,23 +82,24 @@ START_TEST(test_given_up) {
 }
 END_TEST
 
-/* An interrupted append has taken nothing. */
-START_TEST(test_interrupted) {
+/* The upload cannot begin: who writes is told, at the end at the latest, and no part was sent. */
+START_TEST(test_not_begun) {
+        struct error e = { 0 };
         struct value v;
         struct lx x;
-        struct str data;
 
         lx_init(&x);
-        data = lx_bytes(&x, 20 * MIB + 17, 5);
-        mem_blob_fail(x.b, BLOB_BEGIN, 1, 2, ERR_INTERRUPTED, false);
-        ck_assert_int_eq(write_stream(&x, data, 1000000, true, &v, NULL), 0);
-        ck_assert_uint_eq(mem_blob_calls(x.b, BLOB_BEGIN), 3);
-        lx_check(&x, "1", "text", data);
+        mem_blob_fail(x.b, BLOB_BEGIN, 1, 1, ERR_ACCESS, false);
+        ck_assert_int_eq(write_stream(&x, lx_bytes(&x, _i ? 40 * MIB : BLOB_PUT_MAX + 1, 5), 100000, true, &v, &e), -EACCES);
+        ck_assert_int_eq(e.kind, ERR_ACCESS);
+        ck_assert_uint_eq(mem_blob_calls(x.b, BLOB_PART), 0);
+        ck_assert_uint_eq(mem_blob_uploads(x.b), 0);
+        ck_assert_uint_eq(mem_blob_count(x.b), 0);
         lx_end(&x);
 }
 END_TEST
 
-/* Also while it waits for a part to arrive, and when its data is of two parts. */
+/* An interrupted append has taken nothing: it waits for a part to arrive, or its data is of two parts. */
 START_TEST(test_interrupted_waiting) {
         struct large_owner o;
         struct large_writer *w = NULL;
@@ -556,7 +557,7 @@ int main(void) {
         tcase_add_test(t, test_given_up);
         tcase_add_test(t, test_parts_at_once);
         tcase_add_test(t, test_interrupted_waiting);
-        tcase_add_test(t, test_interrupted);
+        tcase_add_loop_test(t, test_not_begun, 0, 2);
         tcase_add_loop_test(t, test_part_fails, 0, 4);
         tcase_add_loop_test(t, test_no_memory, 0, 30);
         tcase_add_test(t, test_random);
