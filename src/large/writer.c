@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One attribute on its way up.  Up to FIRST bytes are kept and go up by one put; what is longer becomes a multipart
- * upload whose parts are sent by threads of their own while the caller fills the next.  What comes is hashed at once,
- * for the whole and for its part, while it is in the processor's cache: nothing is then between a part and its connection.
+ * upload whose parts are sent by threads of their own, each of which hashes its part, while the caller fills the next and
+ * the hasher, one more thread, adds the parts to the hash of the whole, in their order.
  *
  *      slot     by          meaning
  *      FREE     caller      may be given a part
  *      FILLING  caller      the part that grows (writer.filling)
  *      HELD     caller      full, while there may be no more than FIRST bytes
- *      READY    its thread  to be sent; its memory is the thread's until it is FREE again
+ *      READY    its thread  to be sent, and by the hasher to be hashed; FREE again when it is both
  *
  * The thread of the first part begins the upload; the caller fills the next part meanwhile, and other threads wait.
  *
@@ -28,9 +28,9 @@
 struct slot {
         struct large_writer *w;
         struct buf part;
-        uint8_t sha256[SHA256_LEN]; /* its */
         uint32_t number;        /* from 1 */
         bool held, ready, running;
+        bool sent, hashed;      /* READY, and that is done */
         struct op_ctx *asking;  /* its thread S3; NULL: not now */
         pthread_t thread;
 };
@@ -42,7 +42,7 @@ struct large_writer {
         struct blob_name name;
         struct blob_meta metas[LARGE_METAS];
         uint32_t n_metas, n_parts;
-        struct sha256_stream *digest, *part_digest; /* part_digest: of filling */
+        struct sha256_stream *digest; /* the hasher's while it runs */
         uint64_t size;
         struct slot *filling;   /* NULL: none is free */
         struct buf left;        /* over */
@@ -52,6 +52,9 @@ struct large_writer {
         struct cond cond;
         struct blob_upload *upload; /* NULL: not begun yet */
         struct slot slots[SLOTS];
+        pthread_t hasher;
+        uint32_t n_hashed;      /* parts */
+        bool hashing;           /* there is a hasher */
         bool stopping;
         int r;
         struct error error;
@@ -59,7 +62,6 @@ struct large_writer {
 
 static void writer_free(struct large_writer *w) {
         (void)sha256_end(w->digest, NULL);
-        (void)sha256_end(w->part_digest, NULL);
         if (w->owner.table)
                 table_schema_unref((struct table_schema *)(uintptr_t)w->owner.table);
         cond_deinit(&w->cond);
@@ -103,9 +105,8 @@ int large_begin(struct store *s, struct op_ctx *ctx, const struct large_owner *o
         mutex_init(&w->lock);
         cond_init(&w->cond);
         w->digest = sha256_begin();
-        w->part_digest = sha256_begin();
         w->name.bucket = str_of(ls->buckets[0]);
-        r = w->digest && w->part_digest ? copy_owner(w, o) : -ENOMEM;
+        r = w->digest ? copy_owner(w, o) : -ENOMEM;
         if (r == 0)
                 r = large_metas(&w->owner, &w->arena, w->metas, &w->n_metas);
         r = r ? error_set_errno(e, r, "saving to S3") : large_new_key(ls, &w->owner, &w->arena, &w->name.key, e);
@@ -184,8 +185,12 @@ static int begin_upload(struct slot *s, struct op_ctx *ctx, struct error *e) {
 
 static int send_part(struct slot *s, struct op_ctx *ctx, struct error *e) {
         struct blobs *blobs = s->w->ls->blobs;
+        uint8_t digest[SHA256_LEN];
+        int r = sha256(buf_view(&s->part), digest);
 
-        return blobs->ops->upload_part(blobs, ctx, s->w->upload, s->number, buf_view(&s->part), s->sha256, e);
+        if (r)
+                return error_set_errno(e, r, "saving to S3");
+        return blobs->ops->upload_part(blobs, ctx, s->w->upload, s->number, buf_view(&s->part), digest, e);
 }
 
 static void await_upload(struct large_writer *w) {
@@ -195,25 +200,66 @@ static void await_upload(struct large_writer *w) {
         mutex_unlock(&w->lock);
 }
 
+/* Lock held.  Is it?  Then others may be waiting for it. */
+static void is_done(struct slot *s) {
+        if (!s->sent || !s->hashed)
+                return;
+        s->ready = false;
+        cond_broadcast(&s->w->cond);
+}
+
 static void *slot_thread(void *arg) {
         struct slot *s = arg;
         struct large_writer *w = s->w;
 
         mutex_lock(&w->lock);
         for (;;) {
-                while (!s->ready && !w->stopping)
+                while ((!s->ready || s->sent) && !w->stopping)
                         cond_wait(&w->cond, &w->lock);
-                if (!s->ready)
+                if (!s->ready || s->sent)
                         break;
                 mutex_unlock(&w->lock);
                 if (s->number == 1)
                         ask(s, begin_upload);
                 await_upload(w);
                 ask(s, send_part);
-                buf_reset(&s->part); /* the memory is for the next part */
                 mutex_lock(&w->lock);
-                s->ready = false;
-                cond_broadcast(&w->cond);
+                s->sent = true;
+                is_done(s);
+        }
+        mutex_unlock(&w->lock);
+        return NULL;
+}
+
+/* Lock held.  The part that is next for the hash of the whole; NULL: it is not there yet. */
+static struct slot *next_to_hash(struct large_writer *w) {
+        for (unsigned i = 0; i < SLOTS; i++)
+                if (w->slots[i].ready && w->slots[i].number == w->n_hashed + 1)
+                        return &w->slots[i];
+        return NULL;
+}
+
+static void *hasher_thread(void *arg) {
+        struct large_writer *w = arg;
+
+        mutex_lock(&w->lock);
+        while (!w->stopping) {
+                struct slot *s = next_to_hash(w);
+                struct error e = { 0 };
+                int r;
+
+                if (!s) {
+                        cond_wait(&w->cond, &w->lock);
+                        continue;
+                }
+                mutex_unlock(&w->lock);
+                r = sha256_add(w->digest, buf_view(&s->part));
+                mutex_lock(&w->lock);
+                if (r)
+                        fail(w, error_set_errno(&e, r, "saving to S3"), &e);
+                w->n_hashed++;
+                s->hashed = true;
+                is_done(s);
         }
         mutex_unlock(&w->lock);
         return NULL;
@@ -261,14 +307,6 @@ static int wait_slot(struct large_writer *w, struct op_ctx *ctx, bool all, struc
         return r;
 }
 
-/* The part's own hash is complete, the next one's begins. */
-static int end_part_digest(struct large_writer *w, uint8_t ret[SHA256_LEN]) {
-        int r = sha256_end(TAKE(w->part_digest), ret);
-
-        w->part_digest = r ? NULL : sha256_begin();
-        return r ? r : w->part_digest ? 0 : -ENOMEM;
-}
-
 /* To be sent by its thread. */
 static int give_part(struct slot *s, struct error *e) {
         struct large_writer *w = s->w;
@@ -276,7 +314,7 @@ static int give_part(struct slot *s, struct error *e) {
         if (!s->running && !(s->running = large_thread(&s->thread, slot_thread, s)))
                 return error_set(e, ERR_MEMORY, "no thread for an upload");
         mutex_lock(&w->lock);
-        s->held = false;
+        s->held = s->sent = s->hashed = false;
         s->ready = true;
         cond_broadcast(&w->cond);
         mutex_unlock(&w->lock);
@@ -286,14 +324,10 @@ static int give_part(struct slot *s, struct error *e) {
 /* Nothing is added any more to the part that was being filled. */
 static int end_part(struct large_writer *w, struct error *e) {
         struct slot *s = w->filling;
-        int r;
 
         if (w->n_parts == BLOB_PARTS_MAX)
                 return error_set(e, ERR_TOO_LARGE, "more than %llu MB are too much for an attribute",
                                  (unsigned long long)(BLOB_PARTS_MAX * (PART / MIB)));
-        r = end_part_digest(w, s->sha256);
-        if (r)
-                return error_set_errno(e, r, "saving to S3");
         s->number = ++w->n_parts;
         s->held = true;
         w->filling = NULL;
@@ -305,6 +339,9 @@ static int go_multipart(struct large_writer *w, struct error *e) {
         int r = 0;
 
         w->multipart = true;
+        w->hashing = large_thread(&w->hasher, hasher_thread, w);
+        if (!w->hashing)
+                return error_set(e, ERR_MEMORY, "no thread for an upload");
         for (unsigned i = 0; r == 0 && i < SLOTS; i++)
                 if (w->slots[i].held)
                         r = give_part(&w->slots[i], e);
@@ -321,10 +358,6 @@ static int fill(struct large_writer *w, struct str *data, struct error *e) {
                 return fail_for_good(w, error_set_errno(e, buf_status(part), "saving to S3"), e);
         buf_str(part, piece);
         r = buf_status(part);
-        if (r == 0)
-                r = sha256_add(w->digest, piece);
-        if (r == 0)
-                r = sha256_add(w->part_digest, piece);
         *data = str_skip(*data, piece.n);
         return r ? fail_for_good(w, error_set_errno(e, r, "saving to S3"), e) : 0;
 }
@@ -334,8 +367,11 @@ static int make_room(struct large_writer *w, struct op_ctx *ctx, struct error *e
         struct str left = buf_view(&w->left);
         int r = 0;
 
-        if (!w->filling)
+        if (!w->filling) {
                 r = wait_slot(w, ctx, false, &w->filling, e);
+                if (r == 0)
+                        buf_reset(&w->filling->part); /* the memory is for the next part */
+        }
         if (r == 0 && left.n > 0) {
                 r = fill(w, &left, e); /* less than a part */
                 if (r == 0)
@@ -371,12 +407,16 @@ int large_append(struct large_writer *w, struct op_ctx *ctx, struct str data, st
 /* What is short enough: a part, and what came behind it. */
 static int put_whole(struct large_writer *w, struct op_ctx *ctx, struct error *e) {
         struct buf *whole = &w->slots[0].part, *more = &w->slots[1].part;
+        int r;
 
         if (more->n > 0)
                 buf_str(whole, buf_view(more));
-        if (buf_status(whole))
-                return error_set_errno(e, buf_status(whole), "saving to S3");
         buf_deinit(more);
+        r = buf_status(whole);
+        if (r == 0)
+                r = sha256_add(w->digest, buf_view(whole));
+        if (r)
+                return error_set_errno(e, r, "saving to S3");
         w->made = true;
         return w->ls->blobs->ops->put(w->ls->blobs, ctx, w->name, w->metas, w->n_metas, buf_view(whole), e);
 }
@@ -410,6 +450,9 @@ static void stop(struct large_writer *w) {
                         op_ctx_cancel(w->slots[i].asking);
         cond_broadcast(&w->cond);
         mutex_unlock(&w->lock);
+        if (w->hashing)
+                (void)pthread_join(w->hasher, NULL);
+        w->hashing = false;
         for (unsigned i = 0; i < SLOTS; i++) {
                 if (w->slots[i].running)
                         (void)pthread_join(w->slots[i].thread, NULL);
