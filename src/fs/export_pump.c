@@ -12,7 +12,7 @@
 #define PUMP_BYTES (10 * MIB) /* the text of a page can be several */
 #define PAGE_GUESS (5 * MIB / 2) /* of the first ones: a megabyte of small attributes */
 #define PUMPS_MAX 4          /* of one mount; other exports read page after page */
-#define PUMP_SEGMENT (768 * KIB) /* most have one page, then, and none a second one of a few items */
+#define PUMP_SEGMENT (768 * KIB) /* most have one page, then, and few a second one of some items */
 #define ITEM_GUESS 512       /* bytes, where only the number of items is known */
 #define SPARES 2             /* texts that were read, whose memory the next ones take: new memory costs as much as rendering */
 #define SPARE_MAX (2 * MIB)

@@ -14,6 +14,7 @@
 #include "large_internal.h"
 #include "ddbfs/base/alloc.h"
 #include "ddbfs/base/log.h"
+#include "ddbfs/base/thread.h"
 
 #define RETRY_NS (5 * NS_PER_S)
 #define TRIES_MAX 5
@@ -67,6 +68,7 @@ bool large_thread(pthread_t *ret, void *(*run)(void *), void *arg) {
         sigset_t all, old;
         bool ok;
 
+        thread_lasts(); /* it inherits */
         sigfillset(&all);
         (void)pthread_sigmask(SIG_SETMASK, &all, &old);
         ok = pthread_create(ret, NULL, run, arg) == 0;

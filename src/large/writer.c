@@ -16,7 +16,7 @@
  * and goes first when the caller comes again.  So a call, of at most PART bytes, has taken all of its data or,
  * interrupted, nothing.
  *
- * Memory: one part in each slot, and what is left over.  The first error stays, and every later call returns it.
+ * Memory: one part in each slot, and what is left over; or what one put has, twice while it is put together.  The first error stays, and every later call returns it.
  */
 #include "large_internal.h"
 #include "ddbfs/base/alloc.h"
@@ -409,16 +409,19 @@ static int put_whole(struct large_writer *w, struct op_ctx *ctx, struct error *e
         struct buf *whole = &w->slots[0].part, *more = &w->slots[1].part;
         int r;
 
+        buf_deinit(&w->left);
         if (more->n > 0)
                 buf_str(whole, buf_view(more));
-        buf_deinit(more);
         r = buf_status(whole);
-        if (r == 0)
-                r = sha256_add(w->digest, buf_view(whole));
         if (r)
                 return error_set_errno(e, r, "saving to S3");
+        buf_deinit(more);
         w->made = true;
-        return w->ls->blobs->ops->put(w->ls->blobs, ctx, w->name, w->metas, w->n_metas, buf_view(whole), e);
+        r = w->ls->blobs->ops->put(w->ls->blobs, ctx, w->name, w->metas, w->n_metas, buf_view(whole), e);
+        if (r)
+                return r; /* it may be asked for again */
+        r = sha256_add(w->digest, buf_view(whole));
+        return r ? fail_for_good(w, error_set_errno(e, r, "saving to S3"), e) : 0;
 }
 
 static int finish_object(struct large_writer *w, struct op_ctx *ctx, struct error *e) {
@@ -433,8 +436,9 @@ static int finish_object(struct large_writer *w, struct op_ctx *ctx, struct erro
                 return put_whole(w, ctx, e);
         if (w->filling && w->filling->part.n > 0)
                 r = end_part(w, e);
-        if (r == 0)
-                r = wait_slot(w, ctx, true, &ignored, e);
+        if (r)
+                return fail_for_good(w, r, e);
+        r = wait_slot(w, ctx, true, &ignored, e);
         if (r)
                 return r;
         w->made = true;

@@ -179,7 +179,7 @@ START_TEST(test_runs) {
 }
 END_TEST
 
-START_TEST(test_each_attempt_is_its_own) {
+START_TEST(test_attempts_are_counted) {
         server_step(server, (struct server_step){ .status = 500 });
         ck_assert_int_eq(aws_client_call(client, &ctx, &call), 0);
         ck_assert_uint_eq(call.attempts, 2);
@@ -573,7 +573,7 @@ static Suite *suite(void) {
         tcase_add_checked_fixture(t, set_up, tear_down);
         tcase_add_test(t, test_request);
         tcase_add_loop_test(t, test_runs, 0, ARRAY_LEN(runs));
-        tcase_add_test(t, test_each_attempt_is_its_own);
+        tcase_add_test(t, test_attempts_are_counted);
         tcase_add_test(t, test_cancelled_transaction);
         tcase_add_test(t, test_closed_connection_is_sent_again);
         tcase_add_test(t, test_huge_body);

@@ -134,6 +134,20 @@ START_TEST(test_import_large) {
 }
 END_TEST
 
+/* All that was written is there: the first try failed, and it went up for that. */
+static void check_rejected(struct sx *s, unsigned pieces) {
+        char *content = malloc((size_t)pieces * PIECE + 1);
+        struct fx_file f;
+
+        ck_assert_ptr_nonnull(content);
+        ck_assert_ok(fx_open(&s->x, ".ddbfs/rejected/Users/42/big", O_RDONLY, &f));
+        ck_assert_int_eq(read_on(&f, content, (size_t)pieces * PIECE + 1), 0);
+        for (unsigned i = 0; i < pieces; i++)
+                ck_assert_int_eq(memcmp(content + (size_t)i * PIECE, s->piece, PIECE), 0);
+        ck_assert_ok(fx_close(&f));
+        free(content);
+}
+
 /* What is lost stays lost, for whoever asks again. */
 START_TEST(test_refused_again) {
         struct sx s;
@@ -142,6 +156,8 @@ START_TEST(test_refused_again) {
         write_pieces(&s, 3);
         mem_blob_fail(s.b, BLOB_PUT, 1, 1, _i ? ERR_INTERRUPTED : ERR_ACCESS, false);
         ck_assert_int_eq(fx_fsync(&s.f), _i ? -EINTR : -EACCES);
+        if (!_i)
+                check_rejected(&s, 3);
         ck_assert_int_eq(fx_fsync(&s.f), _i ? -EIO : -EACCES);
         ck_assert_int_eq(fx_flush(&s.f), _i ? -EIO : -EACCES);
         ck_assert_ok(fx_ftruncate(&s.f, 0)); /* a new beginning */

@@ -5,7 +5,7 @@
 #include "fixture.h"
 #include "../suite.h"
 
-static const size_t sizes[] = { 0, 1, 4096, BLOB_PUT_MAX - 1, BLOB_PUT_MAX, BLOB_PUT_MAX + 1, BLOB_PUT_MAX + BLOB_PART_MIN,
+static const size_t sizes[] = { 0, 1, 4096, BLOB_PART_MIN, BLOB_PART_MIN + 57000, BLOB_PUT_MAX - 1, BLOB_PUT_MAX, BLOB_PUT_MAX + 1, BLOB_PUT_MAX + BLOB_PART_MIN,
                                 BLOB_PUT_MAX + BLOB_PART_MIN + 1, 30 * MIB + 12345 };
 
 static int write_stream(struct lx *x, struct str data, size_t step, bool save, struct value *ret, struct error *e) {
