@@ -9,7 +9,7 @@
 #include "export_internal.h"
 
 #define PUMP_PAGES 8         /* a megabyte of the service each */
-#define PUMP_BYTES (10 * MIB) /* the text of a page can be several */
+#define PUMP_BYTES (8 * MIB)  /* the text of a page can be several */
 #define PAGE_GUESS (5 * MIB / 2) /* of the first ones: a megabyte of small attributes */
 #define PUMPS_MAX 4          /* of one mount; other exports read page after page */
 #define PUMP_SEGMENT (768 * KIB) /* most have one page, then, and few a second one of some items */
