@@ -17,6 +17,7 @@
  * nothing a few times.
  */
 #include "fs_internal.h"
+#include "saves_internal.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"
 #include "ddbfs/store/number.h"
@@ -298,11 +299,11 @@ int absent_ask(struct fs *fs, struct op_ctx *ctx, const struct place *item, stru
 
         items_init(&items);
         q.limit = worth(fs, item, &q.range.parts[0]);
-        if (q.limit == 0)
+        q.hash.parts[0] = item->key.parts[0];
+        if (q.limit == 0 || !saves_settle(fs, ctx, item->table, &q.hash)) /* a Query waits for what is saved and not sent */
                 return 0;
         names[0] = item->table->key.attrs[0].name;
         names[1] = item->table->key.attrs[1].name;
-        q.hash.parts[0] = item->key.parts[0];
         r = fs->store->ops->query(fs->store, ctx, &q, &items, e);
         if (r || gap_from(item, &q.range.parts[0], &items, &g)) /* no gap is no error: the item is asked for by itself */
                 return r;

@@ -3,6 +3,7 @@
  * Items and partitions as the store has them: from the cache, or by one request however many wait for it.
  */
 #include "fs_internal.h"
+#include "saves_internal.h"
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/hash.h"
 #include "ddbfs/store/large.h"
@@ -307,6 +308,8 @@ int partition_exists(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct
         int r;
 
         if (local_dir_has(fs, node_ino_now(fs, dir), name) || local_folder_used(fs, node_ino_now(fs, dir), name))
+                return 0;
+        if (saves_waiting(fs, p->table, &p->key)) /* something is in it, as far as this mount can see */
                 return 0;
         r = tour_wait(fs, ctx, dir, name, e);
         if (r)

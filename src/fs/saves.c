@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What was saved and is not in the table yet, and the store that everybody else in this mount sees: see
- * saves_internal.h.  Saves of one key keep their order; those that wait together are sent as one.
+ * What was saved and is not in the table yet: see saves_internal.h.  Saves of one key keep their order; those that wait together are sent as one.
  */
 #include <unistd.h>
 #include "journal_internal.h"
@@ -12,10 +11,6 @@
 
 #define RECORD_MAX (40 * MIB)
 
-static struct saves *saves_of(struct store *s) {
-        return CONTAINER_OF(s, struct saves, face);
-}
-
 struct save_entry *save_entry_free(struct save_entry *x) {
         if (!x)
                 return NULL;
@@ -25,54 +20,6 @@ struct save_entry *save_entry_free(struct save_entry *x) {
         return mem_free(x);
 }
 
-/* What a store of large attributes can do besides goes to it: nothing of that is ever waiting. */
-static int front_fill(struct store *store, struct op_ctx *ctx, struct item *item, struct arena *a, struct error *e) {
-        struct store *inner = saves_of(store)->inner;
-
-        return inner->ops->large->fill(inner, ctx, item, a, e);
-}
-
-static bool front_unfilled(struct store *store, const struct item *item) {
-        struct store *inner = saves_of(store)->inner;
-
-        return inner->ops->large->unfilled(inner, item);
-}
-
-static int front_size(struct store *store, struct op_ctx *ctx, const struct value *v, bool *ret, uint64_t *ret_size,
-                      struct error *e) {
-        struct store *inner = saves_of(store)->inner;
-
-        return inner->ops->large->size(inner, ctx, v, ret, ret_size, e);
-}
-
-static int front_open(struct store *store, struct op_ctx *ctx, const struct value *v, struct large_reader **ret,
-                      struct error *e) {
-        struct store *inner = saves_of(store)->inner;
-
-        return inner->ops->large->open(inner, ctx, v, ret, e);
-}
-
-static int front_begin(struct store *store, struct op_ctx *ctx, const struct large_owner *owner, struct large_writer **ret,
-                       struct error *e) {
-        struct store *inner = saves_of(store)->inner;
-
-        return inner->ops->large->begin(inner, ctx, owner, ret, e);
-}
-
-static void make_face(struct saves *s) {
-        s->ops = saves_ops;
-        s->face.ops = &s->ops;
-        if (!s->inner->ops->large)
-                return;
-        s->large = *s->inner->ops->large;
-        s->large.fill = front_fill;
-        s->large.unfilled = front_unfilled;
-        s->large.size = front_size;
-        s->large.open = front_open;
-        s->large.begin = front_begin;
-        s->ops.large = &s->large;
-}
-
 static struct saves *saves_new(struct fs *fs) {
         struct saves *s = mem_zalloc(sizeof(*s));
 
@@ -80,7 +27,7 @@ static struct saves *saves_new(struct fs *fs) {
                 return NULL;
         s->fs = fs;
         s->inner = fs->store;
-        make_face(s);
+        saves_make_face(s);
         s->batch = fs->o.commit_batch;
         s->next_seq = 1;
         mutex_init(&s->lock);
@@ -155,8 +102,7 @@ bool saves_any(struct fs *fs) {
         return any;
 }
 
-/* The newest of a key; lock is held. */
-static struct save_entry *newest(struct saves *s, struct str id) {
+struct save_entry *saves_newest(struct saves *s, struct str id) {
         struct save_entry *found = NULL;
 
         for (struct hmap_node *n = hmap_first(&s->by_id, hash_seeded(8, id)); n; n = hmap_next(n)) {
@@ -281,7 +227,7 @@ static int contradiction(const struct write *w, const struct item *now, struct e
 /* The entry of this write, on top of what is waiting.  lock is held. */
 static int entry_of_write(struct saves *s, struct save_entry *x, const struct write *w, const struct item *base,
                           struct error *e) {
-        struct save_entry *before = newest(s, buf_view(&x->place.id));
+        struct save_entry *before = saves_newest(s, buf_view(&x->place.id));
         const struct item *current = before ? &before->item : base;
         int r = 0;
 
@@ -320,24 +266,29 @@ static bool any_fails(struct saves *s) {
         return any;
 }
 
-#define CROWDED_NS NS_PER_S
+#define BRIEF_NS NS_PER_S
 
-/* The file is emptied when nothing is waiting: where it is crowded, let that come for a moment, if it can.  A table that
- * fails, or does not answer, is no reason to fail the saves of others while there is room. */
-static int let_it_empty(struct fs *fs, struct op_ctx *ctx, struct error *e) {
+/* For a moment, and not all the time that the operation has. */
+static bool wait_briefly(struct fs *fs, const struct op_ctx *ctx, const struct table_schema *table, const struct key *key) {
         struct error ignored;
         uint64_t left = UINT64_MAX;
         struct op_ctx brief;
         int r;
 
-        if (!save_log_crowded(fs->saves->log) || any_fails(fs->saves))
-                return 0;
         if (ctx->deadline_ns != UINT64_MAX)
                 left = ctx->deadline_ns - MIN(clock_now_ns(), ctx->deadline_ns);
-        op_ctx_init(&brief, ctx->name, MIN(CROWDED_NS, left / 4));
-        r = saves_wait(fs, &brief, NULL, NULL, 0, &ignored);
+        op_ctx_init(&brief, ctx->name, MIN(BRIEF_NS, left / 4));
+        r = saves_wait(fs, &brief, table, key, 0, &ignored);
         op_ctx_deinit(&brief);
-        return r ? op_ctx_check(ctx, e) : 0;
+        return r == 0;
+}
+
+/* The file is emptied when nothing is waiting: where it is crowded, let that come for a moment, if it can.  A table that
+ * fails, or does not answer, is no reason to fail the saves of others while there is room. */
+static int let_it_empty(struct fs *fs, struct op_ctx *ctx, struct error *e) {
+        if (!save_log_crowded(fs->saves->log) || any_fails(fs->saves) || wait_briefly(fs, ctx, NULL, NULL))
+                return 0;
+        return op_ctx_check(ctx, e);
 }
 
 int saves_write(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct str path, uint64_t ino,
@@ -370,7 +321,7 @@ int saves_write(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct
         }
         r = save_log_wait(s->log, &wait);
         mutex_lock(&s->lock);
-        if (r == 0 && newest(s, buf_view(&p->id)) == x) /* before it may be sent: what becomes of it comes after this */
+        if (r == 0 && saves_newest(s, buf_view(&p->id)) == x) /* before it may be sent: what becomes of it comes after this */
                 cache_put_own(fs->cache, buf_view(&p->id), text);
         if (r == 0)
                 *ret_seq = x->seq;
@@ -526,157 +477,40 @@ int saves_wait(struct fs *fs, struct op_ctx *ctx, const struct table_schema *tab
         return r;
 }
 
-/* ---- the store in front of the store ---- */
+/* The oldest; NULL: there is none.  lock is held. */
+static struct save_entry *oldest(struct saves *s, const struct table_schema *table, const struct key *key) {
+        LIST_FOR_EACH(l, &s->queue) {
+                struct save_entry *x = CONTAINER_OF(l, struct save_entry, all);
 
-static int find_waiting(struct saves *s, const struct get_request *q, struct items *ret) {
-        _cleanup_(buf_deinit) struct buf id = BUF_INIT(8 * KIB);
+                if (concerns(x, table, key))
+                        return x;
+        }
+        return NULL;
+}
+
+bool saves_waiting(struct fs *fs, const struct table_schema *table, const struct key *key) {
+        bool any;
+
+        if (!saves_any(fs))
+                return false;
+        mutex_lock(&fs->saves->lock);
+        any = oldest(fs->saves, table, key) != NULL;
+        mutex_unlock(&fs->saves->lock);
+        return any;
+}
+
+/* It cannot be sent, or has waited for too long already. */
+static bool is_stuck(struct saves *s, const struct table_schema *table, const struct key *key) {
         struct save_entry *x;
-        struct item *to;
-        int r = 0;
+        bool stuck;
 
         mutex_lock(&s->lock);
-        if (s->n > 0 && place_item_id(q->table, &q->key, &id) == 0 && (x = newest(s, buf_view(&id)))) {
-                items_deinit(ret);
-                to = items_add(ret);
-                r = to ? item_copy(&ret->arena, &x->item, to) : -ENOMEM;
-                ret->count = 1;
-                r = r ? r : 1;
-        }
+        x = oldest(s, table, key);
+        stuck = x && (x->table->retry_after_ns > 0 || clock_now_ns() - x->since_ns > BRIEF_NS);
         mutex_unlock(&s->lock);
-        return r;
+        return stuck;
 }
 
-static int front_get(struct store *store, struct op_ctx *ctx, const struct get_request *q, struct items *ret, struct error *e) {
-        struct saves *s = saves_of(store);
-        int r = find_waiting(s, q, ret);
-
-        if (r)
-                return r > 0 ? 0 : error_set_errno(e, r, "reading");
-        return s->inner->ops->get(s->inner, ctx, q, ret, e);
+bool saves_settle(struct fs *fs, const struct op_ctx *ctx, const struct table_schema *table, const struct key *key) {
+        return !saves_any(fs) || (!is_stuck(fs->saves, table, key) && wait_briefly(fs, ctx, table, key));
 }
-
-static int front_query(struct store *store, struct op_ctx *ctx, const struct query_request *q, struct items *ret,
-                       struct error *e) {
-        struct saves *s = saves_of(store);
-        int r = saves_wait(s->fs, ctx, q->table, q->index ? NULL : &q->hash, 0, e);
-
-        return r ? r : s->inner->ops->query(s->inner, ctx, q, ret, e);
-}
-
-static int front_scan(struct store *store, struct op_ctx *ctx, const struct scan_request *q, struct items *ret,
-                      struct error *e) {
-        struct saves *s = saves_of(store);
-        int r = saves_wait(s->fs, ctx, q->table, NULL, 0, e);
-
-        return r ? r : s->inner->ops->scan(s->inner, ctx, q, ret, e);
-}
-
-static int settle_writes(struct saves *s, struct op_ctx *ctx, const struct write *w, uint32_t n, struct error *e) {
-        int r = 0;
-
-        for (uint32_t i = 0; r == 0 && i < n && saves_any(s->fs); i++) {
-                struct key key = w[i].key;
-
-                if (w[i].op == WRITE_PUT && key_of_item(&w[i].table->key, w[i].item, &key))
-                        key.n = 0;
-                r = saves_wait(s->fs, ctx, w[i].table, &key, 0, e);
-        }
-        return r;
-}
-
-static int settle_gets(struct saves *s, struct op_ctx *ctx, const struct get_request *q, uint32_t n, struct error *e) {
-        int r = 0;
-
-        for (uint32_t i = 0; r == 0 && i < n && saves_any(s->fs); i++)
-                r = saves_wait(s->fs, ctx, q[i].table, &q[i].key, 0, e);
-        return r;
-}
-
-static int front_batch_get(struct store *store, struct op_ctx *ctx, const struct get_request *q, uint32_t n,
-                           struct items *ret, struct error *e) {
-        struct saves *s = saves_of(store);
-        int r = settle_gets(s, ctx, q, n, e);
-
-        return r ? r : s->inner->ops->batch_get(s->inner, ctx, q, n, ret, e);
-}
-
-static int front_transact_get(struct store *store, struct op_ctx *ctx, const struct get_request *q, uint32_t n,
-                              struct items *ret, struct error *e) {
-        struct saves *s = saves_of(store);
-        int r = settle_gets(s, ctx, q, n, e);
-
-        return r ? r : s->inner->ops->transact_get(s->inner, ctx, q, n, ret, e);
-}
-
-static int front_write(struct store *store, struct op_ctx *ctx, const struct write *w, struct items *ret_new,
-                       struct error *e) {
-        struct saves *s = saves_of(store);
-        int r = settle_writes(s, ctx, w, 1, e);
-
-        return r ? r : s->inner->ops->write(s->inner, ctx, w, ret_new, e);
-}
-
-static int front_batch_write(struct store *store, struct op_ctx *ctx, const struct write *w, uint32_t n, int *results,
-                             struct error *e) {
-        struct saves *s = saves_of(store);
-        int r = settle_writes(s, ctx, w, n, e);
-
-        for (uint32_t i = 0; r && i < n; i++)
-                results[i] = r;
-        return r ? r : s->inner->ops->batch_write(s->inner, ctx, w, n, results, e);
-}
-
-static int front_transact_write(struct store *store, struct op_ctx *ctx, const struct write *w, uint32_t n,
-                                struct error *e) {
-        struct saves *s = saves_of(store);
-        int r = settle_writes(s, ctx, w, n, e);
-
-        return r ? r : s->inner->ops->transact_write(s->inner, ctx, w, n, e);
-}
-
-static int front_list_tables(struct store *store, struct op_ctx *ctx, struct str start, struct names *ret, struct error *e) {
-        struct saves *s = saves_of(store);
-
-        return s->inner->ops->list_tables(s->inner, ctx, start, ret, e);
-}
-
-static int front_describe(struct store *store, struct op_ctx *ctx, struct str table, struct table_schema **ret,
-                          struct error *e) {
-        struct saves *s = saves_of(store);
-
-        return s->inner->ops->describe(s->inner, ctx, table, ret, e);
-}
-
-static int front_explain_get(struct store *store, const struct get_request *q, struct buf *out) {
-        struct saves *s = saves_of(store);
-
-        return s->inner->ops->explain_get(s->inner, q, out);
-}
-
-static int front_explain_query(struct store *store, const struct query_request *q, struct buf *out) {
-        struct saves *s = saves_of(store);
-
-        return s->inner->ops->explain_query(s->inner, q, out);
-}
-
-static int front_explain_scan(struct store *store, const struct scan_request *q, struct buf *out) {
-        struct saves *s = saves_of(store);
-
-        return s->inner->ops->explain_scan(s->inner, q, out);
-}
-
-const struct store_ops saves_ops = {
-        .list_tables = front_list_tables,
-        .describe = front_describe,
-        .get = front_get,
-        .batch_get = front_batch_get,
-        .query = front_query,
-        .scan = front_scan,
-        .write = front_write,
-        .batch_write = front_batch_write,
-        .transact_write = front_transact_write,
-        .transact_get = front_transact_get,
-        .explain_get = front_explain_get,
-        .explain_query = front_explain_query,
-        .explain_scan = front_explain_scan,
-};

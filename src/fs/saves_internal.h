@@ -3,9 +3,9 @@
 /*
  * Saves that are in a journal on local disk and not in the table yet (-o commit=batch).
  *
- *      saves.c        what is waiting, by key and in order; the store in front of the store, by which everybody else
- *                     in this mount sees it: a read of such an item answers with it, any other request that touches
- *                     it waits until it is sent
+ *      saves.c        what is waiting, by key and in order
+ *      saves_front.c  the store in front of the store, by which everybody else in this mount sees it: a read of such an
+ *                     item answers with it, any other request that touches it waits until it is sent
  *      saves_send.c   the threads that send it
  *      saves_log.c    the file; many writers share one fsync
  *      saves_record.c what is written there
@@ -66,7 +66,12 @@ _must_check_ int saves_write(struct fs *fs, struct op_ctx *ctx, const struct pla
  * meanwhile, that failure ends the wait. */
 _must_check_ int saves_wait(struct fs *fs, struct op_ctx *ctx, const struct table_schema *table, const struct key *key,
                             uint64_t seq, struct error *e);
+/* The same for what can also be done another way: for a second at most, and not at all for what could not be sent or has
+ * waited for a second before.  true: nothing waits. */
+bool saves_settle(struct fs *fs, const struct op_ctx *ctx, const struct table_schema *table, const struct key *key);
 bool saves_any(struct fs *fs);
+/* Does a save of that key / partition / table (by how much of key is set) wait? */
+bool saves_waiting(struct fs *fs, const struct table_schema *table, const struct key *key);
 void saves_stop(struct fs *fs, uint64_t until_ns); /* sends what is waiting, for as long as there is time */
 /* The entry is queued as durable; *e is taken over. */
 _must_check_ int saves_adopt(struct fs *fs, struct save_entry *x);
@@ -145,4 +150,8 @@ bool saves_start_sender(struct saves *s);
 /* x is durable: a sender is to look at it, if none does so soon.  lock is held. */
 void saves_tell(struct saves *s, const struct save_entry *x);
 void saves_retry(struct saves *s, const struct table_schema *table); /* of it, or all, now; lock is held */
-extern const struct store_ops saves_ops;
+/* The newest of a key; NULL: none waits.  lock is held. */
+struct save_entry *saves_newest(struct saves *s, struct str id);
+
+/* ---- saves_front.c ---- */
+void saves_make_face(struct saves *s);

@@ -435,18 +435,21 @@ void mem_release(struct mem_store *m, enum mem_op op) {
         mutex_unlock(&m->lock);
 }
 
+unsigned mem_held(struct mem_store *m, enum mem_op op) {
+        unsigned n;
+
+        mutex_lock(&m->lock);
+        n = m->n_held[op];
+        mutex_unlock(&m->lock);
+        return n;
+}
+
 void mem_wait_held(struct mem_store *m, enum mem_op op, unsigned n) {
         struct timespec ms = { .tv_nsec = 1000000 };
-        bool reached = false;
 
-        for (unsigned i = 0; !reached && i < 10000; i++) {
-                mutex_lock(&m->lock);
-                reached = m->n_held[op] >= n;
-                mutex_unlock(&m->lock);
-                if (!reached)
-                        nanosleep(&ms, NULL);
-        }
-        ck_assert_msg(reached, "nobody came to be held");
+        for (unsigned i = 0; mem_held(m, op) < n && i < 10000; i++)
+                nanosleep(&ms, NULL);
+        ck_assert_msg(mem_held(m, op) >= n, "nobody came to be held");
 }
 
 void mem_before(struct mem_store *m, enum mem_op op, unsigned nth, void (*fn)(struct mem_store *, void *), void *arg) {

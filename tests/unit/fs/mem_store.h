@@ -76,6 +76,7 @@ void mem_hold(struct mem_store *m, enum mem_op op, bool after);
 void mem_release(struct mem_store *m, enum mem_op op);
 /* Wait until n calls of op are being held; fails the test after some seconds. */
 void mem_wait_held(struct mem_store *m, enum mem_op op, unsigned n);
+unsigned mem_held(struct mem_store *m, enum mem_op op); /* how many are */
 
 /* Run fn before the nth call of op from now does its work; the store is unlocked meanwhile. */
 void mem_before(struct mem_store *m, enum mem_op op, unsigned nth, void (*fn)(struct mem_store *, void *), void *arg);
