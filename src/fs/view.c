@@ -241,15 +241,14 @@ static int apply_between(struct view *v, struct error *e) {
 
 /* A global index knows what it projects and nothing else. */
 static bool projected(const struct view *v, struct str attr) {
-        const struct index_schema *x = v->index;
+        return !v->index || !v->index->global || view_projects(v, attr);
+}
 
-        if (!x || !x->global || x->projection == PROJECT_ALL || key_schema_has(&x->key, attr) ||
-            key_schema_has(&v->table->key, attr))
-                return true;
-        for (uint32_t i = 0; i < x->n_include; i++)
-                if (str_eq(x->include[i], attr))
-                        return true;
-        return false;
+static void want(struct view *v, struct str attr) {
+        for (uint32_t i = 0; i < v->n_wanted; i++)
+                if (str_eq(v->wanted[i], attr))
+                        return;
+        v->wanted[v->n_wanted++] = attr;
 }
 
 static int apply_filter(struct view *v, struct error *e) {
@@ -275,6 +274,7 @@ static int apply_filter(struct view *v, struct error *e) {
                 f->other = (struct value){ .type = VALUE_N, .text = f->value.text };
         else if (str_eq(text, STR("true")) || str_eq(text, STR("false")))
                 f->other = (struct value){ .type = VALUE_BOOL, .boolean = text.n == 4 };
+        want(v, f->attr);
         v->n_filters++;
         return 0;
 }
@@ -298,6 +298,7 @@ static int apply_columns(struct view *v, struct error *e) {
                 for (uint32_t i = 0; i < v->n_columns; i++)
                         if (str_eq(v->columns[i], *to))
                                 return refuse(v, e, "a column is named twice");
+                want(v, *to);
                 v->n_columns++;
         }
         return 0;

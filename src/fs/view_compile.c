@@ -70,6 +70,53 @@ bool view_passes(const struct view *v, const struct item *item) {
         return true;
 }
 
+/* In the order they are in: item_get() looks for a name by halves. */
+static void keep_columns(const struct view *v, struct item *item) {
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < item->n; i++)
+                for (uint32_t k = 0; k < v->n_columns; k++)
+                        if (str_eq(item->attributes[i].name, v->columns[k])) {
+                                item->attributes[n++] = item->attributes[i];
+                                break;
+                        }
+        item->n = n;
+}
+
+void view_filter(const struct view *v, bool columns, struct items *items) {
+        uint32_t n = 0;
+
+        for (uint32_t i = 0; i < items->n; i++) {
+                if (!view_passes(v, &items->v[i]))
+                        continue;
+                if (columns && v->n_columns)
+                        keep_columns(v, &items->v[i]);
+                items->v[n++] = items->v[i];
+        }
+        items->n = n;
+        items->count = n;
+}
+
+bool view_projects(const struct view *v, struct str attr) {
+        const struct index_schema *x = v->index;
+
+        if (!x || x->projection == PROJECT_ALL || key_schema_has(&x->key, attr) || key_schema_has(&v->table->key, attr))
+                return true;
+        for (uint32_t i = 0; i < x->n_include; i++)
+                if (str_eq(x->include[i], attr))
+                        return true;
+        return false;
+}
+
+bool view_filters_here(const struct view *v) {
+        if (!v->limit || v->n_before)
+                return false;
+        for (uint32_t i = 0; i < v->n_filters; i++)
+                if (!view_projects(v, v->filters[i].attr))
+                        return false;
+        return v->n_filters > 0;
+}
+
 bool view_is_query(const struct view *v) {
         return v->hash.n > 0;
 }
@@ -77,10 +124,10 @@ bool view_is_query(const struct view *v) {
 void view_query(const struct view *v, bool columns, struct query_request *ret) {
         *ret = (struct query_request){ .table = v->table, .index = v->index, .hash = v->hash, .range = v->range,
                                        .range_op = v->range_op, .range_end = v->range_end, .reverse = v->reverse,
-                                       .filters = v->filters, .n_filters = v->n_filters };
+                                       .filters = v->filters, .n_filters = view_filters_here(v) ? 0 : v->n_filters };
         if (columns && v->n_columns) {
-                ret->projection = v->columns;
-                ret->n_projection = v->n_columns;
+                ret->projection = view_filters_here(v) ? v->wanted : v->columns;
+                ret->n_projection = view_filters_here(v) ? v->n_wanted : v->n_columns;
         }
 }
 

@@ -50,6 +50,8 @@ struct view {
         struct filter filters[VIEW_FILTERS_MAX];
         uint32_t n_columns;
         struct str columns[VIEW_COLUMNS_MAX];
+        uint32_t n_wanted;
+        struct str wanted[VIEW_COLUMNS_MAX + VIEW_FILTERS_MAX]; /* the columns and what the filters look at, each once */
         uint8_t which;                    /* VIEW_EXPORT, VIEW_IMPORT: enum export_format; VIEW_INFO_FILE: index in info.c */
         uint32_t n_steps;
         bool refused;                     /* a step that no request can express: the person wants to know */
@@ -85,6 +87,13 @@ _must_check_ int view_item_name(const struct view *v, const struct item *item, s
 /* Is a sort key in the range?  (Filters and limits need the item.) */
 bool view_in_range(const struct view *v, const struct key_part *range, uint32_t n);
 bool view_passes(const struct view *v, const struct item *item);
+/* Does the index itself have the attribute?  (A local one looks into the table for what is asked for by name.) */
+bool view_projects(const struct view *v, struct str attr);
+/* Filters behind a limit are applied to what comes: only so is it certain how many items the service has counted.  false:
+ * there are none, or only the service can (a local index that does not project what they look at). */
+bool view_filters_here(const struct view *v);
+/* Leaves the items that pass; columns: and of them what the view asks for. */
+void view_filter(const struct view *v, bool columns, struct items *items);
 /* The request of a view; start and limit are the caller's.  Valid as long as the view. */
 bool view_is_query(const struct view *v);
 void view_query(const struct view *v, bool columns, struct query_request *ret);

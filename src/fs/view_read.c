@@ -44,6 +44,12 @@ static int ask(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool co
         return fs->store->ops->scan(fs->store, ctx, &s, &c->items, e);
 }
 
+/* ScannedCount only where there is nothing else: of a page that its size has cut, an engine may count the item that did not
+ * fit as well. */
+static uint64_t evaluated(const struct view *v, const struct items *page) {
+        return v->n_filters && !view_filters_here(v) ? page->scanned : page->n;
+}
+
 int view_next(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool columns, struct view_cursor *c,
               struct error *e) {
         const struct view *v = p->view;
@@ -55,12 +61,14 @@ int view_next(struct fs *fs, struct op_ctx *ctx, const struct place *p, bool col
                 return r;
         c->started = true;
         if (v->limit && v->n_before == 0) {
-                c->left -= (uint32_t)MIN(c->items.scanned, c->left);
+                c->left -= (uint32_t)MIN(evaluated(v, &c->items), c->left);
         } else if (v->limit) {
                 c->items.n = MIN(c->items.n, c->left);
                 c->left -= c->items.n;
         }
         c->done = !c->items.next || (v->limit && c->left == 0);
+        if (view_filters_here(v))
+                view_filter(v, columns, &c->items);
         return 0;
 }
 

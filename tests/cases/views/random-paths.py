@@ -120,7 +120,7 @@ class Path:
 
     @staticmethod
     def passes(item, filters):
-        return all(item.get(a) in ({"S": v}, {"N": v}, {"BOOL": v == "true"} if v in ("true", "false") else None)
+        return all(item.get(a, "none") in ({"S": v}, {"N": v}, {"BOOL": v == "true"} if v in ("true", "false") else None)
                    for a, v in filters)
 
     def pages(self):
@@ -133,7 +133,7 @@ class Path:
             call = self.table.t.db.query
             arguments.update(KeyConditionExpression=self.condition, ScanIndexForward=not self.reverse)
         names, values, parts = dict(self.names), dict(self.values), []
-        for i, (attribute, value) in enumerate(self.filters):
+        for i, (attribute, value) in enumerate(self.filters if self.before or not self.limit else []):
             others = [{"S": value}]
             if value in ("1", "2"):
                 others.append({"N": value})
@@ -158,12 +158,13 @@ class Path:
             n += 1
             found += page["Items"]
             if left:
-                left -= page["ScannedCount"]
+                left -= len(page["Items"])      # ScannedCount of some engines is one more where the size cuts a page
             enough = self.limit and (len(found) >= self.limit if self.before else left <= 0)
             if enough or "LastEvaluatedKey" not in page:
                 break
             arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-        return (found[:self.limit] if self.limit else found), n
+        found = found[:self.limit] if self.limit else found
+        return [item for item in found if self.passes(item, self.filters)], n
 
 
 def plain(item, columns):

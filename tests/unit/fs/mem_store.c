@@ -384,6 +384,12 @@ void mem_set_empty_pages(struct mem_store *m, bool on) {
         mutex_unlock(&m->lock);
 }
 
+void mem_set_count_one_more(struct mem_store *m, bool on) {
+        mutex_lock(&m->lock);
+        m->count_one_more = on;
+        mutex_unlock(&m->lock);
+}
+
 void mem_set_item_bytes(struct mem_store *m, unsigned bytes) {
         mutex_lock(&m->lock);
         m->item_bytes = bytes;

@@ -56,6 +56,8 @@ unsigned mem_lock_violations(struct mem_store *m);
 void mem_set_page_size(struct mem_store *m, uint32_t items);
 /* Every second page comes empty, with a next token. */
 void mem_set_empty_pages(struct mem_store *m, bool on);
+/* A Query page that its size has cut says it has evaluated one item more: the one that did not fit. */
+void mem_set_count_one_more(struct mem_store *m, bool on);
 /* What a segmented scan without a start key shows.  RANGES: stretches of the scan's order, as the service. */
 enum mem_segments { MEM_SEGMENTS_RANGES, MEM_SEGMENTS_SCATTERED, MEM_SEGMENTS_IGNORED };
 void mem_set_segments(struct mem_store *m, enum mem_segments how);

@@ -40,7 +40,7 @@ struct mem_store {
         struct mem_table_of_items tables[MEM_TABLES_MAX];
         size_t n_tables;
         uint32_t page_size;
-        bool empty_pages;
+        bool empty_pages, count_one_more;
         enum mem_segments segments;
         unsigned pages;
         unsigned delay_us, item_bytes;

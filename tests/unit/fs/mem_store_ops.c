@@ -280,8 +280,10 @@ static int query_page(struct mem_store *m, const struct query_request *q, struct
                 c = started && i->key.n > 1 ? compare_text(&i->key.parts[1], &start.parts[1]) : 0;
                 if (started && (q->reverse ? c >= 0 : c <= 0))
                         continue;
-                if (p.left == 0)
+                if (p.left == 0) {
+                        out->scanned += m->count_one_more && (!q->limit || q->limit > m->page_size);
                         return page_next(&p, last);
+                }
                 r = page_add(&p, i);
                 last = i;
         }

@@ -2,7 +2,8 @@
 /* The grammar of views: each path compiles to one request, or is refused for a reason. */
 #include "fixture.h"
 #include "ddbfs/codec/wire.h"
-#include "../../../src/fs/view_internal.h"
+#include <linux/fs.h>
+#include "../../../src/fs/export_internal.h"
 
 #define A(n_, t_) { .name = { n_, sizeof(n_) - 1 }, .type = t_ }
 
@@ -10,7 +11,7 @@ static struct str include[] = { { "x", 1 } };
 static struct index_schema indexes[] = {
         { .name = { "gsi", 3 }, .global = true, .active = true, .projection = PROJECT_INCLUDE, .n_include = 1, .include = include,
           .key = { .n_hash = 2, .n_range = 2, .attrs = { A("a", VALUE_S), A("b", VALUE_N), A("c", VALUE_S), A("d", VALUE_B) } } },
-        { .name = { "lsi", 3 }, .active = true, .key = { .n_hash = 1, .n_range = 1, .attrs = { A("H", VALUE_S), A("n", VALUE_N) } } },
+        { .name = { "lsi", 3 }, .active = true, .projection = PROJECT_KEYS_ONLY, .key = { .n_hash = 1, .n_range = 1, .attrs = { A("H", VALUE_S), A("n", VALUE_N) } } },
 };
 static struct table_schema music = { .name = { "Music", 5 }, .n_indexes = 2, .indexes = indexes,
                                      .key = { .n_hash = 1, .n_range = 1, .attrs = { A("H", VALUE_S), A("R", VALUE_S) } } };
@@ -281,6 +282,77 @@ START_TEST(test_ranges) {
         ck_assert_uint_eq(mem_count(x.m, "Music"), 10);
         ck_assert_int_eq(fx_mkdir(&x, "Music/A/.prefix/s/d"), -EINVAL);
         ck_assert_int_eq(fx_mkdir(&x, "Music/A/.first/d"), -EPERM);
+/* What the directory holds is every step-th of s<from>.json .. s<to - 1>.json. */
+static void assert_songs(struct fx *x, const char *path, int from, int to, int step) {
+        char wanted[256] = "";
+
+        for (int i = from; i < to; i += step)
+                (void)snprintf(wanted + strlen(wanted), 32, "%ss%d.json", wanted[0] ? " " : "", i);
+        ck_assert_str_eq(fx_names(x, path), wanted);
+}
+
+/* Whatever the engine says it has evaluated: as many as were asked for, from as many pages as it takes. */
+START_TEST(test_limits_over_pages) {
+        int n = _i / 2 + 1;
+        char path[128], text[FX_TEXT_MAX], wanted[FX_TEXT_MAX] = "";
+        struct fx x;
+
+        fx_init(&x);
+        for (int i = 0; i < 10; i++)
+                mem_putf(x.m, "Music", "{\"Artist\": \"A\", \"Song\": \"s%d\", \"odd\": %d, \"n\": %d}", i, i % 2, i);
+        mem_set_page_size(x.m, 3);
+        mem_set_count_one_more(x.m, _i % 2);
+        fx_start(&x);
+        (void)snprintf(path, sizeof(path), "Music/A/.first/%d", n);
+        assert_songs(&x, path, 0, n, 1);
+        (void)snprintf(path, sizeof(path), "Music/A/.last/%d", n);
+        assert_songs(&x, path, 10 - n, 10, 1);
+        (void)snprintf(path, sizeof(path), "Music/A/.first/%d/.filter/odd/1", n);
+        assert_songs(&x, path, 1, n, 2);
+        (void)snprintf(path, sizeof(path), "Music/A/.last/%d/.filter/odd/1", n);
+        assert_songs(&x, path, (10 - n) | 1, 10, 2);
+        (void)snprintf(path, sizeof(path), "Music/A/.filter/odd/1/.first/%d", (n + 1) / 2);
+        assert_songs(&x, path, 1, n % 2 ? n + 1 : n, 2);
+        for (int i = 1; i < n; i += 2)
+                (void)snprintf(wanted + strlen(wanted), 64, "{\"Song\":\"s%d\",\"n\":%d}\n", i, i);
+        (void)snprintf(path, sizeof(path), "Music/A/.columns/n,Song/.first/%d/.filter/odd/1/.export/jsonl", n);
+        ck_assert_ok(fx_cat(&x, path, text));
+        ck_assert_str_eq(text, wanted);
+        fx_end(&x);
+}
+END_TEST
+
+/* Behind a limit, the service filters only what would not come. */
+START_TEST(test_who_filters) {
+        static const struct {
+                char table;
+                const char *path;
+                uint32_t filters, columns;
+        } t[] = {
+                { 'M', "P/.filter/a/x", 1, 0 },
+                { 'M', "P/.filter/a/x/.first/3", 1, 0 },
+                { 'M', "P/.filter/a/x/.columns/b,c", 1, 2 },
+                { 'M', "P/.first/3/.filter/a/x", 0, 0 },
+                { 'M', "P/.first/3/.filter/a/x/.columns/a,b", 0, 2 },
+                { 'M', "P/.columns/b,c/.last/3/.filter/a/x/.filter/b/y", 0, 3 },
+                { 'G', "x,1/.first/3/.filter/x/1", 0, 0 },
+                { 'L', "P/.first/3/.filter/a/x", 1, 0 },
+                { 'L', "P/.first/3/.filter/a/x/.columns/b", 1, 1 },
+                { 'L', "P/.first/3/.filter/R/x", 0, 0 },
+        };
+        struct query_request q;
+        struct error e;
+        struct view v;
+
+        view_init(&v, &music, t[_i].table == 'G' ? &indexes[0] : t[_i].table == 'L' ? &indexes[1] : NULL);
+        ck_assert_ok(feed_path(&v, t[_i].path, &e));
+        view_query(&v, true, &q);
+        ck_assert_uint_eq(q.n_filters, t[_i].filters);
+        ck_assert_uint_eq(q.n_projection, t[_i].columns);
+        view_deinit(&v);
+}
+END_TEST
+
         fx_end(&x);
 }
 END_TEST
@@ -357,6 +429,8 @@ int main(void) {
         tcase_add_loop_test(t, test_paths, 0, (int)ARRAY_LEN(cases));
         tcase_add_loop_test(t, test_names_lead_back, 0, 200);
         tcase_add_test(t, test_ranges);
+        tcase_add_loop_test(t, test_limits_over_pages, 0, 20);
+        tcase_add_loop_test(t, test_who_filters, 0, 10);
         tcase_add_test(t, test_refusal_is_told);
         tcase_add_test(t, test_exports);
         tcase_add_loop_test(t, test_no_memory, 0, 3);
