@@ -100,6 +100,15 @@ static int decode_key(struct view *v, struct str name, const struct key_attr *at
         return rest.p ? KEYNAME_E_MALFORMED : 0;
 }
 
+/* The name of an attribute or of a text. */
+static int decode_argument(struct view *v, struct str name, bool view, struct str *ret, struct error *e) {
+        int r = decode_text(v, name, view, ret);
+
+        if (r < 0)
+                return no_memory(e);
+        return r > 0 ? refuse(v, e, "not as names are written: empty, or %XX too few or too many (see NAMES in ddbfs(1))") : 0;
+}
+
 static int decode_failed(int r, struct error *e) {
         return r == -ENOMEM ? no_memory(e) : not_there(e);
 }
@@ -261,11 +270,11 @@ static int apply_filter(struct view *v, struct error *e) {
         if (v->limit && v->n_before)
                 return refuse(v, e, "a .filter before and one after .first or .last cannot be one request");
         *f = (struct filter){ .value = { .type = VALUE_S }, .other = { .type = VALUE_NULL } };
-        r = decode_text(v, v->args[0], false, &f->attr);
+        r = decode_argument(v, v->args[0], false, &f->attr, e);
         if (r == 0)
-                r = decode_text(v, text, false, &f->value.text);
+                r = decode_argument(v, text, false, &f->value.text, e);
         if (r)
-                return decode_failed(r, e);
+                return r;
         if (v->hash.n && key_schema_has(view_key(v), f->attr))
                 return refuse(v, e, "a Query does not filter by its own key: use .prefix or .between");
         if (!projected(v, f->attr))
@@ -290,9 +299,9 @@ static int apply_columns(struct view *v, struct error *e) {
 
                 if (v->n_columns == VIEW_COLUMNS_MAX)
                         return refuse(v, e, "too many columns");
-                r = decode_text(v, cut(&rest, true), true, to);
+                r = decode_argument(v, cut(&rest, true), true, to, e);
                 if (r)
-                        return decode_failed(r, e);
+                        return r;
                 if (!projected(v, *to))
                         return refuse(v, e, "the index does not project that attribute");
                 for (uint32_t i = 0; i < v->n_columns; i++)
@@ -393,7 +402,7 @@ static int feed_info(struct view *v, struct str name, struct error *e) {
                         return 0;
                 }
         }
-        return not_there(e);
+        return refuse(v, e, "there is no such file: .info lists those there are");
 }
 
 /* ---- components ---- */
@@ -403,13 +412,19 @@ static int (*const feeds[_VIEW_KIND_N])(struct view *, struct str, struct error 
         [VIEW_EXPORTS] = feed_format,  [VIEW_INFO] = feed_info,       [VIEW_IMPORTS] = feed_format,
 };
 
+/* Pieces of a name that are not those it has.  Elsewhere such names are somebody else's. */
+static int split_wrong(struct view *v, bool in_step, struct error *e) {
+        return in_step ? refuse(v, e, "a long name is split elsewhere (see NAMES in ddbfs(1))") : not_there(e);
+}
+
 static int feed_chain(struct view *v, struct str name, struct error *e) {
+        bool in_step = v->kind == VIEW_STEP || (v->kind == VIEW_CHAIN && v->chained == VIEW_STEP);
         size_t n = name.n - 2;
 
         if (n > NAME_CHAIN_PREFIX || n + 4 <= NAME_CHAIN_PREFIX || v->n_pieces + 1 >= VIEW_PIECES_MAX ||
             (v->kind != VIEW_CHAIN && v->kind != VIEW_STEP && v->kind != VIEW_PARTITION &&
              (v->kind != VIEW_TABLE || (v->n_steps && !view_shows_items(v)))))
-                return not_there(e);
+                return split_wrong(v, in_step, e);
         if (arena_dup(&v->arena, name, &v->pieces[v->n_pieces++]))
                 return no_memory(e);
         if (v->kind != VIEW_CHAIN)
@@ -450,7 +465,7 @@ int view_feed(struct view *v, struct str name, struct error *e) {
         whole.n -= has_suffix ? 5 : 0;
         v->pieces[v->n_pieces] = str_make(name.p, name.n - (has_suffix ? 5 : 0));
         if (!keyname_chain_ok(whole, v->pieces, v->n_pieces + 1))
-                return not_there(e);
+                return split_wrong(v, v->kind == VIEW_STEP, e);
         v->n_pieces = 0;
         return feeds[v->kind](v, buf_view(&joined), e);
 }

@@ -230,7 +230,10 @@ def what_cannot_be_is_explained(t):
             ("Artist 00/.filter/SongTitle/a", "Artist 00/.filter/SongTitle", "its own key"),
             (".first/1", "", "within a partition"), (".export/xml", ".export", "jsonl, json, csv or tsv"),
             (".import/json", ".import", "jsonl, csv or tsv"), ("Artist 00/.info", "Artist 00", "only a table"),
-            (".filter/Year/1/.import", ".filter/Year/1", "only a table")):
+            (".filter/Year/1/.import", ".filter/Year/1", "only a table"),
+            ("Artist 00/.columns/a,,b", "Artist 00/.columns", "as names are written"),
+            ("Artist 00/.filter/txt/%41", "Artist 00/.filter/txt", "as names are written"),
+            (".filter/a%2Eb/1", ".filter/a%2Eb", "as names are written"), (".info/none", ".info", "no such file")):
         t.fails("ENOENT", os.stat, m / ("Music/" + path))
         t.contains(os.getxattr(m / ("Music/" + where), "user.ddbfs.error").decode(), why)
 
