@@ -142,7 +142,7 @@ static int not_a_name(struct error *e) {
         return error_set(e, ERR_NO_ITEM, NOT_A_NAME);
 }
 
-static bool table_name_ok(struct str name) {
+bool place_name_ok(struct str name) {
         if (name.n < 3 || name.n > TABLE_NAME_MAX)
                 return false;
         for (size_t i = 0; i < name.n; i++) {
@@ -204,7 +204,7 @@ static int place_complete(struct fs *fs, struct op_ctx *ctx, struct place *p, en
                 r = keyname_decode_text(&name, joined, false);
                 if (r < 0)
                         return error_set_errno(e, r, "table name");
-                if (r > 0 || !table_name_ok(buf_view(&name)))
+                if (r > 0 || !place_name_ok(buf_view(&name)))
                         return not_a_name(e);
                 p->kind = NODE_TABLE;
                 p->level = LEVEL_HASH;

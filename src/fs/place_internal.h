@@ -58,4 +58,5 @@ _must_check_ int place_attr_id(const struct place *in_item, struct str attr, str
 uint64_t place_partition_hash(const struct place *p); /* for fs_recent: table and hash key */
 /* Copies the key (of an item) into p, whose table is set. */
 _must_check_ int place_set_key(struct place *p, const struct key *key);
+bool place_name_ok(struct str name); /* can a table or an index be called that? */
 _must_check_ int place_item_id(const struct table_schema *t, const struct key *key, struct buf *out);

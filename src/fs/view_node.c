@@ -73,6 +73,7 @@ static int open_table(struct fs *fs, struct op_ctx *ctx, const struct trail *t, 
                       const struct index_schema **ret_index, uint32_t *ret_n, struct error *e) {
         _cleanup_(buf_deinit) struct buf joined = BUF_INIT(NAME_ENCODED_MAX);
         _cleanup_(buf_deinit) struct buf name = BUF_INIT(NAME_ENCODED_MAX);
+        struct str table;
         const char *at;
         uint32_t n = 0;
         int r;
@@ -92,7 +93,10 @@ static int open_table(struct fs *fs, struct op_ctx *ctx, const struct trail *t, 
         if (r > 0 || !keyname_chain_ok(buf_view(&joined), t->v, n))
                 return not_there(e);
         at = memchr(name.p, '@', name.n);
-        r = tables_get(fs, ctx, str_make(name.p, at ? (size_t)(at - name.p) : name.n), &p->table, e);
+        table = str_make(name.p, at ? (size_t)(at - name.p) : name.n);
+        if (!place_name_ok(table) || (at && !place_name_ok(str_skip(buf_view(&name), table.n + 1))))
+                return not_there(e);
+        r = tables_get(fs, ctx, table, &p->table, e);
         if (r)
                 return r;
         *ret_index = at ? table_index(p->table, str_of(at + 1)) : NULL;

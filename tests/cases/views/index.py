@@ -30,6 +30,18 @@ def names(t):
 
 
 @test
+def impossible_names(t):
+    """What neither a table nor an index can be called is not asked about."""
+    t.create_table("Music", "Artist:S", "SongTitle:S")
+    m = t.mount(options="cache_ttl=0")
+    with t.proxy.counting() as c:
+        for name in ("@x", "x@idx", "a@", "@", "Music@", "Music@a b", "Music@ab", "Music@abc@d"):
+            t.fails("ENOENT", os.stat, m / name)
+            t.fails("EROFS", os.mkdir, m / name)
+    t.eq(c["requests"], 0)
+
+
+@test
 def read_only(t):
     t.create_table("Music", "Artist:S", "SongTitle:S", gsi=[("ByGenre", "Genre:S", None)])
     t.put("Music", dict(key("A", "one"), Genre={"S": "Rock"}))

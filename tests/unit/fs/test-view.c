@@ -364,6 +364,17 @@ START_TEST(test_who_filters) {
 }
 END_TEST
 
+/* Nothing is asked about a table or an index that no service has. */
+START_TEST(test_impossible_names) {
+        static const char *const paths[] = { "@x", "@idx", "a@", "x@idx", "Music@", "Music@xy", "Music@i dx", "Mu sic@idx",
+                                             "Music@idx@y", "@", "@x/.export/csv" };
+        struct fx x;
+
+        fx_init(&x);
+        fx_start(&x);
+        for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+                ck_assert_msg(fx_exists(&x, paths[i]) == -ENOENT, "%s: %d", paths[i], fx_exists(&x, paths[i]));
+        ck_assert_uint_eq(mem_all_calls(x.m), 0);
         fx_end(&x);
 }
 END_TEST
@@ -442,6 +453,7 @@ int main(void) {
         tcase_add_test(t, test_ranges);
         tcase_add_loop_test(t, test_limits_over_pages, 0, 20);
         tcase_add_loop_test(t, test_who_filters, 0, 10);
+        tcase_add_test(t, test_impossible_names);
         tcase_add_test(t, test_refusal_is_told);
         tcase_add_test(t, test_exports);
         tcase_add_loop_test(t, test_no_memory, 0, 3);
