@@ -154,6 +154,10 @@ int view_fetch(struct fs *fs, struct op_ctx *ctx, const struct place *p, struct 
 
 /* ---- the API call behind a path ---- */
 
+static bool explain_strong(const struct fs *fs, const struct view *v) {
+        return fs->o.consistent && !(v->index && v->index->global);
+}
+
 static int explain_page(struct fs *fs, const struct place *p, struct buf *out) {
         const struct view *v = p->view;
 
@@ -161,14 +165,14 @@ static int explain_page(struct fs *fs, const struct place *p, struct buf *out) {
                 struct query_request q;
 
                 view_query(v, v->kind == VIEW_EXPORT, &q);
-                q.consistent = fs->o.consistent && !(v->index && v->index->global);
+                q.consistent = explain_strong(fs, v);
                 q.limit = v->n_before == 0 ? v->limit : 0;
                 return fs->store->ops->explain_query(fs->store, &q, out);
         }
         struct scan_request s;
 
         view_scan(v, v->kind == VIEW_EXPORT, &s);
-        s.consistent = fs->o.consistent && !(v->index && v->index->global);
+        s.consistent = explain_strong(fs, v);
         if (v->index && v->n_steps == 0 && v->kind != VIEW_EXPORT) { /* its partitions */
                 s.projection = &v->index->key.attrs[0].name;
                 s.n_projection = 1;
@@ -183,6 +187,7 @@ int view_explain(struct fs *fs, const struct place *p, struct buf *out) {
         switch (p->view->kind) {
         case VIEW_ITEM:
                 view_item_query(p->view, room, &q);
+                q.consistent = explain_strong(fs, p->view);
                 return fs->store->ops->explain_query(fs->store, &q, out);
         case VIEW_TABLE:
         case VIEW_PARTITION:

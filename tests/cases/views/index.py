@@ -197,6 +197,9 @@ def never_strong(t):
         for request in asked:
             body = str(request["body"]).replace(" ", "").replace("'", '"').replace("True", "true")
             t.eq('"ConsistentRead":true' in body, strong, path)
+        for shown in (path, os.path.dirname(path)):
+            said = os.getxattr(m / shown, "user.ddbfs.request").decode()
+            t.eq('"ConsistentRead":true' in said, strong, said)
 
 
 @test
