@@ -371,6 +371,8 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
 
         if (fs->o.read_only)
                 return error_set(e, ERR_READ_ONLY, "mounted read-only");
+        if (from->dir == to->dir && str_eq(from->name, to->name)) /* by way of two ranges: to the kernel they are two */
+                return flags & RENAME_NOREPLACE ? error_set(e, ERR_EXISTS, "it has that name") : 0;
         r = end_init(fs, ctx, from, e);
         if (r)
                 return r;

@@ -149,6 +149,11 @@ def items_are_the_items(t):
     write(one, read(one).replace("1981", "2001"))
     t.contains(read(two), "2001")
     t.eq(t.get("Music", {"Artist": {"S": "Artist 00"}, "SongTitle": {"S": "Song 0011"}})["Year"], {"N": "2001"})
+    with t.proxy.counting() as c:
+        t.sh("mv 'Music/Artist 00/.first/1/Song 0000.json' 'Music/Artist 00/.last/1/'")
+        t.sh("mv 'Music/Artist 00/.first/1/Song 0000.json' 'Music/Artist 00/Song 0000.json' 2>&1 || :")
+    t.eq({op for op in c["ops"]} - {"Query", "GetItem"}, set(), "the same item: nothing to write")
+    t.eq(os.listdir(base + "/.first/1"), ["Song 0000.json"])
     os.unlink(base + "/.last/1/Song 0029.json")
     t.true(not os.path.exists(base + "/Song 0029.json"), "gone from both")
     t.eq(os.listdir(base + "/.last/1"), ["Song 0028.json"])

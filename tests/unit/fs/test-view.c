@@ -293,6 +293,16 @@ START_TEST(test_ranges) {
         ck_assert_uint_eq(mem_count(x.m, "Music"), 10);
         ck_assert_int_eq(fx_mkdir(&x, "Music/A/.prefix/s/d"), -EINVAL);
         ck_assert_int_eq(fx_mkdir(&x, "Music/A/.first/d"), -EPERM);
+        mem_reset_calls(x.m);
+        ck_assert_ok(fx_mv(&x, "Music/A/.first/1/s0.json", "Music/A/.last/1/s0.json", 0));
+        ck_assert_ok(fx_mv(&x, "Music/A/.first/1/s0.json", "Music/A/s0.json", 0));
+        ck_assert_int_eq(fx_mv(&x, "Music/A/.first/1/s0.json", "Music/A/.last/1/s0.json", RENAME_NOREPLACE), -EEXIST);
+        ck_assert_uint_eq(mem_calls(x.m, MEM_GET) + mem_writes(x.m), 0);
+        ck_assert_str_eq(fx_names(&x, "Music/A/.first/1"), "s0.json");
+        fx_end(&x);
+}
+END_TEST
+
 /* What the directory holds is every step-th of s<from>.json .. s<to - 1>.json. */
 static void assert_songs(struct fx *x, const char *path, int from, int to, int step) {
         char wanted[256] = "";
