@@ -5,7 +5,7 @@
  * One page of the service and its text are held, and the text served last (a read may be repeated); nothing more,
  * whatever the length.  A large table is scanned in parallel, ahead of the reader, in no order (export_pump.c).  A reader
  * that goes back further makes the stream begin anew.  The columns of csv and tsv are those asked for, or the key and
- * every attribute of the first page that has items.
+ * every attribute of the first page that has items; the key alone (and an index's) where there are none.
  */
 #include "fs_internal.h"
 #include "export_internal.h"
@@ -95,7 +95,7 @@ int export_put(struct fs *fs, const struct place *p, struct export_writer *w, co
 
         if (array && !w->begun)
                 buf_putc(out, '[');
-        if (table && w->n_items == 0 && (items->n > 0 || (last && p->view->n_columns)))
+        if (table && w->n_items == 0 && (items->n > 0 || last))
                 r = export_table_begin(&w->table, p->view, items, out);
         w->begun = true;
         for (uint32_t i = 0; r == 0 && i < items->n; i++, w->n_items++)

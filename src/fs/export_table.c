@@ -23,10 +23,11 @@ static int compare_names(const void *a, const void *b) {
         return str_cmp(*(const struct str *)a, *(const struct str *)b);
 }
 
-/* Names of attributes that are no key's, each once, in byte order. */
-static int other_names(struct export_table *t, const struct key_schema *key, const struct items *items, struct str **ret,
+/* Names of attributes that are not of the table's key, each once, in byte order.  An index's key is there without items. */
+static int other_names(struct export_table *t, const struct view *view, const struct items *items, struct str **ret,
                        uint32_t *ret_n) {
-        size_t all = 0;
+        const struct key_schema *key = &view->table->key, *own = view_key(view);
+        size_t all = KEY_ATTRS_MAX;
         uint32_t n = 0, kept = 0;
         struct str *v;
 
@@ -35,6 +36,9 @@ static int other_names(struct export_table *t, const struct key_schema *key, con
         v = arena_array(&t->arena, all + 1, sizeof(*v));
         if (!v)
                 return -ENOMEM;
+        for (uint32_t i = 0; i < own->n_hash + own->n_range; i++)
+                if (!key_schema_has(key, own->attrs[i].name))
+                        v[n++] = own->attrs[i].name;
         for (uint32_t i = 0; i < items->n; i++)
                 for (uint32_t k = 0; k < items->v[i].n; k++)
                         if (!key_schema_has(key, items->v[i].attributes[k].name))
@@ -59,7 +63,7 @@ int export_table_begin(struct export_table *t, const struct view *v, const struc
         const struct key_schema *key = &v->table->key;
         struct str *others = NULL;
         uint32_t n_others = 0;
-        int r = v->n_columns ? 0 : other_names(t, key, items, &others, &n_others);
+        int r = v->n_columns ? 0 : other_names(t, v, items, &others, &n_others);
 
         t->columns = r ? NULL : arena_array(&t->arena, EXPORT_COLUMNS_MAX, sizeof(*t->columns));
         if (!t->columns)

@@ -263,6 +263,8 @@ def exports(t):
     t.eq(json.loads(read(base + "/.prefix/none/.export/json")), [])
     t.eq(read(base + "/.prefix/none/.export/jsonl"), "")
     t.eq(read(base + "/.prefix/none/.columns/a,b/.export/csv"), "a,b\n")
+    t.eq(read(base + "/.prefix/none/.export/csv"), "pk,sk\n")
+    t.eq(read(m / "Log/.filter/n/none/.export/tsv"), "pk\tsk\n")
     t.eq(read(base + "/.prefix/s7/.columns/n,text,none/.export/csv"), 'n,text,none\n7,"comma, and\ttab",\n')
     t.eq(sorted(os.listdir(base + "/.export")), ["csv", "json", "jsonl", "tsv"])
     t.eq(len(t.sh("cp Log/.export/jsonl $TMPDIR/all; cat $TMPDIR/all").stdout.splitlines()), 20)

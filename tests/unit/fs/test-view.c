@@ -404,6 +404,24 @@ START_TEST(test_refusal_is_told) {
 }
 END_TEST
 
+START_TEST(test_header_of_nothing) {
+        static const char *const wanted[] = { "H,R\n", "H,R,a,b,c,d\n", "H,R,n\n" };
+        struct buf out = BUF_INIT(MIB);
+        struct items none;
+        struct export_table t;
+        struct view v;
+
+        items_init(&none);
+        view_init(&v, &music, _i ? &indexes[_i - 1] : NULL);
+        export_table_init(&t, ',');
+        ck_assert_ok(export_table_begin(&t, &v, &none, &out));
+        ck_assert_str_eq(out.p, wanted[_i]);
+        export_table_deinit(&t);
+        view_deinit(&v);
+        buf_deinit(&out);
+}
+END_TEST
+
 START_TEST(test_exports) {
         char text[FX_TEXT_MAX];
         struct fx x;
@@ -419,6 +437,10 @@ START_TEST(test_exports) {
         ck_assert_str_eq(text, "[\n{\"Song\":\"s0\"},\n{\"Song\":\"s1\"},\n{\"Song\":\"s2\"}\n]\n");
         ck_assert_ok(fx_cat(&x, "Music/A/.prefix/x/.export/json", text));
         ck_assert_str_eq(text, "[]\n");
+        ck_assert_ok(fx_cat(&x, "Music/A/.prefix/x/.export/tsv", text));
+        ck_assert_str_eq(text, "Artist\tSong\n");
+        ck_assert_ok(fx_cat(&x, "Users/.export/csv", text));
+        ck_assert_str_eq(text, "Id\n");
         ck_assert_ok(fx_cat(&x, "Music/.filter/Song/s1/.columns/Artist,q/.export/tsv", text));
         ck_assert_str_eq(text, "Artist\tq\nA\t\"a\"\"b,1\"\n");
         mem_fail(x.m, MEM_QUERY, 2, 1, ERR_BUSY, false);
@@ -465,6 +487,7 @@ int main(void) {
         tcase_add_loop_test(t, test_who_filters, 0, 10);
         tcase_add_test(t, test_impossible_names);
         tcase_add_test(t, test_refusal_is_told);
+        tcase_add_loop_test(t, test_header_of_nothing, 0, 3);
         tcase_add_test(t, test_exports);
         tcase_add_loop_test(t, test_no_memory, 0, 3);
         suite_add_tcase(s, t);
