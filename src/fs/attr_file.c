@@ -79,4 +79,4 @@ static int attr_commit(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, str
         return r || !f->draft || !stays_empty(f->draft) ? r : draft_commit(fs, ctx, f->draft, true, e);
 }
 
-const struct file_ops attr_file_ops = { file_read_text, file_write_text, attr_commit, NULL, file_release_text };
+const struct file_ops attr_file_ops = { file_read_text, file_write_text, attr_commit, NULL, file_release_text, false };

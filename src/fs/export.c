@@ -230,7 +230,7 @@ static void export_release(struct fs *fs, struct op_ctx *ctx, struct fs_file *f)
         file_free(fs, f);
 }
 
-static const struct file_ops export_file_ops = { export_read, export_write, NULL, NULL, export_release };
+static const struct file_ops export_file_ops = { export_read, export_write, NULL, NULL, export_release, false };
 
 int export_open(struct fs *fs, struct op_ctx *ctx, struct node *n, struct fs_opened *ret, struct error *e) {
         struct fs_file *f = file_new(fs, n, O_RDONLY, &export_file_ops);

@@ -239,8 +239,8 @@ static int content_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, ui
         return r ? error_set_errno(e, r, "reading") : 0;
 }
 
-const struct file_ops item_file_ops = { file_read_text, file_write_text, file_commit_text, item_sync, file_release_text };
-const struct file_ops control_file_ops = { content_read, control_write, NULL, NULL, control_release };
+const struct file_ops item_file_ops = { file_read_text, file_write_text, file_commit_text, item_sync, file_release_text, false };
+const struct file_ops control_file_ops = { content_read, control_write, NULL, NULL, control_release, false };
 
 /* ---- the interface ---- */
 
@@ -398,7 +398,7 @@ int fs_flush(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
 
 int fs_fsync(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
         struct error e = { 0 };
-        int r = fs_flush(fs, ctx, f);
+        int r = f->ops->sync_alone ? 0 : fs_flush(fs, ctx, f);
 
         return r || !f->ops->sync ? r : fs_done(fs, ctx, f->node, STR_NULL, f->ops->sync(fs, ctx, f, &e), &e);
 }

@@ -49,6 +49,7 @@ struct file_ops {
         int (*commit)(struct fs *, struct op_ctx *, struct fs_file *, struct error *); /* at close and fsync; may be NULL */
         int (*sync)(struct fs *, struct op_ctx *, struct fs_file *, struct error *);   /* at fsync, after it; may be NULL */
         void (*release)(struct fs *, struct op_ctx *, struct fs_file *);
+        bool sync_alone; /* fsync is that without commit */
 };
 
 struct fs_file {

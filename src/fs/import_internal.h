@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Imports: lines written to TABLE/.import/FORMAT become items.  import.c reads the lines, import_table.c those of csv,
- * import_send.c sends them while the program still writes.
+ * Imports: lines written to TABLE/.import/FORMAT become items.  import.c is the file, import_read.c reads its lines,
+ * import_table.c those of csv, import_send.c sends them while the program still writes.
  *
  *      line:  read -> queued -> given to the store -> done, or refused: in `bad` until the next flush, then in rejected
  */
@@ -52,8 +52,18 @@ struct import_line {
         struct import_block *block;
         uint64_t number;
         struct str text;     /* in the block, without its newline */
+        bool half;           /* x->lock; a tail that may still go on: if x->half no longer has it, it did */
         struct item item;
         struct write write;
+};
+
+/* What a close made of the tail.  All of it is void once the tail goes on, but for the id: that item is in the table. */
+struct import_half {
+        bool tried;                 /* since the last write */
+        struct buf id;              /* of the item that was queued; until the line ends */
+        bool bad;                   /* x->lock from here on; it is no item, or was refused ... */
+        struct error why;           /* ... for this reason */
+        struct import_line *line;   /* not done; borrowed */
 };
 
 struct import {
@@ -63,6 +73,8 @@ struct import {
         struct place place;
         struct import_table table;
         struct buf tail;         /* a line that has not ended yet */
+        struct import_half half; /* that line */
+        uint32_t writer;         /* the program that wrote last; 0: unknown */
         bool skipping;           /* the rest of one that is too long */
         uint64_t offset, line;   /* bytes and lines so far */
         bool finished;           /* flushed since the last write, or that failed */
@@ -88,13 +100,25 @@ struct import {
         bool room, drained;      /* fs.gate */
 };
 
+/* ---- the text (import_read.c); busy ---- */
+/* The lines that end in what has been written so far. */
+_must_check_ int import_read_lines(struct import *x, struct op_ctx *ctx, struct str data, struct error *e);
+/* Its program closes the file: the tail may be the last line, and is sent if it is one.  If not, half.bad. */
+_must_check_ int import_try_tail(struct import *x, struct op_ctx *ctx, struct error *e);
+/* Nothing follows: the tail is a line, and told and kept if it is none. */
+_must_check_ int import_end_tail(struct import *x, struct op_ctx *ctx, struct error *e);
+/* The same when it may be half a line: that may look like a whole one. */
+void import_refuse_tail(struct import *x, const char *why);
+
 /* The lines of a block, queued in their order; the block is taken over.  0 or -errno: no thread. */
 _must_check_ int import_queue(struct import *x, struct import_block *block, struct list *lines, struct error *e);
 void import_block_free(struct import_block *b); /* NULL is fine */
-/* A line that cannot be imported: told, counted and kept. */
+/* A line that cannot be imported: told, counted and, if text is not STR_NULL, kept. */
 void import_refuse(struct import *x, uint64_t number, struct str text, const struct error *why);
 /* Refused lines go to rejected; *ret (may be NULL) then says how many there were, why, and where they are. */
 void import_keep_bad(struct import *x, struct error *ret);
+/* The same of a tail that is bad, and nothing goes to rejected: it may go on, and belongs to the others if not. */
+bool import_half_bad(struct import *x, struct error *ret);
 bool import_stopped(struct import *x, int *ret, struct error *e);
 /* Until all lines are done; ctx is charged. */
 _must_check_ int import_drain(struct import *x, struct op_ctx *ctx, struct error *e);

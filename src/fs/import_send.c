@@ -34,6 +34,8 @@ static void set_flags(struct import *x) {
 /* lock is held. */
 static void put_bad(struct import *x, struct str text) {
         x->n_bad++;
+        if (!text.p)
+                return;
         if (x->bad.n == 0 && (x->table.n > 0 || x->table.refused)) {
                 buf_str(&x->bad, x->table.header);
                 buf_putc(&x->bad, '\n');
@@ -62,26 +64,49 @@ void import_refuse(struct import *x, uint64_t number, struct str text, const str
         op_ctx_deinit(&ctx);
 }
 
+static void sum_up(uint64_t n, struct error *why) {
+        struct error e;
+
+        (void)error_set(&e, why->kind, "%llu %s not imported; %s%.*s", (unsigned long long)n, n == 1 ? "line was" : "lines were",
+                        n == 1 ? "" : "the first: ", (int)sizeof(why->message) - 120, why->message);
+        memcpy(why->message, e.message, sizeof(why->message));
+}
+
 void import_keep_bad(struct import *x, struct error *ret) {
         _cleanup_(buf_deinit) struct buf bad = BUF_INIT(0);
-        struct error why, e;
+        struct error why;
         uint64_t n;
 
         mutex_lock(&x->lock);
         bad = x->bad;
         buf_init(&x->bad, bad.max);
-        why = e = x->stopped ? x->error : x->first;
+        why = x->stopped ? x->error : x->first;
         n = x->n_bad;
         mutex_unlock(&x->lock);
-        (void)error_set(&e, why.kind, "%llu %s not imported; %s%.*s", (unsigned long long)n, n == 1 ? "line was" : "lines were",
-                        n == 1 ? "" : "the first: ", (int)sizeof(why.message) - 120, why.message);
-        memcpy(why.message, e.message, sizeof(why.message));
+        sum_up(n, &why);
         if (buf_status(&bad))
                 log_error("import: lines that were refused could not be kept: out of memory");
         else if (bad.n > 0)
                 reject_text(x->fs, x->node, STR_NULL, buf_view(&bad), &why);
         if (ret)
                 *ret = why;
+}
+
+bool import_half_bad(struct import *x, struct error *ret) {
+        uint64_t n;
+        bool bad;
+
+        mutex_lock(&x->lock);
+        bad = x->half.bad;
+        n = x->n_bad + 1;
+        if (bad)
+                *ret = x->n_bad ? x->first : x->half.why;
+        mutex_unlock(&x->lock);
+        if (!bad)
+                return false;
+        sum_up(n, ret);
+        ret->told = true;
+        return true;
 }
 
 bool import_stopped(struct import *x, int *ret, struct error *e) {
@@ -221,12 +246,28 @@ static void line_through(struct import *x, struct import_line *line) {
                 set_flags(x);
 }
 
+/* Of a tail: it may go on, and then it is not what was refused.  Told when nothing follows. */
+static bool half_done(struct import *x, struct import_line *line, int result, const struct error *why) {
+        bool half;
+
+        mutex_lock(&x->lock);
+        half = line->half;
+        if (x->half.line == line) {
+                x->half.line = NULL;
+                x->half.bad = result != 0;
+                if (result)
+                        x->half.why = *why;
+        }
+        mutex_unlock(&x->lock);
+        return half;
+}
+
 static void line_done(void *arg, struct write *w, int result, const struct error *why) {
         struct import *x = arg;
         struct import_line *line = CONTAINER_OF(w, struct import_line, write);
 
         line_wrote(x, line, result);
-        if (result)
+        if (!half_done(x, line, result, why) && result)
                 import_refuse(x, line->number, line->text, why);
         line_through(x, line);
 }
@@ -245,7 +286,10 @@ static void keep_rest(struct import *x) {
                                 line = CONTAINER_OF(lists[i]->next, struct import_line, link);
                         if (line) {
                                 list_remove(&line->link); /* another thread may do the same */
-                                put_bad(x, line->text);
+                                if (!line->half || x->half.line == line) /* else the longer one is here, too */
+                                        put_bad(x, line->text);
+                                if (x->half.line == line)
+                                        x->half.line = NULL;
                         }
                         mutex_unlock(&x->lock);
                         if (!line)
@@ -345,6 +389,7 @@ struct import *import_free(struct import *x) {
         }
         import_table_deinit(&x->table);
         buf_deinit(&x->tail);
+        buf_deinit(&x->half.id);
         buf_deinit(&x->bad);
         place_deinit(&x->place);
         op_ctx_deinit(&x->ctx);

@@ -167,4 +167,4 @@ static void release_local(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) 
         file_free(fs, f);
 }
 
-const struct file_ops local_file_ops = { read_local, write_local, commit_local, sync_local, release_local };
+const struct file_ops local_file_ops = { read_local, write_local, commit_local, sync_local, release_local, false };

@@ -9,7 +9,7 @@ import os
 import subprocess
 import time
 
-from case import build_kind, plain_test, read, run, test, write
+from case import build_kind, plain_test, read, run, test, wait_for, write
 
 # few items and large ones: bytes are what memory is bounded against, items are what takes time to make and compare.
 # tests/soak/run bulk has 100,000 and 1,000,000
@@ -165,14 +165,52 @@ def bad_lines(t):
     # the fsync says it too, and every close of the same file
     fd = os.open(m / "Users/.import/jsonl", os.O_WRONLY | os.O_APPEND)
     os.write(fd, b'{"Id": 50, "sk": "x"}\n{')
-    t.fails("EINVAL", os.fsync, fd)
+    os.fsync(fd)
     t.eq(t.get("Users", {"Id": {"N": "50"}, "sk": {"S": "x"}}), {"Id": {"N": "50"}, "sk": {"S": "x"}})
+    os.write(fd, b'}\n{')
+    t.fails("EINVAL", os.fsync, fd)
     t.fails("EINVAL", os.close, fd)
     # refused by the service, not by us: an item too large for the index it is in, say
     t.proxy.fault(action="error", match={"op": "BatchWriteItem"}, times=1)
     write(m / "Users/.import/jsonl", '{"Id": 60, "sk": "x"}\n{"Id": 61, "sk": "x"}\n')
     t.eq(len(t.scan("Users")), 10)
     t.true(error is not None, "told")
+
+
+def rejected(m, path):
+    """A last line without an end is kept when nobody has the file open any more, which close does not wait for."""
+    wait_for(lambda: os.path.exists(m / (".ddbfs/rejected/%s.why" % path)), what="what was refused")
+    return read(m / (".ddbfs/rejected/%s" % path))
+
+
+@test
+def closed_in_a_line(t):
+    """A shell closes a copy of the descriptor after each command: lines may come in pieces all the same."""
+    t.create_table("Rows", "Id:S", "r:N")
+    m = t.mount("Rows", "cache_ttl=0")
+    t.sh("exec 3>>Rows/.import/csv; printf 'Id,r,a\\nx,1,abc' >&3; printf 'def\\nx,2,ok\\n' >&3; exec 3>&-", cwd=m / "")
+    t.sh("exec 3>Rows/.import/jsonl; for i in 1 2 3; do "
+         "printf '{\"Id\":\"sh\",\"r\":' >&3; printf '%d}\\n' $i >&3; done",
+         cwd=m / "")
+    between = (lambda fd: os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0), lambda fd: os.close(os.dup(fd)),
+               lambda fd: subprocess.run(["true"], check=True), os.fsync)
+    for i, act in enumerate(between):
+        fd = os.open(m / "Rows/.import/csv", os.O_WRONLY)
+        os.set_inheritable(fd, True)
+        for piece in (b"Id,r", b",a\r", b"\npy,%d,ab" % i, b"c", b"d\n"):
+            os.write(fd, piece)
+            act(fd)
+        os.close(fd)
+    text = {"sh": [None] * 3, "py": ["abcd"] * 4, "x": ["abcdef", "ok"]}
+    t.eq(sorted((i["Id"]["S"], int(i["r"]["N"]), i.get("a", {}).get("S")) for i in t.scan("Rows")),
+         sorted((k, r + (k != "py"), a) for k, v in text.items() for r, a in enumerate(v)))
+    t.eq(m.errors(), [])
+    fd = os.open(m / "Rows/.import/csv", os.O_WRONLY)
+    os.write(fd, b"Id,r\nx")
+    t.fails("EINVAL", os.close, os.dup(fd))
+    t.eq(m.errors(), [], "it may go on")
+    t.fails("EINVAL", os.close, fd)
+    t.eq(rejected(m, "Rows/.import/csv"), "Id,r\nx\n")
 
 
 @test
@@ -183,7 +221,7 @@ def killed_in_a_line(t):
     script = "exec >Rows/.import/csv; printf 'Id,n\\n1,1234\\n'; sleep 0.5; printf 2,12; kill -9 $$"
     t.eq(subprocess.run(["/bin/sh", "-c", script], cwd=m / "", check=False).returncode, -9)
     t.eq(t.scan("Rows"), [{"Id": {"S": "1"}, "n": {"N": "1234"}}])
-    t.eq(read(m / ".ddbfs/rejected/Rows/.import/csv"), "Id,n\n2,12\n")
+    t.eq(rejected(m, "Rows/.import/csv"), "Id,n\n2,12\n")
     t.true(any("killed" in e["message"] for e in m.errors()), "it is told")
     t.sh("printf 'Id,n\\n2,12' >Rows/.import/csv", cwd=m / "")
     t.eq(len(t.scan("Rows")), 2)
@@ -218,11 +256,11 @@ def bad_rows(t):
             '7,"open,b\n'
             '8,swallowed,c\n')
     t.fails("EINVAL", write, m / "Tab/.import/csv", text)
+    kept = rejected(m, "Tab/.import/csv")
     t.eq(sorted(t.scan("Tab"), key=lambda i: i["Id"]["N"]),
          [{"Id": {"N": "1"}, "name": {"S": 'two\nlines, "quoted"'}, "zip": {"S": "00123"}},
           {"Id": {"N": "6"}, "name": {"S": "fine"}, "zip": {"N": "1.5"}}])
     t.eq([e["line"] for e in m.errors() if e["operation"] == "import"], [4, 5, 6, 7, 10])
-    kept = read(m / ".ddbfs/rejected/Tab/.import/csv")
     t.eq(kept, 'Id,name,zip\n2,short\n3,a,b,c\nx4,a,b\n5,"a" b,c\n7,"open,b\n8,swallowed,c\n')
     for wrong, right in (("2,short", "2,short,"), ("3,a,b,c", "3,a,b"), ("x4", "4"),
                          ('"a" b', '"a b"'), ('"open', "open")):

@@ -147,7 +147,9 @@ START_TEST(test_import) {
         ck_assert_ok(fx_open(&x, "Music/.import/jsonl", O_WRONLY | O_TRUNC, &f));
         ck_assert_ok(fx_write(&f, "{\"Artist\": \"A\", \"Song\": \"one\"}\n\n{\"Artist\": \"A\", "));
         ck_assert_ok(fx_write(&f, "\"Song\": \"two\"}\n{\"Artist\": \"B\", \"Song\": \"one\", \"n\": 1}"));
-        ck_assert_ok(fx_fsync(&f));
+        ck_assert_ok(fx_fsync(&f)); /* whole lines */
+        ck_assert_uint_eq(mem_count(x.m, "Music"), 2);
+        ck_assert_ok(fx_flush(&f));
         ck_assert_uint_eq(mem_count(x.m, "Music"), 3);
         ck_assert_ok(fx_write(&f, "\r\n{\"Artist\": \"B\", \"Song\": \"one\", \"n\": 2}\r\n"));
         ck_assert_int_eq(fx_pwrite(&f, "{}", 3), -ESPIPE);
@@ -169,12 +171,15 @@ START_TEST(test_import_refused) {
         fx_init(&x);
         fx_start(&x);
         ck_assert_ok(fx_open(&x, "Users/.import/csv", O_WRONLY, &f));
-        ck_assert_ok(fx_write(&f, "Id,n\na,1\nb,\"2\nc\nd,4,5\n"));
-        ck_assert_ok(fx_fsync(&f) == -EINVAL ? 0 : -1); /* an unclosed quote takes the rest with it */
+        ck_assert_ok(fx_write(&f, "Id,n\na,1\nx\nb,\"2\nc\nd,4,5\n"));
+        ck_assert_int_eq(fx_flush(&f), -EINVAL); /* an unclosed quote takes the rest with it */
+        ck_assert_int_eq(fx_exists(&x, ".ddbfs/rejected/Users/.import/csv"), -ENOENT);
         ck_assert_int_eq(fx_close(&f), -EINVAL);
         ck_assert_uint_eq(mem_count(x.m, "Users"), 1);
         ck_assert_ok(fx_cat(&x, ".ddbfs/rejected/Users/.import/csv", text));
-        ck_assert_str_eq(text, "Id,n\nb,\"2\nc\nd,4,5\n");
+        ck_assert_str_eq(text, "Id,n\nx\nb,\"2\nc\nd,4,5\n");
+        ck_assert_ok(fx_cat(&x, ".ddbfs/rejected/Users/.import/csv.why", text));
+        ck_assert_ptr_nonnull(strstr(text, "2 lines were not imported"));
         /* the store is down: told to the writer, and kept */
         mem_fail_all(x.m, ERR_ACCESS);
         ck_assert_ok(fx_open(&x, "Users/.import/jsonl", O_WRONLY, &f));
@@ -288,6 +293,102 @@ START_TEST(test_import_bounds) {
 }
 END_TEST
 
+enum { FLUSH, FSYNC, CHILD };
+
+/* Written in pieces with something between each two; the errors that the log has of the import in *log. */
+static int in_pieces(struct fx *x, const char *path, const char *const *pieces, int between, char log[FX_TEXT_MAX]) {
+        struct fx_file f;
+        int r;
+
+        fx_pid = (uint32_t)getpid();
+        ck_assert_ok(fx_open(x, path, O_WRONLY, &f));
+        for (; *pieces; pieces++) {
+                ck_assert_ok(fx_write(&f, *pieces));
+                fx_pid = between == CHILD ? 1 : (uint32_t)getpid();
+                r = between == FSYNC ? fx_fsync(&f) : fx_flush(&f);
+                ck_assert(r == 0 || (between == FLUSH && r == -EINVAL));
+                fx_pid = (uint32_t)getpid();
+        }
+        r = fx_close(&f);
+        fx_pid = 0;
+        ck_assert_ok(fx_cat(x, ".ddbfs/errors.jsonl", log));
+        return r;
+}
+
+/* What is closed or synced in the middle of a line, by whom ever, does not end it. */
+START_TEST(test_import_goes_on) {
+        static const char *const csv[] = { "\xEF\xBB\xBFId", ",n\r", "\na,ab", "c\r", "\n", "b,\"x\n", "y\"", "\r\nc", ",", "3",
+                                           "4\n", NULL },
+                                 *const jsonl[] = { "{\"Id\"", ": \"d\"", "}", " ", "\n{\"Id\": \"e\"", "}", NULL };
+        char log[FX_TEXT_MAX];
+        struct fx x;
+
+        fx_init(&x);
+        fx_start(&x);
+        ck_assert_ok(in_pieces(&x, "Users/.import/csv", csv, _i, log));
+        ck_assert_item(&x, "Users", "a", NULL, "{\"Id\":\"a\",\"n\":\"abc\"}");
+        ck_assert_item(&x, "Users", "b", NULL, "{\"Id\":\"b\",\"n\":\"x\\ny\"}");
+        ck_assert_item(&x, "Users", "c", NULL, "{\"Id\":\"c\",\"n\":34}");
+        ck_assert_ok(in_pieces(&x, "Users/.import/jsonl", jsonl, _i, log));
+        ck_assert_uint_eq(mem_count(x.m, "Users"), 5);
+        ck_assert_str_eq(log, "");
+        ck_assert_int_eq(fx_exists(&x, ".ddbfs/rejected/Users"), -ENOENT);
+        fx_end(&x);
+}
+END_TEST
+
+/* What is left is told and kept once, under its number, by the close and when nothing follows. */
+START_TEST(test_import_ends_in_half) {
+        static const char *const csv[] = { "Id,n\na,1\n", "b", NULL }, *const header[] = { "Id,", NULL },
+                                 *const jsonl[] = { "{\"Id\": \"d\"}\n\n{\"Id\"", NULL };
+        char log[FX_TEXT_MAX], text[FX_TEXT_MAX];
+        struct fx x;
+
+        fx_init(&x);
+        fx_start(&x);
+        ck_assert_int_eq(in_pieces(&x, "Users/.import/csv", csv, _i, log), -EINVAL);
+        ck_assert_ptr_nonnull(strstr(log, "fewer cells than the header\", \"line\": 3"));
+        ck_assert_ok(fx_cat(&x, ".ddbfs/rejected/Users/.import/csv", text));
+        ck_assert_str_eq(text, "Id,n\nb\n");
+        ck_assert_int_eq(in_pieces(&x, "Users/.import/csv", header, _i, log), -EINVAL);
+        ck_assert_ok(fx_cat(&x, ".ddbfs/rejected/Users/.import/csv.2", text));
+        ck_assert_str_eq(text, "Id,\n");
+        ck_assert_int_eq(in_pieces(&x, "Users/.import/jsonl", jsonl, _i, log), -EINVAL);
+        ck_assert_ptr_nonnull(strstr(log, "\"line\": 3, \"column\": 6"));
+        ck_assert_ok(fx_cat(&x, ".ddbfs/rejected/Users/.import/jsonl", text));
+        ck_assert_str_eq(text, "{\"Id\"\n");
+        ck_assert_uint_eq(mem_count(x.m, "Users"), 2);
+        fx_end(&x);
+}
+END_TEST
+
+/* A key that went on: both items are there, and that is said.  Refused by the service, then longer: nothing is. */
+START_TEST(test_import_half_sent) {
+        static const char *const key[] = { "n,Id\n1,a", "b\n", NULL };
+        char log[FX_TEXT_MAX];
+        struct fx_file f;
+        struct fx x;
+
+        fx_init(&x);
+        fx_start(&x);
+        ck_assert_int_eq(in_pieces(&x, "Users/.import/csv", key, FLUSH, log), -EINVAL);
+        ck_assert_ptr_nonnull(strstr(log, "shorter key is in the table"));
+        ck_assert_item(&x, "Users", "ab", NULL, "{\"Id\":\"ab\",\"n\":1}");
+        ck_assert_int_eq(fx_exists(&x, ".ddbfs/rejected/Users"), -ENOENT);
+        ck_assert_ok(in_pieces(&x, "Users/.import/csv", key, FSYNC, log));
+        ck_assert_ok(in_pieces(&x, "Users/.import/csv", key, CHILD, log));
+        ck_assert_ok(fx_open(&x, "Users/.import/jsonl", O_WRONLY, &f)); /* of nobody that is known */
+        ck_assert_ok(fx_write(&f, "{\"Id\": \"x\"}"));
+        ck_assert_ok(fx_flush(&f));
+        ck_assert_item(&x, "Users", "x", NULL, "{\"Id\":\"x\"}");
+        ck_assert_ok(fx_write(&f, ",\n"));
+        ck_assert_int_eq(fx_close(&f), -EINVAL);
+        ck_assert_ok(fx_cat(&x, ".ddbfs/rejected/Users/.import/jsonl", log));
+        ck_assert_str_eq(log, "{\"Id\": \"x\"},\n");
+        fx_end(&x);
+}
+END_TEST
+
 static Suite *suite(void) {
         Suite *s = suite_create("bulk");
         TCase *t = tcase_create("bulk");
@@ -298,6 +399,9 @@ static Suite *suite(void) {
         tcase_add_test(t, test_pump_fails);
         tcase_add_test(t, test_many_pumps);
         tcase_add_test(t, test_import);
+        tcase_add_loop_test(t, test_import_goes_on, FLUSH, CHILD + 1);
+        tcase_add_loop_test(t, test_import_ends_in_half, FLUSH, CHILD + 1);
+        tcase_add_test(t, test_import_half_sent);
         tcase_add_test(t, test_import_refused);
         tcase_add_test(t, test_import_header);
         tcase_add_test(t, test_import_empty_lines);
