@@ -25,6 +25,11 @@ size_t csv_record(struct str text, char separator) {
                 }
                 if (c == '\n')
                         return i + 1;
+                if (c == '\r') { /* by itself, or the beginning of "\r\n" */
+                        if (i + 1 == text.n)
+                                return 0;
+                        return i + 1 + (text.p[i + 1] == '\n');
+                }
                 quoted = begin && c == '"';
                 begin = c == separator;
         }

@@ -88,18 +88,31 @@ static bool is_blank(const struct import *x, struct str s) {
         return true;
 }
 
-static uint64_t newlines(struct str s) {
+static uint64_t count(struct str s, char c) {
         uint64_t n = 0;
 
         for (size_t i = 0; i < s.n; i++)
-                n += s.p[i] == '\n';
+                n += s.p[i] == c;
         return n;
+}
+
+/* Where no line ends in '\n', '\r' ends them, in quoted cells, too. */
+static uint64_t newlines(const struct import *x, struct str s) {
+        uint64_t n = count(s, '\n');
+
+        if (n > 0 || !x->table.separator)
+                return n + (x->table.separator && str_ends(s, STR("\r")));
+        return count(s, '\r');
 }
 
 static struct str without_newline(struct str text) {
         text.n -= str_ends(text, STR("\n"));
         text.n -= str_ends(text, STR("\r"));
         return text;
+}
+
+static bool ends_line(const struct import *x, struct str text) {
+        return str_ends(text, STR("\n")) || (x->table.separator && str_ends(text, STR("\r")));
 }
 
 /* One line, its newline included where it has one. */
@@ -109,7 +122,7 @@ static void take_line(struct import *x, struct op_ctx *ctx, struct import_block 
         struct error e = { .kind = ERR_NONE };
         int r;
 
-        x->line += newlines(text) + !str_ends(text, STR("\n"));
+        x->line += newlines(x, text) + !ends_line(x, text);
         text = without_newline(text);
         if (is_blank(x, text))
                 return;
@@ -136,8 +149,13 @@ static size_t line_end(const struct import *x, struct str text) {
 
 /* The rest of a line whose beginning was refused for its length. */
 static struct str skip_rest(struct import *x, struct str data) {
-        const char *end = x->skipping && data.n ? memchr(data.p, '\n', data.n) : NULL;
+        const char *end = x->skipping && data.n ? memchr(data.p, '\n', data.n) : NULL, *cr = NULL;
+        size_t n = end ? (size_t)(end - data.p) : data.n;
 
+        if (x->skipping && x->table.separator && n > 0)
+                cr = memchr(data.p, '\r', n);
+        if (cr && cr + 1 < data.p + data.n && cr[1] != '\n')
+                end = cr;
         if (x->skipping && !end)
                 return STR_NULL;
         if (end)
@@ -156,7 +174,7 @@ static void keep_tail(struct import *x, struct str rest) {
         }
         (void)error_set(&e, ERR_TOO_LARGE, "the line is longer than %zu MB: only its beginning is kept", IMPORT_LINE_MAX / MIB);
         import_refuse(x, x->line + 1, rest, &e);
-        x->line += newlines(rest) + 1; /* of a quoted cell, and the one that ends what is skipped */
+        x->line += newlines(x, rest) + 1; /* of a quoted cell, and the one that ends what is skipped */
         buf_reset(&x->tail);
         buf_reset(&x->half.id);
         x->skipping = true;
@@ -304,7 +322,7 @@ int import_try_tail(struct import *x, struct op_ctx *ctx, struct error *e) {
 }
 
 static void drop_tail(struct import *x) {
-        x->line += newlines(buf_view(&x->tail)) + 1;
+        x->line += newlines(x, buf_view(&x->tail)) + !ends_line(x, buf_view(&x->tail));
         buf_reset(&x->tail);
         buf_reset(&x->half.id);
 }

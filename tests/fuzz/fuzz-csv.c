@@ -45,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 return 0;
         separator = data[0] & 1 ? '\t' : ',';
         for (rest = str_make((const char *)data + 1, size - 1); (n = csv_record(rest, separator)) > 0; rest = str_skip(rest, n)) {
-                check(n <= rest.n && rest.p[n - 1] == '\n');
+                check(n <= rest.n && (rest.p[n - 1] == '\n' || rest.p[n - 1] == '\r'));
+                check(rest.p[n - 1] == '\n' || (n < rest.n && rest.p[n] != '\n'));
                 check_record(str_make(rest.p, n - 1), separator);
         }
         check_record(rest, separator);

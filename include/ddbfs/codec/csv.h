@@ -10,9 +10,10 @@ struct csv_cell {
         bool quoted;
 };
 
-/* The length of the first record of text, its newline included; 0: it does not end in this text. */
+/* The length of the first record of text, its newline ('\n', "\r\n" or '\r') included; 0: it does not end in this text, or
+ * in its last byte, a '\r' that may be half a newline. */
 size_t csv_record(struct str text, char separator);
-/* The cells of one record, without its newline ('\n' or "\r\n"); at least one.  They point into record, those with
+/* The cells of one record, without its newline; at least one.  They point into record, those with
  * quotes in them into the arena.  -EINVAL (a quoted cell goes on behind its quote, or does not end), -EFBIG (more than
  * max cells), -ENOMEM; column counts bytes from 1. */
 _must_check_ int csv_cells(struct str record, char separator, struct arena *arena, struct csv_cell *cells, uint32_t max,
