@@ -5,7 +5,8 @@
  */
 #include "ddbfs/codec/csv.h"
 
-size_t csv_record(struct str text, char separator) {
+/* *open: where the cell begins whose quote has no end, if that is why there is no record. */
+static size_t record(struct str text, char separator, size_t *open) {
         bool begin = true, quoted = false;
 
         for (size_t i = 0; i < text.n; i++) {
@@ -17,10 +18,12 @@ size_t csv_record(struct str text, char separator) {
                         if (!quote)
                                 return 0;
                         i = (size_t)(quote - text.p);
-                        if (i + 1 < text.n && text.p[i + 1] == '"')
+                        if (i + 1 < text.n && text.p[i + 1] == '"') {
                                 i++;
-                        else
+                        } else {
                                 quoted = false;
+                                *open = SIZE_MAX;
+                        }
                         continue;
                 }
                 if (c == '\n')
@@ -32,8 +35,22 @@ size_t csv_record(struct str text, char separator) {
                 }
                 quoted = begin && c == '"';
                 begin = c == separator;
+                if (quoted)
+                        *open = i;
         }
         return 0;
+}
+
+size_t csv_record(struct str text, char separator) {
+        size_t open;
+
+        return record(text, separator, &open);
+}
+
+size_t csv_open_quote(struct str text, char separator) {
+        size_t open = SIZE_MAX;
+
+        return record(text, separator, &open) ? SIZE_MAX : open;
 }
 
 static int fail(struct error *e, struct str record, const char *at, const char *why) {

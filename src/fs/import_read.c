@@ -164,17 +164,30 @@ static struct str skip_rest(struct import *x, struct str data) {
         return data;
 }
 
-static void keep_tail(struct import *x, struct str rest) {
+/* Perhaps for a quote too many: all lines to the next one are then in that cell. */
+static void refuse_long(struct import *x, struct str rest) {
+        size_t quote = x->table.separator ? csv_open_quote(rest, x->table.separator) : SIZE_MAX;
+        uint64_t lines = newlines(x, rest) + 1; /* and the one that ends what is skipped */
         struct error e;
 
+        (void)error_set(&e, ERR_TOO_LARGE, "the line is longer than %zu MB: only its beginning is kept", IMPORT_LINE_MAX / MIB);
+        if (quote < rest.n && lines > 1)
+                (void)error_set(&e, ERR_TOO_LARGE,
+                                "the row is longer than %zu MB, and %llu lines of the file are in it: only its beginning is kept; "
+                                "the quote that opens a cell on line %llu may be one too many",
+                                IMPORT_LINE_MAX / MIB, (unsigned long long)lines,
+                                (unsigned long long)(x->line + 1 + newlines(x, str_make(rest.p, quote))));
+        import_refuse(x, x->line + 1, rest, &e);
+        x->line += lines;
+}
+
+static void keep_tail(struct import *x, struct str rest) {
         if (rest.n <= IMPORT_LINE_MAX) {
                 buf_reset(&x->tail);
                 buf_str(&x->tail, rest);
                 return;
         }
-        (void)error_set(&e, ERR_TOO_LARGE, "the line is longer than %zu MB: only its beginning is kept", IMPORT_LINE_MAX / MIB);
-        import_refuse(x, x->line + 1, rest, &e);
-        x->line += newlines(x, rest) + 1; /* of a quoted cell, and the one that ends what is skipped */
+        refuse_long(x, rest);
         buf_reset(&x->tail);
         buf_reset(&x->half.id);
         x->skipping = true;

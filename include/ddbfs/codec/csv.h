@@ -13,6 +13,8 @@ struct csv_cell {
 /* The length of the first record of text, its newline ('\n', "\r\n" or '\r') included; 0: it does not end in this text, or
  * in its last byte, a '\r' that may be half a newline. */
 size_t csv_record(struct str text, char separator);
+/* Of a text that is one record without its end: where the quote is whose cell has not ended; SIZE_MAX: there is none. */
+size_t csv_open_quote(struct str text, char separator);
 /* The cells of one record, without its newline; at least one.  They point into record, those with
  * quotes in them into the arena.  -EINVAL (a quoted cell goes on behind its quote, or does not end), -EFBIG (more than
  * max cells), -ENOMEM; column counts bytes from 1. */

@@ -250,13 +250,15 @@ START_TEST(test_import_long_record) {
         fx_init(&x);
         fx_start(&x);
         ck_assert_ok(fx_open(&x, "Users/.import/csv", O_WRONLY, &f));
-        ck_assert_ok(fx_write(&f, "Id,n\na,\""));
+        ck_assert_ok(fx_write(&f, "Id,n\n\"a\",\""));
         ck_assert_ok(fx_write(&f, big));
         ck_assert_ok(fx_write(&f, "\nb,2\nc\n")); /* lines 8 to 10 */
         ck_assert_int_eq(fx_close(&f), -EINVAL);
         ck_assert_uint_eq(mem_count(x.m, "Users"), 1);
         ck_assert_ok(fx_cat(&x, ".ddbfs/errors.jsonl", text));
         ck_assert_ptr_nonnull(strstr(text, "\"line\": 2"));
+        ck_assert_ptr_nonnull(strstr(text, "6 lines of the file are in it"));
+        ck_assert_ptr_nonnull(strstr(text, "opens a cell on line 2 "));
         ck_assert_ptr_nonnull(strstr(text, "\"line\": 9"));
         fx_end(&x);
         free(big);
