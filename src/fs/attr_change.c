@@ -129,12 +129,17 @@ int attr_to_scratch(struct fs *fs, struct op_ctx *ctx, struct end *from, struct 
         return r ? error_set_errno(e, r, "renaming") : away_add(fs, &away, NULL, text, e);
 }
 
-/* What is written to the other's file is what it becomes: text keeps the type of what it replaces. */
-static int value_for(const struct value *v, const struct value *replaced, struct arena *a, struct value *ret, struct error *e) {
+/* What is written to the other's file is what it becomes: text takes the type that the table declares, or keeps the one
+ * of what it replaces. */
+static int value_for(const struct place *p, const struct value *v, const struct value *replaced, struct arena *a,
+                     struct value *ret, struct error *e) {
+        const struct key_attr *declared = table_declared(p->table, buf_view(&p->attr));
+        enum value_type type = declared ? declared->type : replaced ? replaced->type : VALUE_LARGE;
+
         *ret = *v;
-        if (!replaced || replaced->type == v->type || replaced->type == VALUE_LARGE || (v->type != VALUE_S && v->type != VALUE_B))
+        if (type == v->type || type == VALUE_LARGE || (v->type != VALUE_S && v->type != VALUE_B))
                 return 0;
-        return attr_text_parse(v->text, replaced->type, a, ret, e);
+        return attr_text_parse(v->text, type, a, ret, e);
 }
 
 /* What is replaced must be what was renamed to a scratch name (away), or what readers of this mount were shown last, as
@@ -196,7 +201,7 @@ static int plan_move(struct fs *fs, struct op_ctx *ctx, const struct place *a, c
         } else {
                 r = fs->o.write_mode == FS_WRITE_OPTIMISTIC && to ? as_served(fs, ctx, b, away, to, e) : 0;
                 if (r == 0)
-                        r = value_for(from, to, arena, &m->set[0].value, e);
+                        r = value_for(b, from, to, arena, &m->set[0].value, e);
                 m->remove = a_name;
                 m->w.remove = &m->remove;
                 m->w.n_remove = 1;

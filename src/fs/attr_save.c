@@ -167,7 +167,7 @@ static int type_in_s3(struct save *s, enum value_type *ret, struct error *e) {
         return r;
 }
 
-/* type: of what it replaces; VALUE_LARGE: nothing. */
+/* type: what it is to be; VALUE_LARGE: what its content is. */
 static int finish_stream(struct save *s, enum value_type type, struct value *ret, struct error *e) {
         bool text = stream_is_text(s->stream);
 
@@ -181,13 +181,17 @@ static int finish_stream(struct save *s, enum value_type type, struct value *ret
         return stream_finish(s->stream, s->ctx, type, &s->arena, ret, e);
 }
 
-/* The text as what the attribute is, or was; a new one is text, or bytes. */
+/* The text as what the table declares the attribute to be, or what it is, or was; a new one is text, or bytes. */
 static int read_value(struct save *s, const struct value *old, struct value *ret, struct error *e) {
         struct str text = buf_view(&s->text);
         enum value_type type, old_type = old ? old->type : VALUE_LARGE;
+        const struct key_attr *declared = table_declared(s->place.table, buf_view(&s->place.attr));
         struct error ignored = { 0 };
         int r;
 
+        if (declared)
+                return s->stream ? finish_stream(s, declared->type, ret, e)
+                                 : attr_text_parse(text, declared->type, &s->arena, ret, e);
         if (old && old->type == VALUE_LARGE) {
                 r = type_in_s3(s, &old_type, e);
                 if (r)

@@ -20,16 +20,19 @@ struct import_table {
         char separator;      /* 0: the format is no table */
         uint32_t n;          /* 0: the header is still to come */
         struct str *names;   /* in arena */
+        const struct key_attr **declared; /* in arena; of each name, in the table's schema: its type.  NULL: any */
         struct str header;   /* the line */
         bool refused;        /* that is no header: no other line is one */
         bool any_size;       /* of items: the store moves to S3 what does not fit */
         struct arena arena;
 };
 void import_table_deinit(struct import_table *t);
-/* The first line: names of attributes, the whole key among them. */
-_must_check_ int import_table_begin(struct import_table *t, const struct key_schema *key, struct str line, struct error *e);
+/* The first line: names of attributes, the whole key among them.  The schema is borrowed until the deinit. */
+_must_check_ int import_table_begin(struct import_table *t, const struct table_schema *schema, struct str line,
+                                    struct error *e);
 /*
- * One line.  A cell of the key is of the key's type.  Of the others, an empty one is no attribute; a quoted one is an S;
+ * One line.  An empty cell, outside of the table's key, is no attribute.  A cell of a key, the table's or an index's, is of
+ * the type that the table declares.  Of the others, a quoted one is an S;
  * a number without leading zeros is an N, true and false are BOOL, null is NULL; what begins with '{' or '[' and is a value
  * in the plain format is that, quoted or not; all else is an S.
  */

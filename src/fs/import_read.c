@@ -129,7 +129,7 @@ static void take_line(struct import *x, struct op_ctx *ctx, struct import_block 
         if (x->table.refused)
                 r = error_set(&e, ERR_INPUT, "the header was refused");
         else if (is_header)
-                r = import_table_begin(&x->table, &x->place.table->key, text, &e);
+                r = import_table_begin(&x->table, x->place.table, text, &e);
         else
                 r = add_line(x, ctx, block, number, text, lines, &e);
         if (r)
@@ -262,7 +262,7 @@ int import_read_lines(struct import *x, struct op_ctx *ctx, struct str data, str
 
 static int try_header(const struct import *x, struct str text, struct error *why) {
         struct import_table table = { .separator = x->table.separator };
-        int r = import_table_begin(&table, &x->place.table->key, text, why);
+        int r = import_table_begin(&table, x->place.table, text, why);
 
         import_table_deinit(&table);
         return r;

@@ -66,7 +66,7 @@ static int check_names(struct import_table *t, const struct key_schema *key, uin
         return 0;
 }
 
-int import_table_begin(struct import_table *t, const struct key_schema *key, struct str line, struct error *e) {
+int import_table_begin(struct import_table *t, const struct table_schema *schema, struct str line, struct error *e) {
         struct csv_cell *cells = mem_calloc(IMPORT_CELLS_MAX, sizeof(*cells));
         uint32_t n = 0;
         int r;
@@ -81,12 +81,15 @@ int import_table_begin(struct import_table *t, const struct key_schema *key, str
                 line = str_skip(line, 3);
         if (r == 0)
                 r = csv_cells(line, t->separator, &t->arena, cells, IMPORT_CELLS_MAX, &n, e);
-        if (r == 0 && !(t->names = arena_array(&t->arena, n, sizeof(*t->names))))
+        if (r == 0 && (!(t->names = arena_array(&t->arena, n, sizeof(*t->names))) ||
+                       !(t->declared = arena_array(&t->arena, n, sizeof(const struct key_attr *)))))
                 r = no_memory(e);
-        for (uint32_t i = 0; r == 0 && i < n; i++)
+        for (uint32_t i = 0; r == 0 && i < n; i++) {
                 t->names[i] = cells[i].text;
+                t->declared[i] = table_declared(schema, t->names[i]);
+        }
         if (r == 0)
-                r = check_names(t, key, n, e);
+                r = check_names(t, &schema->key, n, e);
         t->n = r ? 0 : n;
         mem_free(cells);
         return r;
@@ -124,7 +127,7 @@ static int binary_value(struct str name, struct str text, struct arena *arena, s
         return r || arena_dup(arena, buf_view(&bytes), &ret->text) ? no_memory(e) : 0;
 }
 
-static int key_value(const struct key_attr *attr, struct str text, struct arena *arena, struct value *ret, struct error *e) {
+static int declared_value(const struct key_attr *attr, struct str text, struct arena *arena, struct value *ret, struct error *e) {
         if (attr->type == VALUE_N)
                 return number_value(attr->name, text, arena, ret, e);
         if (attr->type == VALUE_B)
@@ -153,13 +156,6 @@ static int other_value(struct str name, const struct csv_cell *cell, struct aren
         return 0;
 }
 
-static const struct key_attr *key_attr_of(const struct key_schema *key, struct str name) {
-        for (uint32_t i = 0; i < key->n_hash + key->n_range; i++)
-                if (str_eq(key->attrs[i].name, name))
-                        return &key->attrs[i];
-        return NULL;
-}
-
 static int row_values(const struct import_table *t, const struct key_schema *key, const struct csv_cell *cells,
                       struct arena *arena, struct item *ret, struct error *e) {
         int r = 0;
@@ -168,13 +164,13 @@ static int row_values(const struct import_table *t, const struct key_schema *key
         if (!ret->attributes)
                 return no_memory(e);
         for (uint32_t i = 0; r == 0 && i < t->n; i++) {
-                const struct key_attr *attr = key_attr_of(key, t->names[i]);
+                const struct key_attr *attr = t->declared[i];
                 struct value *value = &ret->attributes[ret->n].value;
 
-                if (!attr && cells[i].text.n == 0 && !cells[i].quoted)
+                if (cells[i].text.n == 0 && !cells[i].quoted && !(attr && key_schema_has(key, attr->name)))
                         continue;
                 ret->attributes[ret->n++].name = t->names[i];
-                r = attr ? key_value(attr, cells[i].text, arena, value, e)
+                r = attr ? declared_value(attr, cells[i].text, arena, value, e)
                          : other_value(t->names[i], &cells[i], arena, value, e);
         }
         if (r == 0 && attributes_sort(ret->attributes, ret->n, NULL))

@@ -33,11 +33,15 @@ struct table_schema *table_schema_unref(struct table_schema *s) {
         return NULL;
 }
 
-bool key_schema_has(const struct key_schema *k, struct str attr) {
+static const struct key_attr *find_attr(const struct key_schema *k, struct str attr) {
         for (uint32_t i = 0; i < k->n_hash + k->n_range; i++)
                 if (str_eq(k->attrs[i].name, attr))
-                        return true;
-        return false;
+                        return &k->attrs[i];
+        return NULL;
+}
+
+bool key_schema_has(const struct key_schema *k, struct str attr) {
+        return find_attr(k, attr) != NULL;
 }
 
 const struct index_schema *table_index(const struct table_schema *s, struct str name) {
@@ -45,6 +49,14 @@ const struct index_schema *table_index(const struct table_schema *s, struct str 
                 if (str_eq(s->indexes[i].name, name))
                         return &s->indexes[i];
         return NULL;
+}
+
+const struct key_attr *table_declared(const struct table_schema *s, struct str attr) {
+        const struct key_attr *found = find_attr(&s->key, attr);
+
+        for (uint32_t i = 0; !found && i < s->n_indexes; i++)
+                found = find_attr(&s->indexes[i].key, attr);
+        return found;
 }
 
 bool key_matches(const struct key_schema *k, const struct key *key) {

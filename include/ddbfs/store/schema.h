@@ -63,6 +63,9 @@ static inline struct str table_address(const struct table_schema *s) {
 }
 bool key_schema_has(const struct key_schema *k, struct str attr);
 const struct index_schema *table_index(const struct table_schema *s, struct str name); /* NULL: none */
+/* What the table's definition says about an attribute that is part of its key or of an index's; NULL: nothing.  The
+ * service takes no other type for it, though an item may lack it, but for the table's own key. */
+const struct key_attr *table_declared(const struct table_schema *s, struct str attr);
 /* The key has all attributes of the schema, each of its type. */
 bool key_matches(const struct key_schema *k, const struct key *key);
 bool key_equal(const struct key *a, const struct key *b);

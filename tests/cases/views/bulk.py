@@ -228,6 +228,28 @@ def killed_in_a_line(t):
 
 
 @test
+def csv_declared_types(t):
+    """Keys of indexes are of the type the table declares: out and in again, and as files."""
+    for name in ("Odd", "Copy"):
+        t.create_table(name, "Id:S", gsi=[("ByMail", "mail:S", "n:N"), ("ByBytes", "b:B", None)])
+    t.put_items("Odd", [{"Id": {"S": "a"}, "mail": {"S": "555"}, "n": {"N": "1"}, "b": {"B": b"\x01\xff"}},
+                        {"Id": {"S": "b"}, "mail": {"S": "true"}, "b": {"B": b"text"}}, {"Id": {"S": "c"}}])
+    m = t.mount("Odd,Copy")
+    t.sh("cp Odd/.export/csv Copy/.import/csv")
+    t.eq({i["Id"]["S"]: i for i in t.scan("Copy")}, {i["Id"]["S"]: i for i in t.scan("Odd")})
+    write(m / "Copy/.import/csv", "Id,mail,n\ns1,555,1\ns2,bob,2\ns3,true,3\n")
+    t.eq(t.get("Copy", {"Id": {"S": "s3"}}), {"Id": {"S": "s3"}, "mail": {"S": "true"}, "n": {"N": "3"}})
+    t.fails("EINVAL", write, m / "Copy/.import/csv", "Id,n\ns4,five\ns5,5\n")
+    t.eq(t.get("Copy", {"Id": {"S": "s5"}})["n"], {"N": "5"})
+    t.sh("echo -n 5 > Copy/c/n; echo -n hi > Copy/c/b; echo -n 12 > Copy/c/mail")
+    t.eq(t.get("Copy", {"Id": {"S": "c"}}),
+         {"Id": {"S": "c"}, "n": {"N": "5"}, "b": {"B": b"hi"}, "mail": {"S": "12"}})
+    t.sh("rm Copy/c/n")
+    t.fails("EINVAL", write, m / "Copy/c/n", "five")
+    t.eq(read(m / ".ddbfs/rejected/Copy/c/n"), "five")
+
+
+@test
 def csv_types(t):
     t.create_table("Tab", "Id:N")
     m = t.mount("Tab")

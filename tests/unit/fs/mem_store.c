@@ -172,13 +172,13 @@ static struct mem_table_of_items *table_of(struct mem_store *m, const char *name
         return t;
 }
 
-static void set_key_attr(struct table_schema *s, uint32_t i, const char *spec) {
+static void set_key_attr(struct table_schema *s, struct key_attr *attr, const char *spec) {
         struct str name = str_of(spec);
 
         ck_assert_uint_gt(name.n, 2);
         name.n -= 2;
-        ck_assert(value_type_from_name(str_of(spec + name.n + 1), &s->key.attrs[i].type));
-        ck_assert_int_eq(arena_dup(&s->arena, name, &s->key.attrs[i].name), 0);
+        ck_assert(value_type_from_name(str_of(spec + name.n + 1), &attr->type));
+        ck_assert_int_eq(arena_dup(&s->arena, name, &attr->name), 0);
 }
 
 void mem_table(struct mem_store *m, const char *name, const char *hash, const char *range) {
@@ -189,15 +189,27 @@ void mem_table(struct mem_store *m, const char *name, const char *hash, const ch
         s->status = STR("ACTIVE");
         s->description = STR("{}");
         s->key.n_hash = 1;
-        set_key_attr(s, 0, hash);
+        set_key_attr(s, &s->key.attrs[0], hash);
         if (range) {
                 s->key.n_range = 1;
-                set_key_attr(s, 1, range);
+                set_key_attr(s, &s->key.attrs[1], range);
         }
         mutex_lock(&m->lock);
         ck_assert_uint_lt(m->n_tables, MEM_TABLES_MAX);
         m->tables[m->n_tables++] = (struct mem_table_of_items){ .schema = s };
         mutex_unlock(&m->lock);
+}
+
+void mem_declare(struct mem_store *m, const char *table, const char *attr) {
+        struct table_schema *s = table_of(m, table)->schema;
+        struct index_schema *indexes = arena_array(&s->arena, s->n_indexes + 1, sizeof(*indexes));
+
+        ck_assert_ptr_nonnull(indexes);
+        if (s->n_indexes)
+                memcpy(indexes, s->indexes, s->n_indexes * sizeof(*indexes));
+        s->indexes = indexes;
+        s->indexes[s->n_indexes] = (struct index_schema){ .name = STR("later"), .global = true, .key = { .n_hash = 1 } };
+        set_key_attr(s, &s->indexes[s->n_indexes++].key.attrs[0], attr);
 }
 
 void mem_drop_table(struct mem_store *m, const char *name) {

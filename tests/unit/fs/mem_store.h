@@ -32,6 +32,8 @@ struct store *mem_store_face(struct mem_store *m);
 
 /* Keys as "Name:S"; range may be NULL. */
 void mem_table(struct mem_store *m, const char *name, const char *hash, const char *range);
+/* An attribute as "Name:S", the key of an index that is not there (yet) to be read: only its type is declared. */
+void mem_declare(struct mem_store *m, const char *table, const char *attr);
 void mem_drop_table(struct mem_store *m, const char *name);
 /* Text in the plain format, keys included: put, whatever was there. */
 void mem_put(struct mem_store *m, const char *table, const char *text);

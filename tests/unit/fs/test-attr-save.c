@@ -328,6 +328,41 @@ START_TEST(test_unlinked_and_made_anew) {
 }
 END_TEST
 
+/* The key of an index has the type that the table declares, new or not: the service takes no other. */
+START_TEST(test_declared) {
+        char text[FX_TEXT_MAX];
+        struct fx_file f;
+        struct fx x;
+
+        start(&x, "{\"Id\":\"42\",\"s\":\"7\",\"t\":\"x\"}");
+        mem_declare(x.m, "Users", "n:N");
+        mem_declare(x.m, "Users", "b:B");
+        mem_declare(x.m, "Users", "mail:S");
+        ck_assert_ok(fx_save(&x, "Users/42/b", "hi"));
+        ck_assert_ok(fx_save(&x, "Users/42/n", "5\n"));
+        ck_assert_ok(fx_save(&x, "Users/42/mail", "555"));
+        ck_assert_str_eq(item(&x), "{\"Id\":\"42\",\"b\":{\"$b\":\"aGk=\"},\"mail\":\"555\",\"n\":5,\"s\":\"7\",\"t\":\"x\"}");
+        ck_assert_ok(fx_rm(&x, "Users/42/n"));
+        mem_reset_calls(x.m);
+        ck_assert_int_eq(fx_save(&x, "Users/42/n", "five"), -EINVAL);
+        ck_assert_ok(fx_cat(&x, ".ddbfs/rejected/Users/42/n", text));
+        ck_assert_str_eq(text, "five");
+        ck_assert_ok(fx_open(&x, "Users/42/n", O_WRONLY | O_CREAT, &f));
+        ck_assert_ok(fx_close(&f)); /* touch: nothing is no number, which the log says */
+        ck_assert_int_eq(fx_save(&x, "Users/42/mail", "\xFF"), -EINVAL);
+        ck_assert_int_eq(fx_mv(&x, "Users/42/t", "Users/42/n", 0), -EINVAL);
+        ck_assert_uint_eq(mem_writes(x.m), 0);
+        ck_assert_ok(fx_mv(&x, "Users/42/s", "Users/42/n", 0));
+        ck_assert_str_eq(item(&x), "{\"Id\":\"42\",\"b\":{\"$b\":\"aGk=\"},\"mail\":\"555\",\"n\":7,\"t\":\"x\"}");
+        /* from before the index was: what replaces it is of the index's type */
+        mem_put(x.m, "Users", "{\"Id\":\"43\",\"n\":\"text\"}");
+        ck_assert_ok(fx_cat(&x, "Users/43/n", text));
+        ck_assert_ok(fx_save(&x, "Users/43/n", "8"));
+        ck_assert_str_eq(mem_text(x.m, "Users", "43", NULL), "{\"Id\":\"43\",\"n\":8}");
+        fx_end(&x);
+}
+END_TEST
+
 /* Emptied and closed; opened again before release has come. */
 START_TEST(test_emptied) {
         struct fx_file first, second;
@@ -555,6 +590,7 @@ int main(void) {
         tcase_add_loop_test(t, test_rename_onto_what_was_changed, 0, 3);
         tcase_add_test(t, test_scratch);
         tcase_add_test(t, test_unlinked_and_made_anew);
+        tcase_add_test(t, test_declared);
         tcase_add_test(t, test_emptied);
         tcase_add_test(t, test_backup);
         tcase_add_test(t, test_backup_of_what_is_in_s3);

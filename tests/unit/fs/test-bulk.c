@@ -221,6 +221,30 @@ START_TEST(test_import_header) {
 }
 END_TEST
 
+/* A cell is of the type that an index's key has; an item need not have it. */
+START_TEST(test_import_declared) {
+        char text[FX_TEXT_MAX];
+        struct fx_file f;
+        struct fx x;
+
+        fx_init(&x);
+        mem_declare(x.m, "Users", "mail:S");
+        mem_declare(x.m, "Users", "n:N");
+        mem_declare(x.m, "Users", "b:B");
+        fx_start(&x);
+        ck_assert_ok(fx_open(&x, "Users/.import/csv", O_WRONLY, &f));
+        ck_assert_ok(fx_write(&f, "Id,mail,n,b\na,555,7,aGk=\nb,true,\"8\",\nc,[1],,\n\nd,,five,\ne,,,hi\nf,,,\n"));
+        ck_assert_int_eq(fx_close(&f), -EINVAL);
+        ck_assert_str_eq(mem_text(x.m, "Users", "a", NULL), "{\"Id\":\"a\",\"b\":{\"$b\":\"aGk=\"},\"mail\":\"555\",\"n\":7}");
+        ck_assert_str_eq(mem_text(x.m, "Users", "b", NULL), "{\"Id\":\"b\",\"mail\":\"true\",\"n\":8}");
+        ck_assert_str_eq(mem_text(x.m, "Users", "c", NULL), "{\"Id\":\"c\",\"mail\":\"[1]\"}");
+        ck_assert_str_eq(mem_text(x.m, "Users", "f", NULL), "{\"Id\":\"f\"}");
+        ck_assert_ok(fx_cat(&x, ".ddbfs/rejected/Users/.import/csv", text));
+        ck_assert_str_eq(text, "Id,mail,n,b\nd,,five,\ne,,,hi\n");
+        fx_end(&x);
+}
+END_TEST
+
 /* Lines without anything are none, in tsv as well; one of empty cells lacks its key. */
 START_TEST(test_import_empty_lines) {
         struct fx_file f;
@@ -426,6 +450,7 @@ static Suite *suite(void) {
         tcase_add_test(t, test_import_half_sent);
         tcase_add_test(t, test_import_refused);
         tcase_add_test(t, test_import_header);
+        tcase_add_test(t, test_import_declared);
         tcase_add_test(t, test_import_empty_lines);
         tcase_add_test(t, test_import_long_record);
         tcase_add_test(t, test_import_bounds);

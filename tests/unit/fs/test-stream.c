@@ -116,6 +116,19 @@ START_TEST(test_export_interrupted) {
 }
 END_TEST
 
+/* The key of an index is what the table declares, however long its text is. */
+START_TEST(test_declared) {
+        struct sx s;
+
+        sx_init(&s);
+        mem_declare(s.x.m, "Users", "big:N");
+        write_pieces(&s, 2);
+        ck_assert_int_eq(fx_close(&s.f), -EINVAL);
+        ck_assert_str_eq(mem_text(s.x.m, "Users", "42", NULL), "{\"Id\":\"42\",\"n\":1}");
+        sx_end(&s);
+}
+END_TEST
+
 /* What is large in a line goes to S3: of csv, too. */
 START_TEST(test_import_large) {
         struct fx_file f;
@@ -381,6 +394,7 @@ int main(void) {
 
         tcase_set_timeout(t, 60);
         tcase_add_loop_test(t, test_refused_again, 0, 2);
+        tcase_add_test(t, test_declared);
         tcase_add_test(t, test_write_failed);
         tcase_add_loop_test(t, test_export_interrupted, 1, 4);
         tcase_add_test(t, test_import_large);

@@ -51,6 +51,20 @@ START_TEST(keys_compared) {
 }
 END_TEST
 
+START_TEST(declared_types) {
+        struct index_schema indexes[] = {
+                { .name = STR("a"), .key = { .n_hash = 1, .n_range = 1, .attrs = { { { "h", 1 }, VALUE_S }, { { "x", 1 }, VALUE_B } } } },
+                { .name = STR("b"), .key = { .n_hash = 2, .attrs = { { { "x", 1 }, VALUE_B }, { { "y", 1 }, VALUE_N } } } },
+        };
+        struct table_schema s = { .key = keys, .n_indexes = 2, .indexes = indexes };
+
+        ck_assert_int_eq(table_declared(&s, STR("r"))->type, VALUE_N);
+        ck_assert_int_eq(table_declared(&s, STR("x"))->type, VALUE_B);
+        ck_assert_int_eq(table_declared(&s, STR("y"))->type, VALUE_N);
+        ck_assert_ptr_null(table_declared(&s, STR("z")));
+}
+END_TEST
+
 START_TEST(references) {
         _cleanup_(table_schema_unrefp) struct table_schema *s = NULL;
         struct table_schema *again;
@@ -140,6 +154,7 @@ int main(void) {
 
         tcase_add_test(t, key_of_items);
         tcase_add_test(t, keys_compared);
+        tcase_add_test(t, declared_types);
         tcase_add_test(t, references);
         tcase_add_test(t, items_grow);
         tcase_add_test(t, items_own_bodies);
