@@ -260,9 +260,31 @@ static void want(struct view *v, struct str attr) {
         v->wanted[v->n_wanted++] = attr;
 }
 
+/* Of the one type that the table declares for the attribute, or of each that the text can be. */
+static int filter_value(struct view *v, struct str text, struct filter *f, struct error *e) {
+        const struct key_attr *declared = table_declared(v->table, f->attr);
+        struct key_part part;
+        int r;
+
+        if (declared && declared->type != VALUE_S) {
+                r = decode_value(v, text, declared->type, &part);
+                if (r)
+                        return r < 0 ? no_memory(e) : refuse(v, e, "not the name of a value of the attribute's type");
+                f->value = (struct value){ .type = part.type, .text = part.text };
+                return 0;
+        }
+        r = decode_argument(v, text, false, &f->value.text, e);
+        if (r || declared)
+                return r;
+        if (number_is_canonical(text))
+                f->other = (struct value){ .type = VALUE_N, .text = f->value.text };
+        else if (str_eq(text, STR("true")) || str_eq(text, STR("false")))
+                f->other = (struct value){ .type = VALUE_BOOL, .boolean = text.n == 4 };
+        return 0;
+}
+
 static int apply_filter(struct view *v, struct error *e) {
         struct filter *f = &v->filters[v->n_filters];
-        struct str text = v->args[1];
         int r;
 
         if (v->n_filters == VIEW_FILTERS_MAX)
@@ -271,18 +293,15 @@ static int apply_filter(struct view *v, struct error *e) {
                 return refuse(v, e, "a .filter before and one after .first or .last cannot be one request");
         *f = (struct filter){ .value = { .type = VALUE_S }, .other = { .type = VALUE_NULL } };
         r = decode_argument(v, v->args[0], false, &f->attr, e);
-        if (r == 0)
-                r = decode_argument(v, text, false, &f->value.text, e);
         if (r)
                 return r;
         if (v->hash.n && key_schema_has(view_key(v), f->attr))
                 return refuse(v, e, "a Query does not filter by its own key: use .prefix or .between");
         if (!projected(v, f->attr))
                 return refuse(v, e, "the index does not project that attribute");
-        if (number_is_canonical(text))
-                f->other = (struct value){ .type = VALUE_N, .text = f->value.text };
-        else if (str_eq(text, STR("true")) || str_eq(text, STR("false")))
-                f->other = (struct value){ .type = VALUE_BOOL, .boolean = text.n == 4 };
+        r = filter_value(v, v->args[1], f, e);
+        if (r)
+                return r;
         want(v, f->attr);
         v->n_filters++;
         return 0;

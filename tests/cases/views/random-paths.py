@@ -104,7 +104,8 @@ class Path:
         if self.limit and self.before:
             return
         attribute = self.rng.choice(["status", "status", "status", "missing", "gr" if not self.condition else "status"])
-        value = self.rng.choice(["open", "1", "true", "x", "2"])
+        numeric = attribute == "gr" and self.table.kind["gr"] == "N"    # of the type that the table declares only
+        value = self.rng.choice(["1", "2"] if numeric else ["open", "1", "true", "x", "2"])
         self.path += "/.filter/%s/%s" % (attribute, value)
         self.filters.append((attribute, value))
 

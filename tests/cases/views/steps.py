@@ -244,6 +244,22 @@ def what_cannot_be_is_explained(t):
 
 
 @test
+def filters_by_declared_types(t):
+    """A key's value, or an index's, is named as everywhere."""
+    t.create_table("Bins", "h:B", "r:N", gsi=[("ByMail", "mail:S", "n:N")])
+    t.put_items("Bins", [{"h": {"B": b"\x01"}, "r": {"N": str(i)}, "mail": {"S": "1"}, "n": {"N": str(i % 2)}}
+                         for i in range(6)])
+    m = t.mount("Bins")
+    for path in ("Bins/.filter/h/AQ", "Bins@ByMail/.filter/h/AQ", "Bins/.filter/mail/1", "Bins@ByMail/1/.filter/h/AQ"):
+        t.eq(len(read(m / path + "/.export/jsonl").splitlines()), 6, path)
+    t.eq(len(os.listdir(m / "Bins/AQ/.filter/n/1")), 3)
+    t.contains(os.getxattr(m / "Bins/.filter/h/AQ/.export/jsonl", "user.ddbfs.request").decode(), '{"B":"AQ=="}')
+    t.contains(os.getxattr(m / "Bins/AQ/.filter/n/1", "user.ddbfs.request").decode(), '"FilterExpression":"#n1=:v1"')
+    t.fails("ENOENT", os.stat, m / "Bins/AQ/.filter/n/one")
+    t.contains(os.getxattr(m / "Bins/AQ/.filter/n", "user.ddbfs.error").decode(), "the attribute's type")
+
+
+@test
 def exports(t):
     t.create_table("Log", "pk:S", "sk:S")
     nasty = ['plain', 'with "quotes"', "comma, and\ttab", "line\nbreak", "é"]
