@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * .export/FORMAT: the items of a view as one stream.  Like the files of /proc it has no size and is read to its end.
+ * .export/FORMAT: the items of a view as one stream.  It has no size and is read to its end.  The kernel goes by the size
+ * in sendfile(2) and splice(2): they say that there is nothing, and all this file hears of it is that nobody has read it.
+ * (Not to be seekable would make sendfile() fail, but `head`, too.  With any other size, tar, rsync and Python fail.)
  *
  * One page of the service and its text are held, and the text served last (a read may be repeated); nothing more,
  * whatever the length.  A large table is scanned in parallel, ahead of the reader, in no order (export_pump.c).  A reader
@@ -21,6 +23,8 @@ struct export {
         bool begun, ended;
         bool pending;             /* the cursor's page is not in any text yet */
         int failed;               /* -errno: half of its text was made */
+        atomic_bool was_read;
+        bool told;                /* of what csv leaves out */
 };
 
 struct export_text *export_text_new(void) {
@@ -183,6 +187,21 @@ static int go_back(struct export *x, uint64_t offset, struct error *e) {
         return 0;
 }
 
+/* At the end of csv and tsv: what is in the items, and in no column. */
+static void tell_left_out(struct fs *fs, struct op_ctx *ctx, struct node *n, struct export *x) {
+        const struct export_table *t = &x->writer.table;
+        struct error e;
+
+        if (!x->ended || x->told || x->place.view->n_columns > 0 || t->n_left_out == 0)
+                return;
+        x->told = true;
+        (void)error_set(&e, ERR_INPUT,
+                        "%llu values are left out, the first of attribute \"%.*s\": no item of the first page has it, so that it is no column; "
+                        ".columns/A,B,.../.export/csv names them, and jsonl has all",
+                        (unsigned long long)t->n_left_out, (int)MIN(t->left_out.n, (size_t)100), t->left_out.p);
+        fs_warn(fs, ctx, n, ENODATA, &e);
+}
+
 /* *ret_hold: a reference to the text that *ret is in. */
 static int read_at(struct fs *fs, struct op_ctx *ctx, struct export *x, uint64_t offset, size_t n, struct str *ret,
                    struct export_text **ret_hold, struct error *e) {
@@ -207,9 +226,12 @@ static int export_read(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, uin
         struct export_text *hold = NULL;
         int r = fs_busy_begin(fs, ctx, &f->export->busy, e);
 
+        f->export->was_read = true;
         if (r)
                 return r;
         r = read_at(fs, ctx, f->export, offset, n, ret, &hold, e);
+        if (r == 0)
+                tell_left_out(fs, ctx, f->node, f->export);
         fs_busy_end(fs, &f->export->busy);
         *ret_hold = (struct fs_hold){ .of = hold, .done = text_done };
         return r;
@@ -225,8 +247,15 @@ static int export_write(struct fs *fs, struct op_ctx *ctx, struct fs_file *f, ui
         return error_set(e, ERR_READ_ONLY, "exports are for reading");
 }
 
+/* A program that goes by the size, or copies by sendfile(), believes it to be empty, and has no way to learn better. */
 static void export_release(struct fs *fs, struct op_ctx *ctx, struct fs_file *f) {
-        (void)ctx;
+        struct error e;
+
+        if (!f->export->was_read) {
+                (void)error_set(&e, ERR_INPUT, "opened and closed without being read: a program that goes by its size, or copies it "
+                                               "by sendfile or splice, takes it to be empty; use cat or cp");
+                fs_warn(fs, ctx, f->node, ENODATA, &e);
+        }
         file_free(fs, f);
 }
 

@@ -9,6 +9,8 @@ struct export_table {
         char separator;
         uint32_t n;
         struct str *columns; /* in arena */
+        uint64_t n_left_out;   /* values of attributes that are no column */
+        struct str left_out;   /* in arena; the first of them */
         struct arena arena;
 };
 

@@ -17,6 +17,8 @@ void export_table_init(struct export_table *t, char separator) {
 void export_table_deinit(struct export_table *t) {
         arena_deinit(&t->arena);
         t->n = 0;
+        t->n_left_out = 0;
+        t->left_out = STR_NULL;
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -102,18 +104,37 @@ static int put_value(const struct export_table *t, const struct value *v, struct
         return r;
 }
 
+/* item has n attributes that are no column. */
+static int leave_out(struct export_table *t, const struct item *item, uint32_t n) {
+        t->n_left_out += n;
+        for (uint32_t i = 0; t->left_out.n == 0 && i < item->n; i++) {
+                struct str name = item->attributes[i].name;
+                uint32_t k = 0;
+
+                while (k < t->n && !str_eq(t->columns[k], name))
+                        k++;
+                if (k == t->n && arena_dup(&t->arena, name, &t->left_out))
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 int export_table_row(struct export_table *t, const struct item *item, struct buf *out) {
+        uint32_t n = 0;
+
         for (uint32_t i = 0; i < t->n; i++) {
                 const struct value *v = item_get(item, t->columns[i]);
                 int r = 0;
 
                 if (i)
                         buf_putc(out, t->separator);
-                if (v)
+                if (v) {
                         r = put_value(t, v, out);
+                        n++;
+                }
                 if (r)
                         return r;
         }
         buf_putc(out, '\n');
-        return buf_status(out);
+        return n < item->n && leave_out(t, item, item->n - n) ? -ENOMEM : buf_status(out);
 }

@@ -136,11 +136,11 @@ _must_check_ int flight(struct fs *fs, struct op_ctx *ctx, struct str id, uint64
                         struct flight_answer *ret, struct error *e);
 
 /* ---- telling the person (report.c) ---- */
-/* Ends an operation: records and logs e when r < 0 (a plain "no such file" is no event), counts, charges the
- * node.  Returns r.  n may be NULL. */
+/* Ends an operation: records and logs e when r < 0 (a plain "no such file" is no event), charges n (NULL: nobody).  Returns r. */
 int fs_done(struct fs *fs, struct op_ctx *ctx, struct node *n, struct str child, int r, const struct error *e);
-/* The same without a node. */
-void fs_report(struct fs *fs, struct op_ctx *ctx, struct str path, uint64_t ino, int r, const struct error *e);
+/* Of an operation that has not failed; code: an errno (positive) that fits. */
+void fs_warn(struct fs *fs, struct op_ctx *ctx, struct node *n, int code, const struct error *e);
+void fs_report(struct fs *fs, struct op_ctx *ctx, struct str path, uint64_t ino, int r, const struct error *e); /* without a node */
 /* A name below dir that is not there, and the reason, which dir's user.ddbfs.error shows. */
 void fs_note(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, const struct error *e);
 void errors_render(struct fs *fs, struct buf *out);

@@ -53,6 +53,10 @@ static void record(struct fs *fs, struct op_ctx *ctx, struct node *n, struct str
         fs_report(fs, ctx, buf_view(&path), ino, -code, e);
 }
 
+void fs_warn(struct fs *fs, struct op_ctx *ctx, struct node *n, int code, const struct error *e) {
+        record(fs, ctx, n, STR_NULL, code, e);
+}
+
 void fs_note(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, const struct error *e) {
         struct error note;
 

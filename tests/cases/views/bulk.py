@@ -126,6 +126,23 @@ def copied_exactly(t):
     t.eq(canonical(t.scan("Second")), wanted)
 
 
+@test
+def believed_to_be_empty(t):
+    """What copies an export by its size gets nothing, and the person is told; programs that read it get all."""
+    t.create_table("Log", "Id:S")
+    t.put("Log", {"Id": {"S": "a"}})
+    m = t.mount("Log")
+    path = m / "Log/.export/jsonl"
+    t.sh("cp Log/.export/jsonl /dev/null; dd if=Log/.export/jsonl status=none; head -n 1 Log/.export/jsonl")
+    t.eq(t.sh("wc -c < Log/.export/jsonl; head -n 1 Log/.export/jsonl").stdout, '11\n{"Id":"a"}\n')
+    t.eq(m.errors(), [])
+    with open(path, "rb") as source, open(os.devnull, "wb") as to:
+        t.eq(os.sendfile(to.fileno(), source.fileno(), 0, 4096), 0)
+    told = wait_for(lambda: [e for e in m.errors() if e["path"] == "/Log/.export/jsonl"])
+    t.eq(len(told), 1)
+    t.contains(told[0]["message"], "sendfile")
+
+
 @plain_test
 def last_of_many(t):
     """The end of a large partition is one request."""

@@ -52,6 +52,68 @@ START_TEST(test_pumped) {
 }
 END_TEST
 
+static unsigned count(const char *text, const char *what) {
+        unsigned n = 0;
+
+        for (const char *p = text; (p = strstr(p, what)); p++)
+                n++;
+        return n;
+}
+
+/* What csv leaves out is told at its end, once, with what to do about it. */
+START_TEST(test_left_out) {
+        static const char *const silent[] = { "Music/A/.export/jsonl", "Music/A/.columns/Song,a0/.export/csv",
+                                              "Music/A/.first/2/.export/csv" };
+        char text[FX_TEXT_MAX];
+        struct fx_file f;
+        struct fx x;
+
+        fx_init(&x);
+        for (int i = 0; i < 5; i++)
+                mem_putf(x.m, "Music", "{\"Artist\": \"A\", \"Song\": \"s%d\", \"a%d\": 1}", i, i);
+        for (int i = 0; i < 40; i++)
+                mem_putf(x.m, "Log", "{\"Id\": %d, \"a%d\": 1}", i, i);
+        mem_set_page_size(x.m, 2);
+        x.o.parallel = 8;
+        fx_start(&x);
+        for (size_t i = 0; i < ARRAY_LEN(silent); i++)
+                ck_assert_ok(fx_cat(&x, silent[i], text));
+        ck_assert_ok(fx_cat(&x, ".ddbfs/errors.jsonl", text));
+        ck_assert_str_eq(text, "");
+        ck_assert_ok(fx_open(&x, _i ? "Log/.export/tsv" : "Music/A/.export/csv", O_RDONLY, &f));
+        for (int i = 0; i < 2; i++)
+                ck_assert_ok(fx_read(&f, text, sizeof(text)));
+        ck_assert_ok(fx_close(&f));
+        ck_assert_ok(fx_cat(&x, ".ddbfs/errors.jsonl", text));
+        ck_assert_uint_eq(count(text, "values are left out"), 1);
+        ck_assert_uint_eq(count(text, ".columns/"), 1);
+        if (_i == 0)
+                ck_assert_uint_eq(count(text, "3 values are left out, the first of attribute \\\"a2\\\""), 1);
+        fx_end(&x);
+}
+END_TEST
+
+/* Of a program that goes by the size nothing is heard but this. */
+START_TEST(test_never_read) {
+        char text[FX_TEXT_MAX];
+        struct fx_file f;
+        struct fx x;
+
+        begin(&x, 8);
+        ck_assert_ok(fx_open(&x, "Log/.export/jsonl", O_RDONLY, &f));
+        ck_assert_ok(fx_read(&f, text, 1));
+        ck_assert_ok(fx_close(&f));
+        ck_assert_ok(fx_cat(&x, ".ddbfs/errors.jsonl", text));
+        ck_assert_str_eq(text, "");
+        ck_assert_ok(fx_open(&x, "Log/.export/jsonl", O_RDONLY, &f));
+        ck_assert_ok(fx_close(&f));
+        ck_assert_ok(fx_cat(&x, ".ddbfs/errors.jsonl", text));
+        ck_assert_uint_eq(count(text, "without being read"), 1);
+        ck_assert_uint_eq(count(text, "/Log/.export/jsonl"), 1);
+        fx_end(&x);
+}
+END_TEST
+
 static int read_at(struct fx *x, struct fx_file *f, uint64_t offset, size_t n, struct str *ret, struct fs_hold *hold) {
         return FX_CALL(fs_read(x->fs, &ctx, f->opened.file, offset, n, ret, hold));
 }
@@ -443,6 +505,8 @@ static Suite *suite(void) {
         tcase_add_test(t, test_backpressure);
         tcase_add_test(t, test_pump_fails);
         tcase_add_test(t, test_many_pumps);
+        tcase_add_loop_test(t, test_left_out, 0, 2);
+        tcase_add_test(t, test_never_read);
         tcase_add_test(t, test_import);
         tcase_add_loop_test(t, test_import_goes_on, FLUSH, CHILD + 1);
         tcase_add_test(t, test_import_cr);
