@@ -364,7 +364,7 @@ START_TEST(test_who_filters) {
                 { 'M', "P/.filter/a/x/.columns/b,c", 1, 2 },
                 { 'M', "P/.first/3/.filter/a/x", 0, 0 },
                 { 'M', "P/.first/3/.filter/a/x/.columns/a,b", 0, 2 },
-                { 'M', "P/.columns/b,c/.last/3/.filter/a/x/.filter/b/y", 0, 3 },
+                { 'M', "P/.columns/b,c/.last/3/.filter/a/x/.filter/b/1", 0, 3 },
                 { 'G', "x,1/.first/3/.filter/x/1", 0, 0 },
                 { 'L', "P/.first/3/.filter/a/x", 1, 0 },
                 { 'L', "P/.first/3/.filter/a/x/.columns/b", 1, 1 },
