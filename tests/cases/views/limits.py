@@ -45,7 +45,8 @@ def around_page_borders(t):
                 t.eq(len(os.listdir(path)), len(wanted), path)
             passed = [i for i in table if i % 3 == 0]
             passed = passed[:n] if step == "first" else passed[-n:]
-            t.eq(sorted(os.listdir(m / ("Log/p/.filter/third/0/.%s/%d" % (step, n)))), ["s%03d.json" % i for i in passed])
+            names = os.listdir(m / ("Log/p/.filter/third/0/.%s/%d" % (step, n)))
+            t.eq(sorted(names), ["s%03d.json" % i for i in passed])
 
 
 run()

@@ -121,8 +121,10 @@ class Path:
 
     @staticmethod
     def passes(item, filters):
-        return all(item.get(a, "none") in ({"S": v}, {"N": v}, {"BOOL": v == "true"} if v in ("true", "false") else None)
-                   for a, v in filters)
+        def values(v):
+            return [{"S": v}, {"N": v}] + ([{"BOOL": v == "true"}] if v in ("true", "false") else [])
+
+        return all(item.get(a) in values(v) for a, v in filters)
 
     def pages(self):
         """What botocore gets for the request the path stands for, and in how many pages."""
