@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include "ddbfs/base/clock.h"
 #include "ddbfs/base/mutex.h"
 
@@ -15,25 +14,6 @@
 #define DAY_LEN 8 /* "20150830" */
 #define HMAC_BLOCK_LEN 64
 #define TEXT_MAX (64 * KIB) /* of a string to sign, an Authorization value */
-
-static EVP_MD *md;
-static pthread_once_t md_once = PTHREAD_ONCE_INIT;
-
-static void fetch_md(void) {
-        md = EVP_MD_fetch(NULL, "SHA256", NULL);
-}
-
-int sigv4_hash(struct str a, struct str b, uint8_t out[SHA256_LEN]) {
-        EVP_MD_CTX *ctx;
-        bool ok;
-
-        pthread_once(&md_once, fetch_md);
-        ctx = md ? EVP_MD_CTX_new() : NULL;
-        ok = ctx && EVP_DigestInit_ex2(ctx, md, NULL) == 1 && (a.n == 0 || EVP_DigestUpdate(ctx, a.p, a.n) == 1) &&
-             (b.n == 0 || EVP_DigestUpdate(ctx, b.p, b.n) == 1) && EVP_DigestFinal_ex(ctx, out, NULL) == 1;
-        EVP_MD_CTX_free(ctx);
-        return ok ? 0 : -ENOMEM;
-}
 
 void sigv4_hex(const uint8_t hash[SHA256_LEN], char out[2 * SHA256_LEN + 1]) {
         static const char digits[] = "0123456789abcdef";
@@ -57,9 +37,9 @@ static int hmac(struct str key, struct str in, uint8_t out[SHA256_LEN]) {
                 inner[i] = (char)(k ^ 0x36);
                 outer[i] = (char)(k ^ 0x5c);
         }
-        r = sigv4_hash(str_make(inner, sizeof(inner)), in, hash);
+        r = sha256_two(str_make(inner, sizeof(inner)), in, hash);
         if (!r)
-                r = sigv4_hash(str_make(outer, sizeof(outer)), str_make(hash, sizeof(hash)), out);
+                r = sha256_two(str_make(outer, sizeof(outer)), str_make(hash, sizeof(hash)), out);
         OPENSSL_cleanse(inner, sizeof(inner));
         OPENSSL_cleanse(outer, sizeof(outer));
         return r;
@@ -77,7 +57,7 @@ static int derive_key(struct str secret, struct str day, struct str region, stru
                         memcpy(first + 4, secret.p, secret.n);
                 k.n = secret.n + 4;
         } else {
-                r = sigv4_hash(STR("AWS4"), secret, (uint8_t *)first); /* what HMAC does to long keys */
+                r = sha256_two(STR("AWS4"), secret, (uint8_t *)first); /* what HMAC does to long keys */
         }
         for (size_t i = 0; !r && i < ARRAY_LEN(steps); i++) {
                 r = hmac(k, steps[i], key);
@@ -166,7 +146,7 @@ int sigv4_string_to_sign(struct str canonical_request, const struct sigv4_params
         uint8_t hash[SHA256_LEN];
         int r;
 
-        r = sigv4_hash(canonical_request, STR_NULL, hash);
+        r = sha256(canonical_request, hash);
         if (r)
                 return r;
         sigv4_hex(hash, hex);

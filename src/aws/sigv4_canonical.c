@@ -308,7 +308,7 @@ static int put_payload_hash(struct buf *out, const struct http_request *req, con
                         put_value(out, req->headers[i].value);
                         return buf_status(out);
                 }
-        r = sigv4_hash(req->body, STR_NULL, hash);
+        r = sha256(req->body, hash);
         if (r)
                 return r;
         sigv4_hex(hash, hex);

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Encodings and digests.  Digests come from OpenSSL by calls that own nothing when they return. */
+/* Encodings, and CRC-32. */
 #include "ddbfs/base/encode.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <openssl/evp.h>
 #include <libdeflate.h>
 
 static const char alphabet_standard[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -140,39 +138,6 @@ void percent_encode(struct buf *out, struct str in, bool keep_slash) {
                         return;
                 buf_append(out, (char[]){ '%', digits[(uint8_t)*in.p >> 4], digits[*in.p & 0xf] }, 3);
         }
-}
-
-int sha256(struct str in, uint8_t out[SHA256_LEN]) {
-        if (EVP_Digest(in.n ? in.p : "", in.n, out, NULL, EVP_sha256(), NULL) == 1)
-                return 0;
-        memset(out, 0, SHA256_LEN);
-        return -ENOMEM;
-}
-
-/* The stream is the digest's own context under another name. */
-static EVP_MD_CTX *md_ctx(struct sha256_stream *s) {
-        return (EVP_MD_CTX *)(void *)s;
-}
-
-struct sha256_stream *sha256_begin(void) {
-        EVP_MD_CTX *c = EVP_MD_CTX_new();
-
-        if (c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) != 1) {
-                EVP_MD_CTX_free(c);
-                return NULL;
-        }
-        return (struct sha256_stream *)(void *)c;
-}
-
-int sha256_add(struct sha256_stream *s, struct str in) {
-        return s && (in.n == 0 || EVP_DigestUpdate(md_ctx(s), in.p, in.n) == 1) ? 0 : -ENOMEM;
-}
-
-int sha256_end(struct sha256_stream *s, uint8_t out[SHA256_LEN]) {
-        bool ok = s && (!out || EVP_DigestFinal_ex(md_ctx(s), out, NULL) == 1);
-
-        EVP_MD_CTX_free(md_ctx(s));
-        return ok ? 0 : -ENOMEM;
 }
 
 uint32_t crc32_ieee(uint32_t crc, struct str in) {

@@ -16,6 +16,7 @@ void percent_encode(struct buf *out, struct str in, bool keep_slash);
 /* 0, or -ENOMEM with out all zero.  A signature may ignore that (the service refuses it); whoever names
  * or compares things by a digest must not. */
 int sha256(struct str in, uint8_t out[SHA256_LEN]);
+int sha256_two(struct str a, struct str b, uint8_t out[SHA256_LEN]); /* the same of a followed by b */
 /* The same piece by piece.  begin: NULL when there is no memory; add: 0 or -ENOMEM; end: the digest of all (out NULL:
  * only frees), frees, 0 or -ENOMEM.  NULL is fine for the latter two, and -ENOMEM. */
 struct sha256_stream;
