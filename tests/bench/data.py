@@ -44,8 +44,9 @@ def crawl_items():
 
 
 def copy_items():
-    for p in range(50):
-        yield from partition("customer-%04d" % p, 100, 1024)
+    """5,000 in 48 partitions: as many for each of 16 programs."""
+    for p in range(48):
+        yield from partition("customer-%04d" % p, 105 if p < 8 else 104, 1024)
 
 
 def large_items():

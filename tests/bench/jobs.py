@@ -80,7 +80,7 @@ JOBS = [
         ours="ls %(t)s | wc -l", expect="300", floor=(1, "distinct"), boto3="distinct Large",
         target={0: (1.1, "floor"), 5: (1.1, "floor")}, limits={"rcu": 160},
         note="CLI: a plain scan like boto3's, slower"),
-    Job("W5a", "cp -r of 5,000 files into 50 partitions", data.make_copy, "Copy",
+    Job("W5a", "cp -r of 5,000 files into 48 partitions", data.make_copy, "Copy",
         fresh=data.fresh_copy, check=data.copied, expect="",
         ours="cp -r %(files)s/Copy/. %(t)s/", floor=(1, "copy"), kernel="static Empty",
         boto3="copy Copy 1", target={0: (1.3, "floor+kernel"), 5: (1.08, "floor")}, limits={"requests": 5100},
