@@ -196,9 +196,10 @@ static void tell_left_out(struct fs *fs, struct op_ctx *ctx, struct node *n, str
                 return;
         x->told = true;
         (void)error_set(&e, ERR_INPUT,
-                        "%llu values are left out, the first of attribute \"%.*s\": no item of the first page has it, so that it is no column; "
+                        "%llu values are left out, the first of attribute \"%.*s\": the first page has %s, so that it is no column; "
                         ".columns/A,B,.../.export/csv names them, and jsonl has all",
-                        (unsigned long long)t->n_left_out, (int)MIN(t->left_out.n, (size_t)100), t->left_out.p);
+                        (unsigned long long)t->n_left_out, (int)MIN(t->left_out.n, (size_t)100), t->left_out.p,
+                        t->n == EXPORT_COLUMNS_MAX ? "more attributes than there can be columns" : "no item with it");
         fs_warn(fs, ctx, n, ENODATA, &e);
 }
 

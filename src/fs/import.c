@@ -49,9 +49,13 @@ enum how { AT_FSYNC, AT_CLOSE, AT_END };
 static int finish_tail(struct import *x, struct op_ctx *ctx, enum how how, struct error *e) {
         if (how == AT_END)
                 return import_end_tail(x, ctx, e);
-        if (how == AT_CLOSE && x->tail.n > 0 && !x->half.tried && program_of(x->fs, ctx).id == x->writer)
-                return import_try_tail(x, ctx, e);
-        return 0;
+        if (how != AT_CLOSE || x->tail.n == 0 || program_of(x->fs, ctx).id != x->writer)
+                return 0;
+        if (was_killed(ctx->pid)) { /* it does not go on, and what another one writes is a line of its own */
+                import_refuse_tail(x, "the program was killed");
+                return 0;
+        }
+        return x->half.tried ? 0 : import_try_tail(x, ctx, e);
 }
 
 /* What the refused lines make of this close. */

@@ -79,6 +79,7 @@ struct import {
         struct import_half half; /* that line */
         uint32_t writer;         /* the program that wrote last; 0: unknown */
         bool skipping;           /* the rest of one that is too long */
+        bool skipped_cr;         /* and last a '\r', which may be half of its newline */
         uint64_t offset, line;   /* bytes and lines so far */
         bool finished;           /* flushed since the last write, or that failed */
         bool told;               /* of the failure */

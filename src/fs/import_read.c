@@ -6,10 +6,12 @@
  * after each command), so what such a close sees is tried as the line it may be and kept: more of it makes it the longer
  * line, which is read again as a whole.
  */
+#include <stdio.h>
 #include "import_internal.h"
 #include "ddbfs/codec/csv.h"
 
 #define BLOCK_ARENA_MAX (128 * MIB)
+#define IN_TABLE "; its beginning was closed as if it were the whole, and is an item of the table"
 
 static int read_item(struct import *x, struct str text, struct arena *arena, struct item *ret, struct error *e) {
         const struct key_schema *schema = &x->place.table->key;
@@ -132,6 +134,8 @@ static void take_line(struct import *x, struct op_ctx *ctx, struct import_block 
                 r = import_table_begin(&x->table, x->place.table, text, &e);
         else
                 r = add_line(x, ctx, block, number, text, lines, &e);
+        if (r && x->half.id.n > 0)
+                (void)snprintf(e.message + strlen(e.message), sizeof(e.message) - strlen(e.message), "%s", IN_TABLE);
         if (r)
                 import_refuse(x, number, text, &e);
         x->table.refused = x->table.refused || (r && is_header); /* its line has been told and kept as any other */
@@ -152,12 +156,18 @@ static struct str skip_rest(struct import *x, struct str data) {
         const char *end = x->skipping && data.n ? memchr(data.p, '\n', data.n) : NULL, *cr = NULL;
         size_t n = end ? (size_t)(end - data.p) : data.n;
 
+        if (x->skipped_cr) {
+                x->skipping = x->skipped_cr = false;
+                return str_skip(data, str_starts(data, STR("\n")));
+        }
         if (x->skipping && x->table.separator && n > 0)
                 cr = memchr(data.p, '\r', n);
         if (cr && cr + 1 < data.p + data.n && cr[1] != '\n')
                 end = cr;
-        if (x->skipping && !end)
+        if (x->skipping && !end) {
+                x->skipped_cr = x->table.separator && str_ends(data, STR("\r"));
                 return STR_NULL;
+        }
         if (end)
                 data = str_skip(data, (size_t)(end - data.p) + 1);
         x->skipping = false;
@@ -312,9 +322,7 @@ int import_try_tail(struct import *x, struct op_ctx *ctx, struct error *e) {
         x->half.tried = true;
         if (is_blank(x, text))
                 return 0;
-        if (was_killed(ctx->pid))
-                r = error_set(&why, ERR_INPUT, "the program was killed before the end of the line was written");
-        else if (x->table.refused)
+        if (x->table.refused)
                 r = error_set(&why, ERR_INPUT, "the header was refused");
         else if (x->table.separator && x->table.n == 0)
                 r = try_header(x, text, &why);
@@ -332,6 +340,16 @@ int import_try_tail(struct import *x, struct op_ctx *ctx, struct error *e) {
                 mutex_unlock(&x->lock);
         }
         return 0;
+}
+
+/* What its close has sent and waited for in vain is a line as any other. */
+static void forget_half(struct import *x) {
+        mutex_lock(&x->lock);
+        if (x->half.line)
+                x->half.line->half = false;
+        x->half.line = NULL;
+        x->half.bad = false;
+        mutex_unlock(&x->lock);
 }
 
 static void drop_tail(struct import *x) {
@@ -355,11 +373,8 @@ int import_end_tail(struct import *x, struct op_ctx *ctx, struct error *e) {
         mutex_lock(&x->lock);
         bad = x->half.bad;
         why = x->half.why;
-        if (x->half.line) /* its close did not wait long enough: a line as any other */
-                x->half.line->half = false;
-        x->half.line = NULL;
-        x->half.bad = false;
         mutex_unlock(&x->lock);
+        forget_half(x);
         if (bad)
                 import_refuse(x, x->line + 1, without_newline(buf_view(&x->tail)), &why);
         drop_tail(x);
@@ -369,7 +384,8 @@ int import_end_tail(struct import *x, struct op_ctx *ctx, struct error *e) {
 void import_refuse_tail(struct import *x, const char *why) {
         struct error e;
 
-        (void)error_set(&e, ERR_INPUT, "%s before the end of the line was written", why);
+        forget_half(x);
+        (void)error_set(&e, ERR_INPUT, "%s before the end of the line was written%s", why, x->half.id.n > 0 ? IN_TABLE : "");
         import_refuse(x, x->line + 1, buf_view(&x->tail), &e);
         drop_tail(x);
 }

@@ -269,17 +269,14 @@ static bool any_fails(struct saves *s) {
 #define BRIEF_NS NS_PER_S
 
 /* For a moment, and not all the time that the operation has. */
-static bool wait_briefly(struct fs *fs, const struct op_ctx *ctx, const struct table_schema *table, const struct key *key) {
+static bool wait_briefly(struct fs *fs, struct op_ctx *ctx, const struct table_schema *table, const struct key *key) {
+        uint64_t deadline_ns = ctx->deadline_ns, now = clock_now_ns();
         struct error ignored;
-        uint64_t left = UINT64_MAX;
-        struct op_ctx brief;
         int r;
 
-        if (ctx->deadline_ns != UINT64_MAX)
-                left = ctx->deadline_ns - MIN(clock_now_ns(), ctx->deadline_ns);
-        op_ctx_init(&brief, ctx->name, MIN(BRIEF_NS, left / 4));
-        r = saves_wait(fs, &brief, table, key, 0, &ignored);
-        op_ctx_deinit(&brief);
+        ctx->deadline_ns = now + MIN(BRIEF_NS, (deadline_ns - MIN(now, deadline_ns)) / 4);
+        r = saves_wait(fs, ctx, table, key, 0, &ignored);
+        ctx->deadline_ns = deadline_ns;
         return r == 0;
 }
 
@@ -511,6 +508,6 @@ static bool is_stuck(struct saves *s, const struct table_schema *table, const st
         return stuck;
 }
 
-bool saves_settle(struct fs *fs, const struct op_ctx *ctx, const struct table_schema *table, const struct key *key) {
+bool saves_settle(struct fs *fs, struct op_ctx *ctx, const struct table_schema *table, const struct key *key) {
         return !saves_any(fs) || (!is_stuck(fs->saves, table, key) && wait_briefly(fs, ctx, table, key));
 }

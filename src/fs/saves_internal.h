@@ -68,7 +68,7 @@ _must_check_ int saves_wait(struct fs *fs, struct op_ctx *ctx, const struct tabl
                             uint64_t seq, struct error *e);
 /* The same for what can also be done another way: for a second at most, and not at all for what could not be sent or has
  * waited for a second before.  true: nothing waits. */
-bool saves_settle(struct fs *fs, const struct op_ctx *ctx, const struct table_schema *table, const struct key *key);
+bool saves_settle(struct fs *fs, struct op_ctx *ctx, const struct table_schema *table, const struct key *key);
 bool saves_any(struct fs *fs);
 /* Does a save of that key / partition / table (by how much of key is set) wait? */
 bool saves_waiting(struct fs *fs, const struct table_schema *table, const struct key *key);

@@ -402,6 +402,11 @@ struct str export_format_name(enum export_format f) {
         return str_of(names[f]);
 }
 
+/* A name with a dot is what tools look for everywhere (.git, .hidden): no event. */
+static int no_such_file(struct view *v, struct str name, struct error *e, const char *why) {
+        return str_starts(name, STR(".")) ? not_there(e) : refuse(v, e, why);
+}
+
 static int feed_format(struct view *v, struct str name, struct error *e) {
         for (uint8_t f = 0; f < _EXPORT_FORMAT_N; f++) {
                 if (str_eq(name, export_format_name(f)) && (v->kind == VIEW_EXPORTS || import_format_ok(f))) {
@@ -410,7 +415,7 @@ static int feed_format(struct view *v, struct str name, struct error *e) {
                         return 0;
                 }
         }
-        return refuse(v, e, v->kind == VIEW_EXPORTS ? "an export is jsonl, json, csv or tsv" : "an import is jsonl, csv or tsv");
+        return no_such_file(v, name, e, v->kind == VIEW_EXPORTS ? "an export is jsonl, json, csv or tsv" : "an import is jsonl, csv or tsv");
 }
 
 static int feed_info(struct view *v, struct str name, struct error *e) {
@@ -421,7 +426,7 @@ static int feed_info(struct view *v, struct str name, struct error *e) {
                         return 0;
                 }
         }
-        return refuse(v, e, "there is no such file: .info lists those there are");
+        return no_such_file(v, name, e, "there is no such file: .info lists those there are");
 }
 
 /* ---- components ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exports of large tables, scanned ahead of their readers; imports. */
-#include "fixture.h"
+#include "killed.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -496,6 +496,82 @@ START_TEST(test_import_half_sent) {
 }
 END_TEST
 
+/* What a killed program has written of its last line is nobody else's. */
+START_TEST(test_import_killed) {
+        static const char *const begins[] = { "Id,n\n7,1\n1", "Id,n\n7,1\nx,1" }; /* no line; it looks like one, and an earlier close sent it */
+        pid_t killed = killed_process();
+        char log[FX_TEXT_MAX];
+        struct fx_file f;
+        struct fx x;
+
+        fx_init(&x);
+        fx_start(&x);
+        fx_pid = (uint32_t)(_i ? getpid() : killed);
+        ck_assert_ok(fx_open(&x, "Users/.import/csv", O_WRONLY, &f));
+        ck_assert_ok(fx_write(&f, begins[_i]));
+        if (_i)
+                ck_assert_ok(fx_flush(&f));
+        fx_pid = (uint32_t)killed;
+        if (_i)
+                ck_assert_ok(fx_write(&f, "2"));
+        ck_assert_int_eq(fx_flush(&f), -EINVAL);
+        fx_pid = (uint32_t)getpid();
+        ck_assert_ok(fx_write(&f, "2,34\n"));
+        ck_assert_int_eq(fx_close(&f), -EINVAL);
+        fx_pid = 0;
+        ck_assert_item(&x, "Users", "7", NULL, "{\"Id\":\"7\",\"n\":1}");
+        ck_assert_item(&x, "Users", "2", NULL, "{\"Id\":\"2\",\"n\":34}");
+        ck_assert_uint_eq(mem_count(x.m, "Users"), _i ? 3 : 2);
+        ck_assert_ok(fx_cat(&x, ".ddbfs/rejected/Users/.import/csv", log));
+        ck_assert_str_eq(log, _i ? "Id,n\nx,12\n" : "Id,n\n1\n");
+        ck_assert_ok(fx_cat(&x, ".ddbfs/errors.jsonl", log));
+        ck_assert_ptr_nonnull(strstr(log, "was killed before the end of the line"));
+        ck_assert_int_eq(strstr(log, "is an item of the table") != NULL, _i);
+        fx_end(&x);
+        ck_assert_int_eq(waitpid(killed, NULL, 0), killed);
+}
+END_TEST
+
+/* The error of a line whose beginning was sent says so. */
+START_TEST(test_import_half_refused) {
+        static const char *const csv[] = { "Id,n\na,1", "2,too many\n", NULL };
+        char log[FX_TEXT_MAX];
+        struct fx x;
+
+        fx_init(&x);
+        fx_start(&x);
+        ck_assert_int_eq(in_pieces(&x, "Users/.import/csv", csv, FLUSH, log), -EINVAL);
+        ck_assert_ptr_nonnull(strstr(log, "is an item of the table"));
+        ck_assert_item(&x, "Users", "a", NULL, "{\"Id\":\"a\",\"n\":1}");
+        fx_end(&x);
+}
+END_TEST
+
+/* A row that is too long, and ends in a CR at the end of a write. */
+START_TEST(test_import_long_cr) {
+        char *big = malloc(5 * MIB + 1), log[FX_TEXT_MAX];
+        struct fx_file f;
+        struct fx x;
+
+        memset(big, 'x', 5 * MIB);
+        big[5 * MIB] = '\0';
+        fx_init(&x);
+        fx_start(&x);
+        ck_assert_ok(fx_open(&x, "Users/.import/csv", O_WRONLY, &f));
+        ck_assert_ok(fx_write(&f, "Id,n\ra,"));
+        ck_assert_ok(fx_write(&f, big));
+        ck_assert_ok(fx_write(&f, "\r"));
+        ck_assert_ok(fx_write(&f, _i ? "\nb,1\rc,2\rd,x,y\r" : "b,1\rc,2\rd,x,y\r"));
+        ck_assert_int_eq(fx_close(&f), -EINVAL);
+        ck_assert_uint_eq(mem_count(x.m, "Users"), 2);
+        ck_assert_item(&x, "Users", "b", NULL, "{\"Id\":\"b\",\"n\":1}");
+        ck_assert_ok(fx_cat(&x, ".ddbfs/errors.jsonl", log));
+        ck_assert_ptr_nonnull(strstr(log, "\"line\": 5"));
+        fx_end(&x);
+        free(big);
+}
+END_TEST
+
 static Suite *suite(void) {
         Suite *s = suite_create("bulk");
         TCase *t = tcase_create("bulk");
@@ -512,6 +588,9 @@ static Suite *suite(void) {
         tcase_add_test(t, test_import_cr);
         tcase_add_loop_test(t, test_import_ends_in_half, FLUSH, CHILD + 1);
         tcase_add_test(t, test_import_half_sent);
+        tcase_add_loop_test(t, test_import_killed, 0, 2);
+        tcase_add_test(t, test_import_half_refused);
+        tcase_add_loop_test(t, test_import_long_cr, 0, 2);
         tcase_add_test(t, test_import_refused);
         tcase_add_test(t, test_import_header);
         tcase_add_test(t, test_import_declared);

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "ddbfs/large/large.h"
-#include "fixture.h"
+#include "killed.h"
 #include "../large/mem_blobs.h"
 
 #define PIECE (MIB - 1) /* the second makes it a stream, the ninth a multipart upload */
@@ -276,20 +276,6 @@ START_TEST(test_grown_first) {
         sx_end(&s);
 }
 END_TEST
-
-/* A process that was killed, and is still looked at. */
-static pid_t killed_process(void) {
-        siginfo_t info;
-        pid_t pid = fork();
-
-        ck_assert_int_ge(pid, 0);
-        if (pid == 0)
-                for (;;)
-                        pause();
-        ck_assert_int_eq(kill(pid, SIGKILL), 0);
-        ck_assert_int_eq(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-        return pid;
-}
 
 /* Killed while it wrote: it is not the whole.  Killed, and another program wrote: it only had the file open. */
 START_TEST(test_killed) {

@@ -132,6 +132,8 @@ static const struct {
         { 'M', "P/.none", NULL },
         { 'M', ".info", "info" },
         { 'M', ".info/none", "!no such file" },
+        { 'M', ".info/.git", NULL },
+        { 'M', ".export/.hidden", NULL },
         { 'M', ".first/1", "!within a partition" },
         { 'M', ".prefix/1", "!within a partition" },
         { 'M', ".filter/a/b", "table a={\"S\":\"b\"}" },
