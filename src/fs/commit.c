@@ -308,7 +308,14 @@ static int save_whole(struct save *s, struct snapshot **ret_own, struct error *e
 }
 
 static int save_run(struct save *s, struct snapshot **ret_own, struct error *e) {
-        return s->place.kind == NODE_ATTR ? attr_save(s, ret_own, e) : save_whole(s, ret_own, e);
+        struct item_turn turn = { .id = buf_view(&s->place.id) };
+        int r = item_turns_begin(s->fs, s->ctx, &turn, 1, e);
+
+        if (r)
+                return r;
+        r = s->place.kind == NODE_ATTR ? attr_save(s, ret_own, e) : save_whole(s, ret_own, e);
+        item_turns_end(s->fs, &turn, 1);
+        return r;
 }
 
 /* Take what is to be saved out of the draft.  false: nothing is. */

@@ -31,6 +31,7 @@ int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
         mutex_init(&fs->away_lock);
         cond_init(&fs->away_cond);
         list_init(&fs->aways);
+        list_init(&fs->turns);
         fs->journal_fd = -1;
         list_init(&fs->gaps);
         list_init(&fs->local_dirs);

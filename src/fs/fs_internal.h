@@ -13,6 +13,7 @@
 #include "file_internal.h"
 #include "listing_internal.h"
 #include "fill_internal.h"
+#include "gate_internal.h"
 #include "item_dir_internal.h"
 #include "node_internal.h"
 #include "readers_internal.h"
@@ -68,6 +69,8 @@ struct fs {
         unsigned n_ahead;         /* gate: jobs in the background (ahead.c) */
         bool ahead_stopped;       /* gate: no more of them */
         struct tour *tours[TOURS_MAX]; /* gate; tour.c */
+        struct list turns;        /* gate; struct item_turn */
+        unsigned turn_waiters;    /* gate */
 
         struct mutex small_lock;  /* down to n_errors */
         struct crawl crawls[CRAWL_SLOTS];
@@ -109,19 +112,6 @@ struct fs {
 void files_free(struct fs *fs);
 void drafts_free(struct fs *fs);
 void dirs_free(struct fs *fs);
-
-/* ---- waiting (gate.c) ---- */
-_must_check_ int fs_busy_begin(struct fs *fs, struct op_ctx *ctx, bool *busy /* gate */, struct error *e);
-void fs_busy_end(struct fs *fs, bool *busy);
-/* Until *done (gate) is true. */
-_must_check_ int fs_wait_for(struct fs *fs, struct op_ctx *ctx, const bool *done, struct error *e);
-
-/* A thread with every signal blocked.  0 or -errno. */
-_must_check_ int fs_thread_start(pthread_t *ret, void *(*fn)(void *), void *arg);
-
-/* Until ready (called with the gate held) says so. */
-_must_check_ int fs_wait_until(struct fs *fs, struct op_ctx *ctx, bool (*ready)(const void *arg), const void *arg,
-                               struct error *e);
 
 /* ---- one request for all who ask the same (flight.c) ---- */
 struct flight_answer { /* references for whoever got it */

@@ -46,6 +46,63 @@ void fs_busy_end(struct fs *fs, bool *busy) {
         mutex_unlock(&fs->gate);
 }
 
+/* ---- one change of an item at a time ---- */
+
+/* The gate is held. */
+static bool is_taken(struct fs *fs, const struct item_turn *t, uint32_t n) {
+        LIST_FOR_EACH(l, &fs->turns) {
+                const struct item_turn *other = CONTAINER_OF(l, struct item_turn, all);
+
+                for (uint32_t i = 0; i < n; i++)
+                        if (str_eq(t[i].id, other->id))
+                                return true;
+        }
+        return false;
+}
+
+/* The gate is held. */
+static bool take_at_once(struct fs *fs, struct item_turn *t, uint32_t n) {
+        if (is_taken(fs, t, n))
+                return false;
+        for (uint32_t i = 0; i < n; i++)
+                list_append(&fs->turns, &t[i].all);
+        return true;
+}
+
+static int wait_and_take(struct fs *fs, struct op_ctx *ctx, struct item_turn *t, uint32_t n, struct error *e) {
+        int r = 0;
+
+        op_ctx_set_waker(ctx, wake_gate, fs);
+        mutex_lock(&fs->gate);
+        fs->turn_waiters++;
+        while (!take_at_once(fs, t, n) && (r = op_ctx_check(ctx, e)) == 0)
+                (void)cond_wait_until(&fs->gate_cond, &fs->gate, ctx->deadline_ns);
+        fs->turn_waiters--;
+        mutex_unlock(&fs->gate);
+        op_ctx_clear_waker(ctx);
+        return r;
+}
+
+int item_turns_begin(struct fs *fs, struct op_ctx *ctx, struct item_turn *t, uint32_t n, struct error *e) {
+        bool mine;
+
+        for (uint32_t i = 0; i < n; i++)
+                list_init(&t[i].all);
+        mutex_lock(&fs->gate);
+        mine = take_at_once(fs, t, n);
+        mutex_unlock(&fs->gate);
+        return mine ? 0 : wait_and_take(fs, ctx, t, n, e);
+}
+
+void item_turns_end(struct fs *fs, struct item_turn *t, uint32_t n) {
+        mutex_lock(&fs->gate);
+        for (uint32_t i = 0; i < n; i++)
+                list_remove(&t[i].all);
+        if (fs->turn_waiters > 0)
+                cond_broadcast(&fs->gate_cond);
+        mutex_unlock(&fs->gate);
+}
+
 int fs_wait_until(struct fs *fs, struct op_ctx *ctx, bool (*ready)(const void *arg), const void *arg, struct error *e) {
         int r = 0;
 

@@ -60,6 +60,17 @@ static int unlink_stored(struct fs *fs, struct op_ctx *ctx, struct node *dir, st
         return r;
 }
 
+static int remove_in_turn(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct place *p, struct error *e) {
+        struct item_turn turn = { .id = buf_view(&p->id) };
+        int r = item_turns_begin(fs, ctx, &turn, 1, e);
+
+        if (r)
+                return r;
+        r = p->kind == NODE_ATTR ? attr_remove(fs, ctx, p, e) : unlink_stored(fs, ctx, dir, name, p, e);
+        item_turns_end(fs, &turn, 1);
+        return r;
+}
+
 static int unlink_item(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct error *e) {
         _cleanup_(held_put) struct held h = { .fs = fs, .n = node_find(fs, dir, name) };
         _cleanup_(child_deinit) struct child c = { 0 };
@@ -85,7 +96,7 @@ static int unlink_item(struct fs *fs, struct op_ctx *ctx, struct node *dir, stru
         if (h.n && draft_is_new(fs, h.n))
                 r = draft_drop_new(fs, ctx, h.n, &was_new, e);
         if (r == 0 && !was_new)
-                r = c.kind == NODE_ATTR ? attr_remove(fs, ctx, &c.place, e) : unlink_stored(fs, ctx, dir, name, &c.place, e);
+                r = remove_in_turn(fs, ctx, dir, name, &c.place, e);
         if (r == 0 || r == -ENOENT) {
                 if (h.n)
                         node_detach(fs, h.n);

@@ -304,6 +304,33 @@ static int item_to_scratch(struct fs *fs, struct op_ctx *ctx, struct end *from, 
         return away_add(fs, &from->child.place, &from->items.v[0], from->text, e);
 }
 
+static int rename_in_turn(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, unsigned flags, struct error *e) {
+        _cleanup_(arena_deinit) struct arena a = ARENA_INIT(MOVE_ARENA_MAX);
+
+        if (from->child.kind == NODE_ATTR && to->child.kind == NODE_ATTR)
+                return attr_rename(fs, ctx, from, to, flags, e);
+        if (from->child.kind == NODE_ATTR && to->child.kind == NODE_LOCAL)
+                return attr_to_scratch(fs, ctx, from, to, e);
+        if (from->child.kind == NODE_ATTR || to->child.kind == NODE_ATTR)
+                return error_set_errno(e, -EXDEV, "between items and attributes is moved by copying");
+        if (to->child.kind == NODE_LOCAL)
+                return item_to_scratch(fs, ctx, from, to, e);
+        return flags & RENAME_EXCHANGE ? exchange(fs, ctx, from, to, &a, e) : replace(fs, ctx, from, to, flags, &a, e);
+}
+
+/* Of an item or an attribute. */
+static int rename_stored(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, unsigned flags, struct error *e) {
+        struct item_turn turns[2] = { { .id = buf_view(&from->child.place.id) }, { .id = buf_view(&to->child.place.id) } };
+        uint32_t n = turns[1].id.n == 0 || str_eq(turns[0].id, turns[1].id) ? 1 : 2;
+        int r = item_turns_begin(fs, ctx, turns, n, e);
+
+        if (r)
+                return r;
+        r = rename_in_turn(fs, ctx, from, to, flags, e);
+        item_turns_end(fs, turns, n);
+        return r;
+}
+
 /* The nodes follow their items. */
 static int move_nodes(struct fs *fs, struct end *from, struct end *to, unsigned flags, struct error *e) {
         _cleanup_(held_put) struct held a = { .fs = fs, .n = node_find(fs, from->dir, from->name) };
@@ -364,7 +391,6 @@ static int rename_item_dir(struct fs *fs, struct op_ctx *ctx, struct node *n, st
 static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, unsigned flags,
                        struct error *e) {
         _cleanup_(held_put) struct held n = { .fs = fs, .n = node_find(fs, from->dir, from->name) };
-        _cleanup_(arena_deinit) struct arena a = ARENA_INIT(MOVE_ARENA_MAX);
         _cleanup_(taken_deinit) struct taken taken = { .text = BUF_INIT(ITEM_TEXT_MAX) };
         bool takes;
         int r;
@@ -396,20 +422,12 @@ static int rename_ends(struct fs *fs, struct op_ctx *ctx, struct end *from, stru
                 return r;
         if (from->child.kind == NODE_PARTITION || to->child.kind == NODE_PARTITION)
                 r = partition_rename(fs, ctx, from, to, flags, e);
-        else if (from->child.kind == NODE_ATTR && to->child.kind == NODE_ATTR)
-                r = attr_rename(fs, ctx, from, to, flags, e);
-        else if (from->child.kind == NODE_ATTR && to->child.kind == NODE_LOCAL)
-                r = attr_to_scratch(fs, ctx, from, to, e);
-        else if (from->child.kind == NODE_ATTR || (to->child.kind == NODE_ATTR && from->child.kind != NODE_LOCAL))
-                r = error_set_errno(e, -EXDEV, "between items and attributes is moved by copying");
-        else if (from->child.kind == NODE_LOCAL)
+        else if (from->child.kind != NODE_LOCAL)
+                r = rename_stored(fs, ctx, from, to, flags, e);
+        else
                 r = to->child.kind == NODE_LOCAL
                             ? local_rename(fs, from->dir, from->name, to->dir, to->name, flags, e)
                             : scratch_to_item(fs, ctx, from, to, &taken, flags, e);
-        else if (to->child.kind == NODE_LOCAL)
-                r = item_to_scratch(fs, ctx, from, to, e);
-        else
-                r = flags & RENAME_EXCHANGE ? exchange(fs, ctx, from, to, &a, e) : replace(fs, ctx, from, to, flags, &a, e);
         if (r == 0 && from->child.kind == NODE_ITEM)
                 dir_linger(fs, from->dir);
         takes = r == 0 && from->child.kind == NODE_LOCAL && to->child.kind != NODE_LOCAL;

@@ -15,6 +15,7 @@ struct partition_move {
         struct write *writes; /* 2 for each item: put the new, delete the old */
         struct place *old_places, *new_places;
         struct item *moved;
+        struct item_turn *turns;   /* 2 for each item: its new self's, its own */
         uint32_t n;           /* items prepared */
 };
 
@@ -49,7 +50,8 @@ static int alloc(struct partition_move *m, struct error *e) {
         m->old_places = arena_array(&m->arena, n, sizeof(*m->old_places));
         m->new_places = arena_array(&m->arena, n, sizeof(*m->new_places));
         m->moved = arena_array(&m->arena, n, sizeof(*m->moved));
-        return m->writes && m->old_places && m->new_places && m->moved ? 0 : error_set(e, ERR_MEMORY, "out of memory");
+        m->turns = arena_array(&m->arena, 2 * n, sizeof(*m->turns));
+        return m->writes && m->turns && m->old_places && m->new_places && m->moved ? 0 : error_set(e, ERR_MEMORY, "out of memory");
 }
 
 /* Item i: its new self, and the two writes. */
@@ -125,8 +127,16 @@ static int send_move(struct fs *fs, struct op_ctx *ctx, const struct place *from
                 r = too_many(e);
         if (r || m->n == 0)
                 return r;
+        for (uint32_t i = 0; i < m->n; i++) {
+                m->turns[2 * i].id = buf_view(&m->new_places[i].id);
+                m->turns[2 * i + 1].id = buf_view(&m->old_places[i].id);
+        }
+        r = item_turns_begin(fs, ctx, m->turns, 2 * m->n, e);
+        if (r)
+                return r;
         r = fs->store->ops->transact_write(fs->store, ctx, m->writes, 2 * m->n, &local);
         publish(fs, m, r == 0);
+        item_turns_end(fs, m->turns, 2 * m->n);
         if (r && local.kind == ERR_CANCELLED && str_eq(str_of(local.code), STR("ConditionalCheckFailed")))
                 return error_set(e, ERR_CONDITION, "an item was changed or made by somebody else during the rename");
         if (r && e)

@@ -28,7 +28,8 @@ struct pool {
         size_t parked_bytes;
         unsigned n_workers, max_workers; /* one more than are served at once: somebody reads */
         unsigned n_reading;              /* waiting for a request, or on the way there */
-        unsigned n_busy;                 /* serving one */
+        unsigned n_busy;                 /* serving one, or about to */
+        unsigned n_crowded;              /* of those: waiting for room */
         unsigned n_unawaited;            /* of these, what no program waits for */
         bool stopping;                   /* no new thread, no new request */
 };

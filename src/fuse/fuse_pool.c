@@ -8,8 +8,9 @@
  *
  *   another thread is reading        serve
  *   nobody, fewer than max threads   start one, serve
- *   nobody, max threads busy         park the request in a queue, read on; whoever finishes first takes it
- *   nobody, and nobody busy either   serve (no thread could be started)
+ *   nobody, max threads busy         park the request in a queue, read on; whoever finishes first takes it; while the
+ *                                    queue is full, wait for room
+ *   nobody, and nobody serves either serve (no thread could be started, or all the others wait for room)
  *
  * INTERRUPT and FORGET are served between two reads and count as reading.  A thread that finishes while
  * IDLE_READERS others already read goes home, and the pages of its buffer and stack with it.  Nothing here
@@ -110,13 +111,16 @@ static bool pool_take(struct worker *w, const void *message, size_t n) {
                         take = false; /* the connection is about to be closed under whoever asked */
                         break;
                 }
-                if (p->n_reading > 0 || (p->n_workers < p->max_workers && spawn(p) == 0) || p->n_busy == 1)
+                if (p->n_reading > 0 || (p->n_workers < p->max_workers && spawn(p) == 0) ||
+                    p->n_busy - p->n_crowded == 1)
                         break;
                 if (list_is_empty(&p->parked) || p->parked_bytes + n + PARKED_SLACK <= PARKED_BYTES_MAX) {
                         take = !park(p, message, n);
                         break;
                 }
+                p->n_crowded++;
                 cond_wait(&p->room, &p->lock);
+                p->n_crowded--;
         }
         w->alone = take && p->n_busy - p->n_unawaited == 1;
         w->unawaited = take && guard_is_unawaited(message, n);
