@@ -33,6 +33,7 @@ int fs_new(const struct fs_options *o, struct store *store, struct fs **ret) {
         list_init(&fs->aways);
         list_init(&fs->turns);
         fs->journal_fd = -1;
+        spares_init(&fs->spares);
         list_init(&fs->gaps);
         list_init(&fs->local_dirs);
         list_init(&fs->drafts);
@@ -81,6 +82,7 @@ struct fs *fs_free(struct fs *fs) {
         readers_free(fs);
         fs->tables = tables_free(fs->tables);
         fs->cache = cache_free(fs->cache);
+        spares_free(fs);
         free_small(fs);
         nodes_deinit(fs);
         hmap_deinit(&fs->flights);

@@ -34,6 +34,15 @@ struct crawl {
         uint32_t absents, absent_run;   /* look-ups of what is not there (crawl_absents()) */
 };
 
+/* Scratch files kept for the next ones (spare.c). */
+#define SPARES_MAX 8
+struct spares {
+        uint64_t random;      /* constant: of their names */
+        int fds[SPARES_MAX];
+};
+void spares_init(struct spares *s);
+void spares_free(struct fs *fs);
+
 #define TOURS_MAX 4 /* tables that are being toured */
 
 #define RECENT_SLOTS 4096
@@ -78,6 +87,7 @@ struct fs {
         struct list gaps;         /* struct gap; absent.c */
         uint64_t gaps_flushed_ns; /* what was asked for up to then is no gap any more */
         struct list local_dirs;   /* struct local_dir */
+        struct spares spares;
         struct removed_attr removed_attrs[REMOVED_ATTRS]; /* a ring (attr_save.c) */
         uint32_t n_removed_attrs;
         struct parsed *parsed;    /* the item whose attributes were looked at last (item_dir.c) */

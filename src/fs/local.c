@@ -32,6 +32,11 @@ static int append(char out[LOCAL_PATH_MAX], const char *format, ...) {
         return r < 0 || (size_t)r >= LOCAL_PATH_MAX - n ? -ENAMETOOLONG : 0;
 }
 
+int local_spool_path(struct fs *fs, char out[LOCAL_PATH_MAX]) {
+        out[0] = '\0';
+        return append(out, "%s/spool/%s", fs->o.state_dir, fs->o.mount_id ? fs->o.mount_id : "mount");
+}
+
 int local_path_of(struct fs *fs, const struct node *dir, struct str name, char out[LOCAL_PATH_MAX]) {
         const struct node *chain[LOCAL_DEPTH_MAX];
         size_t n = 0;
@@ -40,12 +45,12 @@ int local_path_of(struct fs *fs, const struct node *dir, struct str name, char o
         out[0] = '\0';
         if (!fs->o.state_dir)
                 return -EOPNOTSUPP;
-        r = append(out, "%s", fs->o.state_dir);
         mutex_lock(&fs->nodes.lock);
         for (; dir->kind == NODE_LOCAL && dir->parent && n < LOCAL_DEPTH_MAX; dir = dir->parent)
                 chain[n++] = dir;
+        r = dir->kind == NODE_CONTROL ? append(out, "%s", fs->o.state_dir) : local_spool_path(fs, out);
         if (r == 0 && dir->kind != NODE_CONTROL)
-                r = append(out, "/spool/%s/%016llx", fs->o.mount_id ? fs->o.mount_id : "mount", (unsigned long long)dir->ino);
+                r = append(out, "/%016llx", (unsigned long long)dir->ino);
         while (r == 0 && n > 0) {
                 n--;
                 r = append(out, "/%.*s", (int)chain[n]->name_n, chain[n]->name);
@@ -157,7 +162,9 @@ int local_create(struct fs *fs, struct node *dir, struct str name, int flags, in
         r = spool_grow(fs, 0, e);
         if (r)
                 return r;
-        r = make_file(path, flags);
+        r = spare_take(fs, path);
+        if (r < 0)
+                r = make_file(path, flags);
         if (r == -ENOENT) {
                 r = make_folders(fs, dir, path);
                 r = r ? r : make_file(path, flags);
@@ -194,7 +201,9 @@ int local_remove(struct fs *fs, struct node *dir, struct str name, bool director
 
         if (r)
                 return error_set_errno(e, r, "local file");
-        if ((directory ? rmdir(path) : unlink(path)) < 0)
+        if (!directory && spare_put(fs, path))
+                ;
+        else if ((directory ? rmdir(path) : unlink(path)) < 0)
                 return errno == ENOENT ? fs_no_item(e) : error_set_errno(e, -errno, "local file");
         count_edit(fs);
         return 0;
@@ -278,14 +287,15 @@ int local_read_all(struct fs *fs, struct node *dir, struct str name, struct buf 
 
 /* Another file, whole or not at all: who has the old one open keeps it. */
 int local_write_all(struct fs *fs, struct node *dir, struct str name, struct str text, struct error *e) {
-        char path[LOCAL_PATH_MAX], temp[LOCAL_PATH_MAX] = "";
+        char path[LOCAL_PATH_MAX], temp[LOCAL_PATH_MAX];
         int fd = -1, r = local_path_of(fs, dir, name, path);
 
         if (r == 0)
                 r = make_folders(fs, dir, path);
+        if (r == 0)
+                r = local_spool_path(fs, temp);
         if (r == 0) /* not a folder of this spool: names there are inode numbers */
-                r = append(temp, "%s/spool/%s/new-%u", fs->o.state_dir, fs->o.mount_id ? fs->o.mount_id : "mount",
-                           atomic_fetch_add(&fs->local_temps, 1));
+                r = append(temp, "/new-%u", atomic_fetch_add(&fs->local_temps, 1));
         if (r == 0) {
                 fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
                 r = fd < 0 ? -errno : file_write_all(fd, 0, text);

@@ -14,16 +14,10 @@
 #define INO_DIGITS 16
 #define LINK_NAME_LEN (2 * INO_DIGITS + 2)
 
-static int spool_path(struct fs *fs, char out[LOCAL_PATH_MAX]) {
-        int n = snprintf(out, LOCAL_PATH_MAX, "%s/spool/%s", fs->o.state_dir, fs->o.mount_id ? fs->o.mount_id : "mount");
-
-        return n < 0 || n >= LOCAL_PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
 static int open_spool(struct fs *fs) {
         char path[LOCAL_PATH_MAX];
 
-        if (!fs->o.state_dir || spool_path(fs, path))
+        if (!fs->o.state_dir || local_spool_path(fs, path))
                 return -1;
         return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 }
@@ -146,7 +140,7 @@ void local_move_folder(struct fs *fs, struct node *dir, struct str name, struct 
         close(spool);
 }
 
-/* Before anything is served: folders that have become empty; and the rejected folder is always there. */
+/* Before anything is served: folders that have become empty, and spare files; and the rejected folder is always there. */
 void local_folders_tidy(struct fs *fs) {
         char rejected[LOCAL_PATH_MAX];
         int spool = fs->o.read_only ? -1 : open_spool(fs);
@@ -160,6 +154,8 @@ void local_folders_tidy(struct fs *fs) {
                 const char *ino = entry->d_name + INO_DIGITS + 1;
 
                 if (strlen(entry->d_name) == LINK_NAME_LEN - 1 && (unlinkat(spool, ino, AT_REMOVEDIR) == 0 || errno == ENOENT))
+                        (void)unlinkat(spool, entry->d_name, 0);
+                if (spare_left(entry->d_name))
                         (void)unlinkat(spool, entry->d_name, 0);
         }
         if (d)

@@ -4,7 +4,6 @@
  * subtracted.  So the sum is never too small, and when it is over spool_max the files are counted.
  */
 #include <dirent.h>
-#include <stdio.h>
 #include <unistd.h>
 #include "local_internal.h"
 
@@ -40,9 +39,8 @@ static uint64_t count(int folder, unsigned depth) {
 
 static void recount(struct fs *fs) {
         char path[LOCAL_PATH_MAX];
-        int n = snprintf(path, sizeof(path), "%s/spool/%s", fs->o.state_dir, fs->o.mount_id ? fs->o.mount_id : "mount");
 
-        if (n > 0 && n < LOCAL_PATH_MAX)
+        if (local_spool_path(fs, path) == 0)
                 atomic_store(&fs->spool_bytes, count(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), DEPTH));
 }
 
