@@ -3,8 +3,10 @@
  * The floor of the jobs with objects: a client that moves one object to or from S3 by the requests it takes, signed and
  * with their bodies hashed, and nothing else.
  *
- *   floor_s3 [-c CONNECTIONS] [-p PART_BYTES] put|get http://HOST:PORT BUCKET KEY FILE
+ *   floor_s3 [-s] [-c CONNECTIONS] [-p PART_BYTES] put|get http://HOST:PORT BUCKET KEY FILE
  *
+ * -s: one more thread takes the SHA-256 of the whole, in its order, and prints it: what a client must do that keeps, or
+ * checks, a checksum of what it moves.
  * What is larger than a part (8 MiB) goes up by a multipart upload and comes down by ranges, CONNECTIONS (4) at a time.
  * The last line on standard error is a JSON object of what it cost.
  */
@@ -19,13 +21,16 @@
 static struct {
         const char *url, *host, *bucket, *key;
         struct signing signing;
-        bool upload;
+        bool upload, hash;
         int fd;
         size_t size, part, n_parts;
         char upload_id[512];
         char (*etags)[128];
         atomic_size_t next, requests;
-} all;
+        pthread_mutex_t lock;
+        pthread_cond_t cond;
+        bool came[PARTS_MAX]; /* lock: down, and whole */
+} all = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
 
 struct reply {
         struct text body;
@@ -135,6 +140,13 @@ static void read_part(size_t i, struct text *ret) {
         ret->n = n;
 }
 
+static void part_came(size_t i) {
+        (void)pthread_mutex_lock(&all.lock);
+        all.came[i] = true;
+        (void)pthread_cond_signal(&all.cond);
+        (void)pthread_mutex_unlock(&all.lock);
+}
+
 static void *connection(void *unused) {
         struct text body = { 0 }, none = { 0 };
         struct reply reply = { .fd = -1 };
@@ -155,6 +167,7 @@ static void *connection(void *unused) {
                         reply.at = (off_t)(i * all.part);
                         (void)snprintf(text, sizeof(text), "bytes=%zu-%zu", i * all.part, (i + 1) * all.part - 1);
                         ask(curl, "GET", "", text, &none, &reply);
+                        part_came(i);
                 }
         }
         curl_easy_cleanup(curl);
@@ -163,15 +176,50 @@ static void *connection(void *unused) {
         return unused;
 }
 
-static void run(int n) {
-        pthread_t threads[CONNECTIONS_MAX];
+/* What goes up is read once more, what comes down as soon as it is there. */
+static void *hash_whole(void *unused) {
+        static char piece[256 << 10];
+        EVP_MD_CTX *context = EVP_MD_CTX_new();
+        unsigned char digest[EVP_MAX_MD_SIZE];
+        char text[HEX_SIZE];
+        ssize_t n = 1;
 
+        if (!context || !EVP_DigestInit_ex(context, EVP_sha256(), NULL))
+                die("OpenSSL", "digest");
+        for (size_t i = 0; i < all.n_parts; i++) {
+                size_t end = (i + 1) * all.part < all.size ? (i + 1) * all.part : all.size;
+
+                (void)pthread_mutex_lock(&all.lock);
+                while (!all.upload && !all.came[i])
+                        (void)pthread_cond_wait(&all.cond, &all.lock);
+                (void)pthread_mutex_unlock(&all.lock);
+                for (size_t at = i * all.part; at < end; at += (size_t)n) {
+                        n = pread(all.fd, piece, end - at < sizeof(piece) ? end - at : sizeof(piece), (off_t)at);
+                        if (n <= 0 || !EVP_DigestUpdate(context, piece, (size_t)n))
+                                die("hash", "short");
+                }
+        }
+        if (!EVP_DigestFinal_ex(context, digest, NULL))
+                die("OpenSSL", "digest");
+        EVP_MD_CTX_free(context);
+        hex(digest, text);
+        (void)fprintf(stderr, "SHA-256 %s\n", text);
+        return unused;
+}
+
+static void run(int n) {
+        pthread_t threads[CONNECTIONS_MAX], hasher;
+
+        if (all.hash && pthread_create(&hasher, NULL, hash_whole, NULL))
+                die("thread", "cannot be started");
         for (int i = 1; i < n; i++)
                 if (pthread_create(&threads[i], NULL, connection, NULL))
                         die("thread", "cannot be started");
         (void)connection(NULL);
         for (int i = 1; i < n; i++)
                 (void)pthread_join(threads[i], NULL);
+        if (all.hash)
+                (void)pthread_join(hasher, NULL);
 }
 
 static void put(int n) {
@@ -232,7 +280,8 @@ int main(int argc, char **argv) {
         int option, n = 4;
 
         all.part = 8 << 20;
-        while ((option = getopt(argc, argv, "c:p:")) != -1) {
+        while ((option = getopt(argc, argv, "c:p:s")) != -1) {
+                all.hash = all.hash || option == 's';
                 if (option == 'c')
                         n = (int)strtol(optarg, NULL, 10);
                 else if (option == 'p')
@@ -241,7 +290,7 @@ int main(int argc, char **argv) {
         if (argc - optind != 5 || n < 1 || n > CONNECTIONS_MAX || all.part == 0 || !key_id ||
             !getenv("AWS_SECRET_ACCESS_KEY") || strncmp(argv[optind + 1], "http://", 7) != 0)
                 die("usage",
-                    "floor_s3 [-c CONNECTIONS] [-p PART] put|get http://HOST:PORT BUCKET KEY FILE, with keys in the "
+                    "floor_s3 [-s] [-c CONNECTIONS] [-p PART] put|get http://HOST:PORT BUCKET KEY FILE, with keys in the "
                     "environment");
         all.upload = strcmp(argv[optind], "put") == 0;
         all.url = argv[optind + 1];

@@ -124,12 +124,17 @@ def copy(world, job, folder, pid):
     return result
 
 
-def run_floor(world, job, _rtt):
+def run_floor(world, job, _rtt, options=""):
     names = measure.places(world, "", 0)
     path = names["files"] + ("/object" if job.s3 == "put" else "/object.down")
-    command = "exec %s -c %d %s %s %s %s %s" % (world.tool("floor_s3"), job.floor[0], job.s3, world.s3.url, BUCKET, KEY,
-                                                path)
+    command = "exec %s %s -c %d %s %s %s %s %s" % (world.tool("floor_s3"), options, job.floor[0], job.s3, world.s3.url,
+                                                   BUCKET, KEY, path)
     return measure.counted(world, command, job, 0)
+
+
+def run_checked(world, job, rtt):
+    """The floor that takes the checksum of the whole, too."""
+    return run_floor(world, job, rtt, "-s")
 
 
 def run_s3fs(world, job, _rtt):
@@ -157,8 +162,8 @@ def run_aws_s3(world, job, _rtt):
     return measure.run_command(world, command % measure.places(world, "", 0), job.timeout)[0]
 
 
-CONTENDERS = {"floor": run_floor, "ours": measure.run_ours, "s3fs": run_s3fs, "rclone": run_rclone,
-              "aws_s3": run_aws_s3}
+CONTENDERS = {"floor": run_floor, "checked": run_checked, "ours": measure.run_ours, "s3fs": run_s3fs,
+              "rclone": run_rclone, "aws_s3": run_aws_s3}
 
 
 def missing():
