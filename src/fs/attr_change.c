@@ -310,6 +310,7 @@ static int put_key(struct fs *fs, struct op_ctx *ctx, const struct place *p, str
         struct write w = { .op = WRITE_PUT, .table = p->table, .item = &item, .conditions = &absent, .n_conditions = 1 };
         _cleanup_(snapshot_unrefp) struct snapshot *s = NULL;
         struct error local = { 0 };
+        struct item_turn turn;
         int r;
 
         for (; item.n < p->key.n && item.n < ARRAY_LEN(attributes); item.n++)
@@ -317,6 +318,10 @@ static int put_key(struct fs *fs, struct op_ctx *ctx, const struct place *p, str
                                                          .value = { .type = p->key.parts[item.n].type, .text = p->key.parts[item.n].text } };
         if (attributes_sort(attributes, item.n, NULL))
                 return error_set(e, ERR_INTERNAL, "key schema");
+        item_turn_of(p, &turn);
+        r = item_turns_begin(fs, ctx, &turn, 1, e);
+        if (r)
+                return r;
         r = fs->store->ops->write(fs->store, ctx, &w, NULL, &local);
         fs_wrote(fs, p);
         partition_wrote(fs, p, r == 0);
@@ -324,6 +329,7 @@ static int put_key(struct fs *fs, struct op_ctx *ctx, const struct place *p, str
                 cache_put_own(fs->cache, buf_view(&p->id), s);
         else
                 cache_invalidate(fs->cache, buf_view(&p->id));
+        item_turns_end(fs, &turn, 1);
         if (r && local.kind == ERR_CONDITION)
                 return error_set(e, ERR_EXISTS, "there is an item of that key");
         if (r)
@@ -368,6 +374,21 @@ static int is_bare(struct fs *fs, struct op_ctx *ctx, struct node *n, const stru
         return r;
 }
 
+static int delete_bare(struct fs *fs, struct op_ctx *ctx, struct node *n, const struct place *p, struct error *e) {
+        struct item_turn turn;
+        int r;
+
+        item_turn_of(p, &turn);
+        r = item_turns_begin(fs, ctx, &turn, 1, e);
+        if (r)
+                return r;
+        r = is_bare(fs, ctx, n, p, e);
+        if (r == 0)
+                r = item_delete(fs, ctx, p, e);
+        item_turns_end(fs, &turn, 1);
+        return r;
+}
+
 int item_dir_remove(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct error *e) {
         _cleanup_(held_put) struct held h = { .fs = fs };
         _cleanup_(place_deinit) struct place p = { 0 };
@@ -380,9 +401,7 @@ int item_dir_remove(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct 
                 return error_set_errno(e, r, "removing the directory");
         r = removals_wait(fs, ctx, e);
         if (r == 0)
-                r = is_bare(fs, ctx, h.n, &p, e);
-        if (r == 0)
-                r = item_delete(fs, ctx, &p, e);
+                r = delete_bare(fs, ctx, h.n, &p, e);
         if (r == 0 || r == -ENOENT) {
                 node_detach(fs, h.n);
                 dir_linger(fs, dir);

@@ -308,13 +308,14 @@ static int save_whole(struct save *s, struct snapshot **ret_own, struct error *e
 }
 
 static int save_run(struct save *s, struct snapshot **ret_own, struct error *e) {
-        struct item_turn turn = { .id = buf_view(&s->place.id) };
-        int r = item_turns_begin(s->fs, s->ctx, &turn, 1, e);
+        struct item_turn turns[ITEM_TURNS];
+        uint32_t n = item_turns_of(&s->place, turns);
+        int r = item_turns_begin(s->fs, s->ctx, turns, n, e);
 
         if (r)
                 return r;
         r = s->place.kind == NODE_ATTR ? attr_save(s, ret_own, e) : save_whole(s, ret_own, e);
-        item_turns_end(s->fs, &turn, 1);
+        item_turns_end(s->fs, turns, n);
         return r;
 }
 

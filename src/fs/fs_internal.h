@@ -18,6 +18,7 @@
 #include "node_internal.h"
 #include "readers_internal.h"
 #include "place_internal.h"
+#include "spare_internal.h"
 #include "ddbfs/base/hmap.h"
 #include "ddbfs/base/list.h"
 #include "ddbfs/codec/keyname.h"
@@ -33,15 +34,6 @@ struct crawl {
         float price;                    /* of what was brought last, in single reads; 0: too little to tell */
         uint32_t absents, absent_run;   /* look-ups of what is not there (crawl_absents()) */
 };
-
-/* Scratch files kept for the next ones (spare.c). */
-#define SPARES_MAX 8
-struct spares {
-        uint64_t random;      /* constant: of their names */
-        int fds[SPARES_MAX];
-};
-void spares_init(struct spares *s);
-void spares_free(struct fs *fs);
 
 #define TOURS_MAX 4 /* tables that are being toured */
 

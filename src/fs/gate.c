@@ -2,6 +2,7 @@
 /* Waiting for another thread of this mount: interruptible, bounded by the operation's deadline. */
 #include <signal.h>
 #include "fs_internal.h"
+#include "ddbfs/base/hash.h"
 #include "ddbfs/base/thread.h"
 
 /* Called with ctx->lock held (op_ctx.h): the gate may be taken under it, never the other way round. */
@@ -48,50 +49,69 @@ void fs_busy_end(struct fs *fs, bool *busy) {
 
 /* ---- one change of an item at a time ---- */
 
-/* The gate is held. */
-static bool is_taken(struct fs *fs, const struct item_turn *t, uint32_t n) {
-        LIST_FOR_EACH(l, &fs->turns) {
-                const struct item_turn *other = CONTAINER_OF(l, struct item_turn, all);
+static uint64_t hash_of(struct str id) {
+        return hash_seeded(10, id);
+}
 
-                for (uint32_t i = 0; i < n; i++)
-                        if (str_eq(t[i].id, other->id))
-                                return true;
+void item_turn_of(const struct place *p, struct item_turn *ret) {
+        *ret = (struct item_turn){ .id = hash_of(buf_view(&p->id)) };
+}
+
+uint32_t item_turns_of(const struct place *p, struct item_turn ret[ITEM_TURNS]) {
+        item_turn_of(p, &ret[0]);
+        if (p->kind != NODE_ATTR)
+                return 1;
+        ret[0].shared = true;
+        ret[1] = (struct item_turn){ .id = hash_of(buf_view(&p->attr_id)) };
+        return 2;
+}
+
+/* The gate is held. */
+static bool is_someones_turn(struct fs *fs, const struct item_turn *first, const struct item_turn *t) {
+        LIST_FOR_EACH(l, &fs->turns) {
+                const struct item_turn *before = CONTAINER_OF(l, struct item_turn, all);
+
+                if (before == first)
+                        return false;
+                if (before->id == t->id && !(before->shared && t->shared))
+                        return true;
         }
         return false;
 }
 
 /* The gate is held. */
-static bool take_at_once(struct fs *fs, struct item_turn *t, uint32_t n) {
-        if (is_taken(fs, t, n))
-                return false;
+static bool must_wait(struct fs *fs, const struct item_turn *t, uint32_t n) {
         for (uint32_t i = 0; i < n; i++)
-                list_append(&fs->turns, &t[i].all);
-        return true;
+                if (is_someones_turn(fs, t, &t[i]))
+                        return true;
+        return false;
 }
 
-static int wait_and_take(struct fs *fs, struct op_ctx *ctx, struct item_turn *t, uint32_t n, struct error *e) {
+static int wait_for_turns(struct fs *fs, struct op_ctx *ctx, struct item_turn *t, uint32_t n, struct error *e) {
         int r = 0;
 
         op_ctx_set_waker(ctx, wake_gate, fs);
         mutex_lock(&fs->gate);
         fs->turn_waiters++;
-        while (!take_at_once(fs, t, n) && (r = op_ctx_check(ctx, e)) == 0)
+        while (must_wait(fs, t, n) && (r = op_ctx_check(ctx, e)) == 0)
                 (void)cond_wait_until(&fs->gate_cond, &fs->gate, ctx->deadline_ns);
         fs->turn_waiters--;
         mutex_unlock(&fs->gate);
         op_ctx_clear_waker(ctx);
+        if (r)
+                item_turns_end(fs, t, n);
         return r;
 }
 
 int item_turns_begin(struct fs *fs, struct op_ctx *ctx, struct item_turn *t, uint32_t n, struct error *e) {
-        bool mine;
+        bool wait;
 
-        for (uint32_t i = 0; i < n; i++)
-                list_init(&t[i].all);
         mutex_lock(&fs->gate);
-        mine = take_at_once(fs, t, n);
+        for (uint32_t i = 0; i < n; i++)
+                list_append(&fs->turns, &t[i].all);
+        wait = must_wait(fs, t, n);
         mutex_unlock(&fs->gate);
-        return mine ? 0 : wait_and_take(fs, ctx, t, n, e);
+        return wait ? wait_for_turns(fs, ctx, t, n, e) : 0;
 }
 
 void item_turns_end(struct fs *fs, struct item_turn *t, uint32_t n) {

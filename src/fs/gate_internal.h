@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include "ddbfs/base/list.h"
 #include "ddbfs/base/op_ctx.h"
+#include "place_internal.h"
 
 struct fs;
 
@@ -15,15 +16,22 @@ _must_check_ int fs_wait_for(struct fs *fs, struct op_ctx *ctx, const bool *done
 _must_check_ int fs_wait_until(struct fs *fs, struct op_ctx *ctx, bool (*ready)(const void *arg), const void *arg,
                                struct error *e);
 
-/* A turn to change an item: saves, deletions and renames of one item come one after the other, each from before it looks
- * at what is known of the item until that is up to date again.  So a late answer is never taken for the newest: the
- * release of a file that was only touched goes on while its program does something else.  Who has one waits neither for
- * another nor for a draft that is busy. */
+/* A turn to change an item: saves, deletions and renames of one item come one after the other, as they arrive, each from
+ * before it looks at what is known of the item until that is up to date again.  So a late answer is never taken for the
+ * newest: the release of a file that was only touched goes on while its program does something else.  Those of
+ * different attributes go together, and may take as long as S3 does.  Who has a turn waits neither for another nor for
+ * a draft that is busy.  Not so what waits for others already: what is deleted in batches (removals.c), or because it was
+ * renamed away (away.c). */
 struct item_turn {
-        struct list all;
-        struct str id; /* the item's, borrowed */
+        struct list all; /* in the order of arrival: with a turn, or waiting for one */
+        uint64_t id;     /* a hash: two of one hash only wait for each other */
+        bool shared;
 };
-/* Of n different items: all of them, or none. */
+#define ITEM_TURNS 2
+/* Those of a change of this file: an item's, or an attribute's.  How many there are. */
+uint32_t item_turns_of(const struct place *p, struct item_turn ret[ITEM_TURNS]);
+void item_turn_of(const struct place *p, struct item_turn *ret); /* of a change of the whole item */
+/* All of them, or none. */
 _must_check_ int item_turns_begin(struct fs *fs, struct op_ctx *ctx, struct item_turn *t, uint32_t n, struct error *e);
 void item_turns_end(struct fs *fs, struct item_turn *t, uint32_t n);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Local files: names on disk (local.c), open files (local_file.c), how much of them there may be (spool.c), those that are
- * kept for the next (spare.c). */
+/* Local files: names on disk (local.c), open files (local_file.c), how much of them there may be (spool.c). */
 #include <sys/stat.h>
 #include "fs_internal.h"
 
@@ -17,10 +16,3 @@ _must_check_ int local_stat_unlinked(struct fs *fs, struct node *n, struct stat 
 _must_check_ int local_folder_name(struct fs *fs, struct node *dir);
 /* The scratch files are to grow by so many bytes; -ENOSPC: more than spool_max allows. */
 _must_check_ int spool_grow(struct fs *fs, uint64_t bytes, struct error *e);
-
-/* ---- spare.c ---- */
-/* Instead of unlink(path).  false: that is still to be done. */
-bool spare_put(struct fs *fs, const char *path);
-/* A new empty file of that name, open for reading and writing.  -errno: it is to be made; -EEXIST: there is one. */
-_must_check_ int spare_take(struct fs *fs, const char *path);
-bool spare_left(const char *name); /* in the spool: of a mount that was killed */

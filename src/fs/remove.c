@@ -61,13 +61,14 @@ static int unlink_stored(struct fs *fs, struct op_ctx *ctx, struct node *dir, st
 }
 
 static int remove_in_turn(struct fs *fs, struct op_ctx *ctx, struct node *dir, struct str name, struct place *p, struct error *e) {
-        struct item_turn turn = { .id = buf_view(&p->id) };
-        int r = item_turns_begin(fs, ctx, &turn, 1, e);
+        struct item_turn turns[ITEM_TURNS];
+        uint32_t n = item_turns_of(p, turns);
+        int r = item_turns_begin(fs, ctx, turns, n, e);
 
         if (r)
                 return r;
         r = p->kind == NODE_ATTR ? attr_remove(fs, ctx, p, e) : unlink_stored(fs, ctx, dir, name, p, e);
-        item_turns_end(fs, &turn, 1);
+        item_turns_end(fs, turns, n);
         return r;
 }
 

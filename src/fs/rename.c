@@ -320,10 +320,13 @@ static int rename_in_turn(struct fs *fs, struct op_ctx *ctx, struct end *from, s
 
 /* Of an item or an attribute. */
 static int rename_stored(struct fs *fs, struct op_ctx *ctx, struct end *from, struct end *to, unsigned flags, struct error *e) {
-        struct item_turn turns[2] = { { .id = buf_view(&from->child.place.id) }, { .id = buf_view(&to->child.place.id) } };
-        uint32_t n = turns[1].id.n == 0 || str_eq(turns[0].id, turns[1].id) ? 1 : 2;
-        int r = item_turns_begin(fs, ctx, turns, n, e);
+        struct item_turn turns[2];
+        uint32_t n = to->child.place.id.n == 0 || str_eq(buf_view(&from->child.place.id), buf_view(&to->child.place.id)) ? 1 : 2;
+        int r;
 
+        item_turn_of(&from->child.place, &turns[0]);
+        item_turn_of(&to->child.place, &turns[1]);
+        r = item_turns_begin(fs, ctx, turns, n, e);
         if (r)
                 return r;
         r = rename_in_turn(fs, ctx, from, to, flags, e);

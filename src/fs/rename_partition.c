@@ -128,8 +128,8 @@ static int send_move(struct fs *fs, struct op_ctx *ctx, const struct place *from
         if (r || m->n == 0)
                 return r;
         for (uint32_t i = 0; i < m->n; i++) {
-                m->turns[2 * i].id = buf_view(&m->new_places[i].id);
-                m->turns[2 * i + 1].id = buf_view(&m->old_places[i].id);
+                item_turn_of(&m->new_places[i], &m->turns[2 * i]);
+                item_turn_of(&m->old_places[i], &m->turns[2 * i + 1]);
         }
         r = item_turns_begin(fs, ctx, m->turns, 2 * m->n, e);
         if (r)

@@ -9,7 +9,8 @@
  *      the mount ends           removed; what a crash leaves, at the next start
  *
  * That a file is open nowhere is the kernel's word: it grants a write lease only then.  Who has it open goes on reading
- * what he has opened, as after any unlink.  Whatever is in the way of this, the file is removed, or made, as always.
+ * what he has opened, as after any unlink.  Whatever is in the way of this, the file is removed, or made, as always;
+ * where the file system has no leases, nothing of this is tried again.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -43,6 +44,8 @@ static int path_of(struct fs *fs, unsigned slot, char out[LOCAL_PATH_MAX]) {
 static unsigned reserve(struct fs *fs, bool full, int *ret_fd) {
         unsigned i;
 
+        if (atomic_load(&fs->spares.useless))
+                return SPARES_MAX;
         mutex_lock(&fs->small_lock);
         for (i = 0; i < SPARES_MAX; i++)
                 if (full ? fs->spares.fds[i] >= 0 : fs->spares.fds[i] == FREE)
@@ -61,7 +64,7 @@ static void settle(struct fs *fs, unsigned slot, int fd) {
         mutex_unlock(&fs->small_lock);
 }
 
-/* A program's own extended attributes stay with the inode: those of one file are not for the next. */
+/* A program's own extended attributes, and access lists, stay with the inode: those of one file are not for the next. */
 static bool has_xattrs(int fd) {
         char names[LIST_MAX];
         ssize_t n = flistxattr(fd, names, sizeof(names));
@@ -69,14 +72,28 @@ static bool has_xattrs(int fd) {
         if (n < 0)
                 return errno != ENOTSUP;
         for (ssize_t i = 0; i < n; i += (ssize_t)strlen(names + i) + 1)
-                if (str_starts(str_of(names + i), STR("user.")))
+                if (!str_starts(str_of(names + i), STR("security.")))
                         return true;
         return false;
 }
 
+/* ext4, XFS and btrfs take a file that was emptied for one that is being replaced, and write it to disk at the next close;
+ * that of a descriptor that has written nothing is enough, and costs nothing. */
+static bool empty(int fd, const char *path) {
+        int again = ftruncate(fd, 0) < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+        if (again >= 0)
+                close(again);
+        return again >= 0;
+}
+
 /* Should somebody open it at this very moment (a backup of the state folder), we hear of it by a signal that is ignored. */
-static bool open_nowhere_else(int fd) {
-        return fcntl(fd, F_SETSIG, SIGURG) == 0 && fcntl(fd, F_SETLEASE, F_WRLCK) == 0 && fcntl(fd, F_SETLEASE, F_UNLCK) == 0;
+static bool open_nowhere_else(struct fs *fs, int fd) {
+        if (fcntl(fd, F_SETSIG, SIGURG) == 0 && fcntl(fd, F_SETLEASE, F_WRLCK) == 0)
+                return fcntl(fd, F_SETLEASE, F_UNLCK) == 0;
+        if (errno != EAGAIN) /* NFS, for one: it would not be granted the next time either */
+                atomic_store(&fs->spares.useless, true);
+        return false;
 }
 
 static bool is_at(int fd, const char *path) {
@@ -88,7 +105,7 @@ static bool is_at(int fd, const char *path) {
 static bool may_keep(int fd) {
         struct stat st;
 
-        return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && !has_xattrs(fd);
+        return fstat(fd, &st) == 0 && st.st_mode == (S_IFREG | 0600) && st.st_uid == geteuid() && st.st_nlink == 1 && !has_xattrs(fd);
 }
 
 bool spare_put(struct fs *fs, const char *path) {
@@ -105,7 +122,7 @@ bool spare_put(struct fs *fs, const char *path) {
                 settle(fs, slot, FREE);
                 return false;
         }
-        if (!is_at(fd, spare) || !open_nowhere_else(fd) || ftruncate(fd, 0) < 0) { /* its name is gone, and that was asked for */
+        if (!is_at(fd, spare) || !open_nowhere_else(fs, fd) || !empty(fd, spare)) { /* its name is gone, and that was asked for */
                 (void)unlink(spare);
                 close(fd);
                 fd = FREE;
@@ -130,6 +147,8 @@ int spare_take(struct fs *fs, const char *path) {
                 (void)futimens(fd, NULL);
                 return fd;
         }
+        if (r == -EINVAL) /* RENAME_NOREPLACE is not for every file system */
+                atomic_store(&fs->spares.useless, true);
         if (fstat(fd, &st) < 0 || st.st_nlink == 0) { /* somebody has tidied up */
                 close(fd);
                 fd = FREE;

@@ -137,7 +137,7 @@ static bool pool_take(struct worker *w, const void *message, size_t n) {
 static void unpark(struct pool *p, struct parked *item) REQUIRES(p->lock) {
         list_remove(&item->link);
         p->parked_bytes -= item->n + PARKED_SLACK;
-        cond_signal(&p->room);
+        cond_broadcast(&p->room); /* one may not find room for it, and read on */
 }
 
 /* An INTERRUPT of a request that waits for its turn ends it here; libfuse has not seen it yet.  false: of another. */
