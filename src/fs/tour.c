@@ -322,11 +322,13 @@ static bool claim(struct tour *t, struct tour_lane *lane) {
 }
 
 bool tour_claim(struct tour *t, struct tour_lane *lane) {
+        bool claimed;
+
         mutex_lock(&t->fs->gate);
-        lane->busy = claim(t, lane);
+        claimed = lane->busy = claim(t, lane);
         cond_broadcast(&t->fs->gate_cond);
         mutex_unlock(&t->fs->gate);
-        return lane->busy;
+        return claimed; /* one that is not busy may have been started anew by now */
 }
 
 void tour_seen(struct tour *t, double bytes, double billed, double items) {

@@ -57,7 +57,7 @@ def one_by_one(t):
 
 @test
 def touched(t):
-    """`touch` is sent at release, which nobody waits for: its late answer is not taken for what the item became since."""
+    """`touch` is sent at release, which nobody waits for: its late answer is not taken for what the item is by then."""
     for commit, table in (("batch", "Users"), ("close", "Others")):
         t.create_table(table, "Id:S")
         m = t.mount(table, ["commit=" + commit])
@@ -65,7 +65,8 @@ def touched(t):
             path = m / ("%s/%s.json" % (table, name))
             t.proxy.fault(action="drip", bytes=40, ms=30, match={"op": "PutItem", "contains": name})
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o644))
-            wait_for(lambda key=name: t.get(table, {"Id": {"S": key}}), 5, "touch to be applied")   # its answer takes longer
+            # its answer takes longer
+            wait_for(lambda table=table, key=name: t.get(table, {"Id": {"S": key}}), 5, "touch to be applied")
             if name == "renamed":
                 write(m / (table + "/new.tmp"), '{"n": 1}\n')
                 os.rename(m / (table + "/new.tmp"), path)
