@@ -4,7 +4,7 @@
  * Inside the file system.
  *
  * Lock order: nodes.lock > draft.lock > cache lock; op_ctx.lock > gate.lock; none is held over a call of
- * the store (the http layer checks).  Long waits go through the gate: fs_busy_begin() and item_load().
+ * the store (the http layer checks).  Long waits go through the gate (gate_internal.h) and item_load().
  */
 #include <fcntl.h>
 #include "ahead_internal.h"
