@@ -71,7 +71,6 @@ struct fs {
         bool ahead_stopped;       /* gate: no more of them */
         struct tour *tours[TOURS_MAX]; /* gate; tour.c */
         struct list turns;        /* gate; struct item_turn */
-        unsigned turn_waiters;    /* gate */
 
         struct mutex small_lock;  /* down to n_errors */
         struct crawl crawls[CRAWL_SLOTS];

@@ -79,47 +79,43 @@ static bool is_someones_turn(struct fs *fs, const struct item_turn *first, const
         return false;
 }
 
-/* The gate is held. */
-static bool must_wait(struct fs *fs, const struct item_turn *t, uint32_t n) {
-        for (uint32_t i = 0; i < n; i++)
-                if (is_someones_turn(fs, t, &t[i]))
-                        return true;
-        return false;
-}
+/* Of a set of turns that are in the list, one behind the other. */
+struct my_turns {
+        struct fs *fs;
+        const struct item_turn *t;
+        uint32_t n;
+};
 
-static int wait_for_turns(struct fs *fs, struct op_ctx *ctx, struct item_turn *t, uint32_t n, struct error *e) {
-        int r = 0;
+static bool is_my_turn(const void *arg) {
+        const struct my_turns *m = arg;
 
-        op_ctx_set_waker(ctx, wake_gate, fs);
-        mutex_lock(&fs->gate);
-        fs->turn_waiters++;
-        while (must_wait(fs, t, n) && (r = op_ctx_check(ctx, e)) == 0)
-                (void)cond_wait_until(&fs->gate_cond, &fs->gate, ctx->deadline_ns);
-        fs->turn_waiters--;
-        mutex_unlock(&fs->gate);
-        op_ctx_clear_waker(ctx);
-        if (r)
-                item_turns_end(fs, t, n);
-        return r;
+        for (uint32_t i = 0; i < m->n; i++)
+                if (is_someones_turn(m->fs, m->t, &m->t[i]))
+                        return false;
+        return true;
 }
 
 int item_turns_begin(struct fs *fs, struct op_ctx *ctx, struct item_turn *t, uint32_t n, struct error *e) {
-        bool wait;
+        const struct my_turns mine = { fs, t, n };
+        bool at_once;
+        int r;
 
         mutex_lock(&fs->gate);
         for (uint32_t i = 0; i < n; i++)
                 list_append(&fs->turns, &t[i].all);
-        wait = must_wait(fs, t, n);
+        at_once = is_my_turn(&mine);
         mutex_unlock(&fs->gate);
-        return wait ? wait_for_turns(fs, ctx, t, n, e) : 0;
+        r = at_once ? 0 : fs_wait_until(fs, ctx, is_my_turn, &mine, e);
+        if (r)
+                item_turns_end(fs, t, n);
+        return r;
 }
 
 void item_turns_end(struct fs *fs, struct item_turn *t, uint32_t n) {
         mutex_lock(&fs->gate);
         for (uint32_t i = 0; i < n; i++)
                 list_remove(&t[i].all);
-        if (fs->turn_waiters > 0)
-                cond_broadcast(&fs->gate_cond);
+        cond_broadcast(&fs->gate_cond);
         mutex_unlock(&fs->gate);
 }
 

@@ -80,7 +80,7 @@ static bool has_xattrs(int fd) {
 /* ext4, XFS and btrfs take a file that was emptied for one that is being replaced, and write it to disk at the next close;
  * that of a descriptor that has written nothing is enough, and costs nothing. */
 static bool empty(int fd, const char *path) {
-        int again = ftruncate(fd, 0) < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        int again = ftruncate(fd, 0) < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
         if (again >= 0)
                 close(again);
